@@ -1,0 +1,32 @@
+/*
+ * What flags have in common: sizes, durations, whole numbers, and a configuration file whose entries stand for flags. It knows no
+ * program's flags (each main has its argp table). Call before threads start.
+ */
+#ifndef EK_COMMON_ARGS_H
+#define EK_COMMON_ARGS_H
+
+#include "common/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EK_VERSION "0.1.0"
+
+/* "64", "64K", "64M", "64G" (powers of 1024) to bytes. */
+EK_MUST enum ek_status ek_parse_size(const char *text, uint64_t *ret_bytes);
+/* "250ms", "2s", "5m", "1h", "2d" to milliseconds; a number alone is seconds, with or without decimals. */
+EK_MUST enum ek_status ek_parse_duration(const char *text, uint64_t *ret_ms);
+/* A whole number from `min` to `max`. */
+EK_MUST enum ek_status ek_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
+
+/*
+ * When the arguments name a `--config FILE`, puts the file's entries (`name = value`, ZPL as czmq's zconfig reads it) as
+ * `--name=value` before the other arguments, so that flags win over the file. `ret_argv` lives as long as the process.
+ * EK_NOT_FOUND, EK_MALFORMED.
+ */
+EK_MUST enum ek_status ek_args_with_config(int argc, char **argv, int *ret_argc, char ***ret_argv, struct ek_error *error);
+
+/* Raises the soft limit of open files to the hard one: sockets and table files share it. */
+void ek_raise_file_limit(void);
+
+#endif

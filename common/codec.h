@@ -1,0 +1,61 @@
+/*
+ * Messages to bytes and back: the one place that knows the order of fields. Decoding checks every bound of common/limits.h and
+ * trusts nothing; encoding writes the shortest form, so that equal messages have equal bytes. No I/O. Any thread.
+ *
+ * A decoder returns EK_OK, EK_MALFORMED, or EK_TOO_LARGE for a limit that is exceeded. `ret_` outputs are valid only after EK_OK.
+ */
+#ifndef EK_COMMON_CODEC_H
+#define EK_COMMON_CODEC_H
+
+#include "common/envelope.h"
+#include "common/messages.h"
+#include "common/reader.h"
+#include "common/status.h"
+
+/* Reads the version and the type and leaves `ret_fields` behind them. EK_NEWER for another protocol version. */
+EK_MUST enum ek_status ek_decode_type(struct ek_slice message, enum ek_message_type *ret_type, struct ek_reader *ret_fields);
+
+EK_MUST enum ek_status ek_decode_hello(struct ek_reader *fields, struct ek_hello *ret);
+EK_MUST enum ek_status ek_decode_welcome(struct ek_reader *fields, struct ek_welcome *ret);
+EK_MUST enum ek_status ek_decode_query(struct ek_reader *fields, struct ek_query *ret);
+EK_MUST enum ek_status ek_decode_answer(struct ek_reader *fields, struct ek_answer *ret);
+EK_MUST enum ek_status ek_decode_refusal(struct ek_reader *fields, struct ek_refusal *ret);
+EK_MUST enum ek_status ek_decode_worker_hello(struct ek_reader *fields, struct ek_worker_hello *ret);
+EK_MUST enum ek_status ek_decode_worker_welcome(struct ek_reader *fields, struct ek_worker_welcome *ret);
+/* PULSE, BYE, and the first fields of the messages below. */
+EK_MUST enum ek_status ek_decode_link(struct ek_reader *fields, struct ek_link *ret);
+
+/* Envelopes: the count first (after the link, between worker and broker), then that many items, then ek_decode_end. */
+EK_MUST enum ek_status ek_decode_count(struct ek_reader *fields, uint32_t max, uint32_t *ret_count);
+EK_MUST enum ek_status ek_decode_job(struct ek_reader *fields, struct ek_job *ret);
+EK_MUST enum ek_status ek_decode_reply(struct ek_reader *fields, struct ek_reply *ret);
+EK_MUST enum ek_status ek_decode_holding(struct ek_reader *fields, struct ek_holding *ret);
+EK_MUST enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_worker_job *ret);
+EK_MUST enum ek_status ek_decode_worker_reply(struct ek_reader *fields, struct ek_worker_reply *ret);
+EK_MUST enum ek_status ek_decode_heartbeat(struct ek_reader *fields, struct ek_heartbeat *ret);
+EK_MUST enum ek_status ek_decode_shard_load(struct ek_reader *fields, struct ek_shard_load *ret);
+/* Nothing may follow. */
+EK_MUST enum ek_status ek_decode_end(const struct ek_reader *fields);
+
+void ek_encode_hello(struct ek_buffer *out, const struct ek_hello *message);
+void ek_encode_welcome(struct ek_buffer *out, const struct ek_welcome *message);
+void ek_encode_query(struct ek_buffer *out, const struct ek_query *message);
+void ek_encode_answer(struct ek_buffer *out, const struct ek_answer *message);
+/* `type` is EK_MESSAGE_ERROR or EK_MESSAGE_WORKER_REFUSED. */
+void ek_encode_refusal(struct ek_buffer *out, enum ek_message_type type, const struct ek_refusal *message);
+void ek_encode_worker_hello(struct ek_buffer *out, const struct ek_worker_hello *message);
+void ek_encode_worker_welcome(struct ek_buffer *out, const struct ek_worker_welcome *message);
+/* `type` is EK_MESSAGE_WORKER_PULSE or EK_MESSAGE_WORKER_BYE. */
+void ek_encode_link(struct ek_buffer *out, enum ek_message_type type, struct ek_link link);
+/* `type` is REPORT, ASSIGN or ASSIGNED. */
+void ek_encode_holdings(struct ek_buffer *out, enum ek_message_type type, struct ek_link link, const struct ek_holding *holdings,
+                        size_t count);
+void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *message, const struct ek_shard_load *loads);
+
+/* Items, appended to an open envelope. */
+void ek_encode_job(struct ek_envelope *envelope, const struct ek_job *job);
+void ek_encode_reply(struct ek_envelope *envelope, const struct ek_reply *reply);
+void ek_encode_worker_job(struct ek_envelope *envelope, const struct ek_worker_job *job);
+void ek_encode_worker_reply(struct ek_envelope *envelope, const struct ek_worker_reply *reply);
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * Every message of the protocol as a C struct: numbers, fields and their meaning. common/PROTOCOL.md is the same list in prose; a
+ * change touches this file, common/codec.c, PROTOCOL.md and tests/vectors/messages.json together. Encodes nothing (codec.h does).
+ *
+ * Slices borrow from the message that was decoded, and are read only during the call that a struct is handed to.
+ */
+#ifndef EK_COMMON_MESSAGES_H
+#define EK_COMMON_MESSAGES_H
+
+#include "common/bytes.h"
+#include "common/limits.h"
+
+#define EK_PROTOCOL_VERSION 1u
+
+enum ek_message_type {
+    /* client and broker */
+    EK_MESSAGE_HELLO = 1,   /* to the broker: ek_hello */
+    EK_MESSAGE_WELCOME = 2, /* to the client: ek_welcome */
+    EK_MESSAGE_JOBS = 3,    /* to the broker: an envelope of ek_job */
+    EK_MESSAGE_REPLIES = 4, /* to the client: an envelope of ek_reply */
+    EK_MESSAGE_QUERY = 5,   /* to the broker: ek_query */
+    EK_MESSAGE_ANSWER = 6,  /* to the client: ek_answer */
+    EK_MESSAGE_ERROR = 7,   /* to the client: ek_refusal, for a message that could not be read */
+    /* worker and broker */
+    EK_MESSAGE_WORKER_HELLO = 32,     /* to the broker: ek_worker_hello */
+    EK_MESSAGE_WORKER_WELCOME = 33,   /* to the worker: ek_worker_welcome */
+    EK_MESSAGE_WORKER_REFUSED = 34,   /* to the worker: ek_refusal */
+    EK_MESSAGE_WORKER_REPORT = 35,    /* to the broker: ek_link and an array of ek_holding */
+    EK_MESSAGE_WORKER_ASSIGN = 36,    /* to the worker: ek_link and an array of ek_holding */
+    EK_MESSAGE_WORKER_ASSIGNED = 37,  /* to the broker: ek_link and an array of ek_holding */
+    EK_MESSAGE_WORKER_JOBS = 38,      /* to the worker: ek_link and an envelope of ek_worker_job */
+    EK_MESSAGE_WORKER_REPLIES = 39,   /* to the broker: ek_link and an envelope of ek_worker_reply */
+    EK_MESSAGE_WORKER_HEARTBEAT = 40, /* to the broker: ek_heartbeat */
+    EK_MESSAGE_WORKER_PULSE = 41,     /* to the worker: ek_link; the broker lives and knows the link */
+    EK_MESSAGE_WORKER_BYE = 42        /* to the broker: ek_link; an orderly stop, nothing follows */
+};
+
+/* Outcomes as numbers on the wire, of jobs and of single operations. */
+enum ek_wire_status {
+    EK_WIRE_OK = 0,
+    EK_WIRE_NOT_FOUND = 1,
+    EK_WIRE_CONDITION_FAILED = 2,
+    EK_WIRE_USAGE = 3,       /* the request breaks the protocol; it was not queued */
+    EK_WIRE_UNKNOWN = 4,     /* nobody can say any more whether it was applied */
+    EK_WIRE_EXPIRED = 5,     /* its deadline passed; it was not applied and never will be */
+    EK_WIRE_UNAVAILABLE = 6, /* no broker, or the shard cannot be served */
+    EK_WIRE_FORGOTTEN = 7,   /* the worker no longer knows this producer; a library takes a new id */
+    EK_WIRE_BUSY = 8,        /* a queue is full; come back after the hint; never final for a numbered job */
+    EK_WIRE_DENIED = 9,
+    EK_WIRE_TOO_LARGE = 10,
+    EK_WIRE_FAILED = 11, /* cannot be applied; not applied */
+    EK_WIRE_DEAD = 12,   /* set aside as a dead letter */
+    /* answers that a library acts on and callers never see */
+    EK_WIRE_GAP = 13,          /* an earlier number of this producer on this shard is missing; position = the awaited one */
+    EK_WIRE_STALE = 14,        /* link, generation or epoch is not the current one; no position was used */
+    EK_WIRE_OUT_OF_ORDER = 15, /* not the awaited position, which the reply names; no position was used */
+    EK_WIRE_ALONE = 16,        /* this result did not fit beside the others: ask for it in a job of its own */
+    EK_WIRE_STATUS_COUNT = 17
+};
+
+/* The word of CLI.md for a status, or "invalid". */
+const char *ek_wire_status_name(enum ek_wire_status status);
+
+struct ek_cluster_id {
+    uint8_t bytes[16];
+};
+
+struct ek_worker_id {
+    uint8_t bytes[16];
+};
+
+/* ---- client and broker ---- */
+
+/* First message of a library's connection, and its question "are you still the one I know" later. Thin clients need none. */
+struct ek_hello {
+    uint64_t id; /* comes back in the welcome */
+    char name[EK_TEXT_BYTES_MAX];
+    bool wants_producer;
+};
+
+struct ek_welcome {
+    uint64_t id;
+    struct ek_cluster_id cluster;
+    uint64_t generation;
+    uint64_t connection; /* another one than before: replies may have been lost, send again what is unanswered */
+    uint32_t shards;
+    uint64_t producer; /* 0 unless one was wanted */
+    uint64_t now_unix_ms;
+    char stats_endpoint[EK_TEXT_BYTES_MAX];
+};
+
+enum ek_job_kind {
+    EK_JOB_READ = 0,        /* get, exists, scan; each operation has its own result */
+    EK_JOB_WRITE = 1,       /* put, delete, exists, increment; each operation has its own result */
+    EK_JOB_TRANSACTION = 2, /* as EK_JOB_WRITE on one hash tag, all or nothing */
+    EK_JOB_CANCEL = 3,      /* uses up the number of a job that must not be applied any more; body = [cause] */
+    EK_JOB_DELETE = 4       /* as EK_JOB_WRITE, deletes only: passes when disks are short */
+};
+
+/* What only the client library says of a job. */
+struct ek_route {
+    bool present;  /* false: a thin client; the broker finds the shard */
+    bool repeated; /* sent before, on this connection or another */
+    uint16_t shard;
+    uint64_t producer; /* 0: not numbered */
+    uint64_t number;   /* writes: its own; reads: the client's last unanswered write there, or 0 */
+    uint64_t lowest;   /* the producer's lowest unanswered number on this shard */
+};
+
+struct ek_job {
+    uint64_t id; /* the client's; comes back in the reply */
+    enum ek_job_kind kind;
+    uint32_t deadline_ms; /* time left when it was sent; 0: none */
+    struct ek_route route;
+    struct ek_slice body; /* an array of operations, see ek_operation */
+    uint32_t count;       /* operations, as the body's array header says; 1 to EK_JOB_OPERATIONS_MAX */
+};
+
+struct ek_reply {
+    uint64_t id;
+    enum ek_wire_status status;
+    uint64_t position;    /* writes: the version of the first operation; GAP: the awaited number */
+    uint32_t retry_ms;    /* BUSY: when to come back */
+    struct ek_slice body; /* OK: the results, or nil when every one is 0; else nil or [index, result] of what was refused */
+};
+
+struct ek_query {
+    uint64_t id;
+    char what[EK_TEXT_BYTES_MAX]; /* "stats", "full", "workers" or "shards" */
+};
+
+struct ek_answer {
+    uint64_t id;
+    enum ek_wire_status status;
+    struct ek_slice text; /* JSON */
+};
+
+struct ek_refusal {
+    enum ek_wire_status status;
+    char text[EK_TEXT_BYTES_MAX];
+};
+
+/* ---- operations and results, inside the body of a job or a reply ---- */
+
+enum ek_operation_code {
+    EK_OPERATION_PUT = 1,
+    EK_OPERATION_GET = 2,
+    EK_OPERATION_DELETE = 3,
+    EK_OPERATION_EXISTS = 4,
+    EK_OPERATION_INCREMENT = 5,
+    EK_OPERATION_SCAN = 6
+};
+
+enum ek_condition { EK_CONDITION_NONE, EK_CONDITION_ABSENT, EK_CONDITION_VERSION };
+
+struct ek_operation {
+    enum ek_operation_code code;
+    struct ek_slice key; /* scan: the prefix, which may be empty */
+    struct ek_slice value;
+    uint64_t ttl_ms; /* put: 0 = does not expire */
+    enum ek_condition condition;
+    uint64_t version;       /* the one that EK_CONDITION_VERSION asks for */
+    int64_t by;             /* increment */
+    struct ek_slice cursor; /* scan: the physical key to go on behind; empty = from the start */
+    uint32_t limit;         /* scan: entries, 1 to EK_SCAN_ENTRIES_MAX */
+    bool values;            /* scan: with values */
+};
+
+/* A result as it stands in a reply. Scan entries follow one by one, see ek_decode_entry. */
+struct ek_result {
+    enum ek_wire_status status;
+    char text[EK_TEXT_BYTES_MAX]; /* why, for USAGE, FAILED and TOO_LARGE; may be empty */
+    uint64_t version;             /* get; a failed condition: the current one, 0 = absent */
+    struct ek_slice value;        /* get */
+    bool has_ttl;                 /* get */
+    uint64_t ttl_ms;              /* get: left */
+    int64_t number;               /* increment: the new value */
+    uint32_t entries;             /* scan: how many follow */
+};
+
+struct ek_entry {
+    struct ek_slice key;
+    uint64_t version;
+    struct ek_slice value; /* data = NULL when values were not asked for */
+    bool has_ttl;
+    uint64_t ttl_ms;
+};
+
+/* ---- worker and broker ---- */
+
+/* Begins every message between a worker and the broker after the HELLO. */
+struct ek_link {
+    uint64_t link;
+    uint64_t generation;
+};
+
+struct ek_worker_hello {
+    struct ek_worker_id worker;
+    uint64_t incarnation;
+    uint64_t generation; /* the highest it has made durable; 0 = none */
+    bool has_cluster;
+    struct ek_cluster_id cluster;
+    uint32_t shards; /* the count its store was written with; 0 = none yet */
+    uint32_t capacity_milli;
+    char name[EK_TEXT_BYTES_MAX];
+    char endpoint[EK_TEXT_BYTES_MAX]; /* where other workers reach it */
+};
+
+struct ek_worker_welcome {
+    struct ek_link link;
+    struct ek_cluster_id cluster;
+    uint32_t shards;
+    uint32_t liveness_ms;
+};
+
+enum ek_holding_state {
+    EK_HOLDING_SERVING = 1, /* the worker is the shard's owner at this epoch */
+    EK_HOLDING_RELEASED = 2 /* it is not, since this epoch */
+};
+
+struct ek_holding {
+    uint16_t shard;
+    enum ek_holding_state state;
+    uint64_t epoch;
+    uint64_t position; /* the last one used up; 0 = the shard never had a write */
+};
+
+struct ek_worker_job {
+    uint64_t token; /* the broker's; comes back in the reply */
+    uint16_t shard;
+    uint64_t epoch;
+    enum ek_job_kind kind;
+    uint64_t position; /* writes: of the first operation; reads: to wait for, 0 = none */
+    uint64_t stamp_unix_ms;
+    uint64_t producer; /* 0: a thin client's; its number is its position */
+    uint64_t number;   /* reads with a producer: refused as a gap while this number is not applied; 0 = none */
+    uint64_t lowest;
+    uint64_t confirmed; /* the broker has the replies of the shard's positions up to this one */
+    struct ek_slice body;
+    uint32_t count;
+};
+
+struct ek_worker_reply {
+    uint64_t token;
+    enum ek_wire_status status;
+    uint64_t position; /* as in ek_reply; OUT_OF_ORDER: the awaited one */
+    bool repeated;     /* the stored reply of an earlier copy */
+    struct ek_slice body;
+};
+
+struct ek_shard_load {
+    uint16_t shard;
+    uint64_t stored_bytes;
+    uint64_t operations; /* this and the next three: since the worker's start, never falling */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t busy_us;
+};
+
+struct ek_heartbeat {
+    struct ek_link link;
+    uint32_t stalled_ms; /* how long the storage thread has been at its present call; 0 = idle or moving on */
+    uint32_t credit_jobs;
+    uint32_t credit_bytes; /* 0: writes wait, deletes and reads pass */
+    uint32_t credit_reads;
+    uint64_t disk_free_bytes;
+    uint64_t stored_bytes;
+    uint64_t stored_keys;
+    uint32_t commit_p50_us;
+    uint32_t commit_p99_us;
+    uint64_t busy_us; /* the storage thread's, since the worker's start */
+    char alarm[EK_TEXT_BYTES_MAX];
+    uint32_t load_count; /* entries of ek_shard_load that follow: shards whose figures changed */
+};
+
+#endif

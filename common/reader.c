@@ -1,0 +1,181 @@
+#include "common/reader.h"
+
+#include <string.h>
+
+struct ek_reader ek_reader_of(struct ek_slice bytes)
+{
+    return (struct ek_reader){.at = bytes.data, .end = bytes.data + bytes.size, .failed = bytes.data == NULL};
+}
+
+bool ek_reader_ok(const struct ek_reader *reader)
+{
+    return !reader->failed;
+}
+
+bool ek_reader_ended(const struct ek_reader *reader)
+{
+    return !reader->failed && reader->at == reader->end;
+}
+
+void ek_read_fail(struct ek_reader *reader)
+{
+    reader->failed = true;
+    reader->at = reader->end;
+}
+
+static size_t left(const struct ek_reader *reader)
+{
+    return (size_t)(reader->end - reader->at);
+}
+
+/* The next byte, or 0xc1, which the format never uses. */
+static uint8_t next_tag(struct ek_reader *reader)
+{
+    if (reader->failed || left(reader) == 0) {
+        ek_read_fail(reader);
+        return 0xc1;
+    }
+    return *reader->at++;
+}
+
+static uint8_t peek_tag(const struct ek_reader *reader)
+{
+    return reader->failed || left(reader) == 0 ? 0xc1 : *reader->at;
+}
+
+static uint64_t big_endian(struct ek_reader *reader, size_t width)
+{
+    if (left(reader) < width) {
+        ek_read_fail(reader);
+        return 0;
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < width; i++)
+        value = value << 8 | reader->at[i];
+    reader->at += width;
+    return value;
+}
+
+uint64_t ek_read_uint(struct ek_reader *reader)
+{
+    uint8_t tag = next_tag(reader);
+    if (tag <= 0x7f)
+        return tag;
+    if (tag >= 0xcc && tag <= 0xcf)
+        return big_endian(reader, (size_t)1 << (tag - 0xcc));
+    ek_read_fail(reader);
+    return 0;
+}
+
+uint64_t ek_read_uint_max(struct ek_reader *reader, uint64_t max)
+{
+    uint64_t value = ek_read_uint(reader);
+    if (value <= max)
+        return value;
+    ek_read_fail(reader);
+    return 0;
+}
+
+int64_t ek_read_int(struct ek_reader *reader)
+{
+    uint8_t tag = peek_tag(reader);
+    if (tag >= 0xe0 || (tag >= 0xd0 && tag <= 0xd3)) {
+        reader->at++;
+        if (tag >= 0xe0)
+            return (int8_t)tag;
+        size_t width = (size_t)1 << (tag - 0xd0);
+        uint64_t raw = big_endian(reader, width);
+        unsigned unused_bits = 64u - 8u * (unsigned)width;
+        return (int64_t)(raw << unused_bits) >> unused_bits;
+    }
+    return (int64_t)ek_read_uint_max(reader, INT64_MAX);
+}
+
+bool ek_read_bool(struct ek_reader *reader)
+{
+    uint8_t tag = next_tag(reader);
+    if (tag != 0xc2 && tag != 0xc3)
+        ek_read_fail(reader);
+    return tag == 0xc3;
+}
+
+struct ek_slice ek_read_bytes(struct ek_reader *reader)
+{
+    uint8_t tag = next_tag(reader);
+    uint64_t size;
+    if (tag >= 0xa0 && tag <= 0xbf)
+        size = tag & 0x1fu;
+    else if (tag >= 0xc4 && tag <= 0xc6)
+        size = big_endian(reader, (size_t)1 << (tag - 0xc4));
+    else if (tag >= 0xd9 && tag <= 0xdb)
+        size = big_endian(reader, (size_t)1 << (tag - 0xd9));
+    else {
+        ek_read_fail(reader);
+        size = 0;
+    }
+    if (reader->failed || size > left(reader)) {
+        ek_read_fail(reader);
+        return ek_slice_of(NULL, 0);
+    }
+    struct ek_slice bytes = ek_slice_of(reader->at, (size_t)size);
+    reader->at += size;
+    return bytes;
+}
+
+void ek_read_text(struct ek_reader *reader, char *out, size_t capacity)
+{
+    struct ek_slice bytes = ek_read_bytes(reader);
+    if (bytes.size >= capacity || (bytes.size && memchr(bytes.data, 0, bytes.size))) {
+        ek_read_fail(reader);
+        bytes.size = 0;
+    }
+    if (bytes.size)
+        memcpy(out, bytes.data, bytes.size);
+    out[bytes.size] = 0;
+}
+
+void ek_read_fixed(struct ek_reader *reader, uint8_t *out, size_t size)
+{
+    struct ek_slice bytes = ek_read_bytes(reader);
+    if (bytes.size == size && size)
+        memcpy(out, bytes.data, size);
+    else
+        ek_read_fail(reader);
+}
+
+uint32_t ek_read_array(struct ek_reader *reader)
+{
+    uint8_t tag = next_tag(reader);
+    uint64_t count = 0;
+    if (tag >= 0x90 && tag <= 0x9f)
+        count = tag & 0x0fu;
+    else if (tag == 0xdc || tag == 0xdd)
+        count = big_endian(reader, tag == 0xdc ? 2 : 4);
+    else
+        ek_read_fail(reader);
+    if (count > left(reader)) {
+        ek_read_fail(reader);
+        return 0;
+    }
+    return (uint32_t)count;
+}
+
+void ek_read_array_of(struct ek_reader *reader, uint32_t count)
+{
+    if (ek_read_array(reader) != count)
+        ek_read_fail(reader);
+}
+
+bool ek_read_nil(struct ek_reader *reader)
+{
+    if (peek_tag(reader) != 0xc0)
+        return false;
+    reader->at++;
+    return true;
+}
+
+bool ek_read_at_array(const struct ek_reader *reader)
+{
+    uint8_t tag = peek_tag(reader);
+    return (tag >= 0x90 && tag <= 0x9f) || tag == 0xdc || tag == 0xdd;
+}

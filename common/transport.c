@@ -1,0 +1,346 @@
+#include "common/transport.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+enum {
+    LINGER_MS = 500,
+    HANDSHAKE_MS = 3000,
+    RECONNECT_MS = 20,
+    RECONNECT_MAX_MS = 500,
+    MESSAGES_MAX = 256, /* per pipe and direction; bytes are bounded by credit, queue limits and outboxes */
+    ROUTE_BYTES = 5,    /* of an automatic routing id: a zero byte and 32 bits */
+    ROUTING_ID_MAX = 255,
+    POLL_ITEMS_MAX = 8
+};
+
+#define DELIMITED ((ek_peer)1 << 32)
+#define KNOWN     ((ek_peer)1 << 33)
+
+struct ek_context {
+    void *zmq;
+};
+
+struct ek_socket {
+    void *zmq;
+    enum ek_socket_kind kind;
+    uint8_t last_sender[ROUTING_ID_MAX];
+    size_t last_sender_bytes;
+    bool last_delimited;
+};
+
+_Static_assert(sizeof(zmq_msg_t) <= sizeof(struct ek_frame), "a frame holds a zmq_msg_t");
+
+struct ek_context *ek_context_new(int io_threads, int sockets_max)
+{
+    void *zmq = zmq_ctx_new();
+    if (!zmq)
+        return NULL;
+    if (zmq_ctx_set(zmq, ZMQ_IO_THREADS, io_threads) || zmq_ctx_set(zmq, ZMQ_MAX_SOCKETS, sockets_max)) {
+        (void)zmq_ctx_term(zmq);
+        return NULL;
+    }
+    struct ek_context *context = ek_alloc_zero(1, sizeof *context);
+    context->zmq = zmq;
+    return context;
+}
+
+void ek_context_destroy(struct ek_context **context)
+{
+    if (!*context)
+        return;
+    while (zmq_ctx_term((*context)->zmq) && errno == EINTR)
+        ;
+    free(*context);
+    *context = NULL;
+}
+
+static int kind_of(enum ek_socket_kind kind)
+{
+    static const int kinds[] = {ZMQ_ROUTER, ZMQ_DEALER, ZMQ_PUB, ZMQ_SUB};
+    return kinds[kind];
+}
+
+static bool set(void *zmq, int option, int value)
+{
+    return zmq_setsockopt(zmq, option, &value, sizeof value) == 0;
+}
+
+static bool set_limits(void *zmq, enum ek_socket_kind kind)
+{
+    int64_t message_bytes_max = EK_ENVELOPE_BYTES_MAX;
+    bool done = set(zmq, ZMQ_LINGER, LINGER_MS) && set(zmq, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
+                set(zmq, ZMQ_SNDHWM, MESSAGES_MAX) && set(zmq, ZMQ_RCVHWM, MESSAGES_MAX) &&
+                set(zmq, ZMQ_RECONNECT_IVL, RECONNECT_MS) && set(zmq, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) &&
+                zmq_setsockopt(zmq, ZMQ_MAXMSGSIZE, &message_bytes_max, sizeof message_bytes_max) == 0;
+    return done && (kind != EK_SOCKET_ROUTER || set(zmq, ZMQ_ROUTER_MANDATORY, 1));
+}
+
+enum ek_status ek_socket_open(struct ek_context *context, enum ek_socket_kind kind, struct ek_socket **ret)
+{
+    void *zmq = zmq_socket(context->zmq, kind_of(kind));
+    if (!zmq)
+        return EK_IO;
+    if (!set_limits(zmq, kind)) {
+        (void)zmq_close(zmq);
+        return EK_IO;
+    }
+    struct ek_socket *socket = ek_alloc_zero(1, sizeof *socket);
+    socket->zmq = zmq;
+    socket->kind = kind;
+    *ret = socket;
+    return EK_OK;
+}
+
+void ek_socket_close(struct ek_socket **socket)
+{
+    if (!*socket)
+        return;
+    (void)zmq_close((*socket)->zmq);
+    free(*socket);
+    *socket = NULL;
+}
+
+static enum ek_status refused(const char *verb, const char *endpoint, struct ek_error *error)
+{
+    int cause = errno;
+    enum ek_status status = cause == EADDRINUSE ? EK_IN_USE
+                            : cause == EACCES   ? EK_DENIED
+                            : cause == EINVAL || cause == EADDRNOTAVAIL || cause == ENODEV || cause == EPROTONOSUPPORT
+                                ? EK_MALFORMED
+                                : EK_IO;
+    return ek_error_set(error, status, "cannot %s %s: %s", verb, endpoint, zmq_strerror(cause));
+}
+
+enum ek_status ek_socket_bind(struct ek_socket *socket, const char *endpoint, char *ret_actual, struct ek_error *error)
+{
+    if (zmq_bind(socket->zmq, endpoint))
+        return refused("listen on", endpoint, error);
+    size_t size = EK_TEXT_BYTES_MAX;
+    if (zmq_getsockopt(socket->zmq, ZMQ_LAST_ENDPOINT, ret_actual, &size))
+        return refused("learn the address of", endpoint, error);
+    return EK_OK;
+}
+
+enum ek_status ek_socket_connect(struct ek_socket *socket, const char *endpoint, struct ek_error *error)
+{
+    return zmq_connect(socket->zmq, endpoint) ? refused("connect to", endpoint, error) : EK_OK;
+}
+
+enum ek_status ek_socket_subscribe(struct ek_socket *socket, const char *topic)
+{
+    return zmq_setsockopt(socket->zmq, ZMQ_SUBSCRIBE, topic, strlen(topic)) ? EK_IO : EK_OK;
+}
+
+static zmq_msg_t *message_of(struct ek_frame *frame)
+{
+    return (zmq_msg_t *)(void *)frame->storage;
+}
+
+/* Receives the next frame into `frame`; false when there is none. */
+static bool receive_frame(struct ek_socket *socket, struct ek_frame *frame)
+{
+    (void)zmq_msg_init(message_of(frame));
+    int received;
+    do
+        received = zmq_msg_recv(message_of(frame), socket->zmq, ZMQ_DONTWAIT);
+    while (received < 0 && errno == EINTR);
+    if (received < 0)
+        ek_frame_done(frame);
+    return received >= 0;
+}
+
+static bool more_follows(struct ek_frame *frame)
+{
+    return zmq_msg_more(message_of(frame)) != 0;
+}
+
+/* Drops what is left of the message that `frame`, which is consumed, belongs to. */
+static void drop_rest(struct ek_socket *socket, struct ek_frame *frame)
+{
+    bool more = more_follows(frame);
+    ek_frame_done(frame);
+    while (more && receive_frame(socket, frame)) {
+        more = more_follows(frame);
+        ek_frame_done(frame);
+    }
+}
+
+/* The routing id that a ROUTER puts first. */
+static enum ek_status receive_sender(struct ek_socket *socket, ek_peer *ret_peer)
+{
+    struct ek_frame id;
+    if (!receive_frame(socket, &id))
+        return EK_AGAIN;
+    struct ek_slice bytes = ek_frame_bytes(&id);
+    socket->last_sender_bytes = bytes.size <= ROUTING_ID_MAX ? bytes.size : 0;
+    memcpy(socket->last_sender, bytes.data, socket->last_sender_bytes);
+    bool automatic = bytes.size == ROUTE_BYTES && bytes.data[0] == 0;
+    bool complete = more_follows(&id);
+    ek_frame_done(&id);
+    if (!complete)
+        return EK_MALFORMED;
+    uint32_t route = 0;
+    if (automatic)
+        memcpy(&route, socket->last_sender + 1, sizeof route);
+    *ret_peer = KNOWN | route;
+    return automatic ? EK_OK : EK_DENIED;
+}
+
+enum ek_status ek_socket_receive(struct ek_socket *socket, struct ek_frame *ret_frame, ek_peer *ret_peer)
+{
+    enum ek_status status = EK_OK;
+    ek_peer peer = 0;
+    socket->last_delimited = false;
+    if (socket->kind == EK_SOCKET_ROUTER) {
+        status = receive_sender(socket, &peer);
+        if (status == EK_AGAIN || status == EK_MALFORMED)
+            return status;
+    }
+    if (!receive_frame(socket, ret_frame))
+        return EK_AGAIN;
+    bool skip = more_follows(ret_frame) && (ek_frame_bytes(ret_frame).size == 0 || socket->kind == EK_SOCKET_SUB);
+    if (skip) {
+        ek_frame_done(ret_frame);
+        socket->last_delimited = true;
+        peer |= DELIMITED;
+        if (!receive_frame(socket, ret_frame))
+            return EK_MALFORMED;
+    }
+    if (status == EK_OK && more_follows(ret_frame))
+        status = EK_MALFORMED;
+    if (status != EK_OK)
+        drop_rest(socket, ret_frame);
+    else if (ret_peer)
+        *ret_peer = peer;
+    return status;
+}
+
+struct ek_slice ek_frame_bytes(struct ek_frame *frame)
+{
+    return ek_slice_of(zmq_msg_data(message_of(frame)), zmq_msg_size(message_of(frame)));
+}
+
+void ek_frame_done(struct ek_frame *frame)
+{
+    (void)zmq_msg_close(message_of(frame));
+}
+
+static void free_memory(void *data, void *memory)
+{
+    (void)data;
+    free(memory);
+}
+
+/* The frames before a ROUTER's payload. */
+static enum ek_status send_address(struct ek_socket *socket, const void *id, size_t id_bytes, bool delimited)
+{
+    int sent;
+    do
+        sent = zmq_send(socket->zmq, id, id_bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        return errno == EAGAIN ? EK_AGAIN : EK_UNREACHABLE;
+    if (delimited)
+        (void)zmq_send(socket->zmq, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    return EK_OK;
+}
+
+static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned message)
+{
+    zmq_msg_t frame;
+    if (zmq_msg_init_data(&frame, (void *)(uintptr_t)message.message.data, message.message.size, free_memory, message.memory)) {
+        free(message.memory);
+        return EK_UNREACHABLE;
+    }
+    int sent;
+    do
+        sent = zmq_msg_send(&frame, socket->zmq, ZMQ_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+        return EK_OK;
+    bool full = errno == EAGAIN;
+    if (!full) {
+        (void)zmq_msg_close(&frame);
+        return EK_UNREACHABLE;
+    }
+    /* Only a DEALER comes here: a ROUTER's pipe was found to have room when the address went. The bytes stay the caller's. */
+    return EK_AGAIN;
+}
+
+enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_owned message)
+{
+    if (socket->kind == EK_SOCKET_ROUTER) {
+        uint8_t id[ROUTE_BYTES] = {0};
+        uint32_t route = (uint32_t)peer;
+        memcpy(id + 1, &route, sizeof route);
+        enum ek_status status = send_address(socket, id, sizeof id, (peer & DELIMITED) != 0);
+        if (status == EK_UNREACHABLE)
+            free(message.memory);
+        if (status != EK_OK)
+            return status;
+    }
+    return send_payload(socket, message);
+}
+
+void ek_socket_answer(struct ek_socket *socket, struct ek_slice message)
+{
+    if (send_address(socket, socket->last_sender, socket->last_sender_bytes, socket->last_delimited) == EK_OK)
+        (void)zmq_send(socket->zmq, message.data, message.size, ZMQ_DONTWAIT);
+}
+
+void ek_socket_publish(struct ek_socket *socket, const char *topic, struct ek_slice payload)
+{
+    if (zmq_send(socket->zmq, topic, strlen(topic), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+        (void)zmq_send(socket->zmq, payload.data, payload.size, ZMQ_DONTWAIT);
+}
+
+enum ek_status ek_poll(struct ek_poll_item *items, size_t count, int64_t timeout_ms)
+{
+    zmq_pollitem_t polled[POLL_ITEMS_MAX];
+    if (count > POLL_ITEMS_MAX)
+        return EK_TOO_LARGE;
+    for (size_t i = 0; i < count; i++) {
+        polled[i] = (zmq_pollitem_t){.fd = items[i].fd, .events = ZMQ_POLLIN};
+        polled[i].socket = items[i].socket ? items[i].socket->zmq : NULL;
+        items[i].readable = false;
+    }
+    int ready = zmq_poll(polled, (int)count, timeout_ms);
+    if (ready < 0 && errno != EINTR)
+        return EK_IO;
+    if (ready <= 0)
+        return EK_AGAIN;
+    for (size_t i = 0; i < count; i++)
+        items[i].readable = (polled[i].revents & ZMQ_POLLIN) != 0;
+    return EK_OK;
+}
+
+bool ek_endpoint_is_loopback(const char *endpoint)
+{
+    return strncmp(endpoint, "tcp://", 6) != 0 || strncmp(endpoint + 6, "127.", 4) == 0 ||
+           strncmp(endpoint + 6, "localhost:", 10) == 0 || strncmp(endpoint + 6, "[::1]:", 6) == 0;
+}
+
+static bool is_port(const char *text)
+{
+    if (strcmp(text, "*") == 0)
+        return true;
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == 0 && port <= 65535;
+}
+
+bool ek_endpoint_is_valid(const char *endpoint)
+{
+    if (strlen(endpoint) >= EK_TEXT_BYTES_MAX)
+        return false;
+    if (strncmp(endpoint, "ipc://", 6) == 0)
+        return endpoint[6] != 0;
+    if (strncmp(endpoint, "inproc://", 9) == 0)
+        return endpoint[9] != 0;
+    const char *colon = strrchr(endpoint, ':');
+    return strncmp(endpoint, "tcp://", 6) == 0 && colon > endpoint + 6 && is_port(colon + 1);
+}
