@@ -2,65 +2,203 @@
 
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-CC       ?= gcc
 BUILD    ?= build
 OPTIMIZE ?= -O2 -g
 SANITIZE ?=
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 
-PACKAGES = libzmq libczmq jansson libxxhash uuid
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-CFLAGS   = -std=c11 -D_GNU_SOURCE $(OPTIMIZE) $(WARNINGS) $(SANITIZE) -fPIC -fvisibility=hidden -pthread -MMD -MP -I. $(EXTRA_CFLAGS)
+LANGUAGE = -std=c11 -D_GNU_SOURCE -I.
+CFLAGS   = $(LANGUAGE) $(OPTIMIZE) $(WARNINGS) $(SANITIZE) -fPIC -fvisibility=hidden -pthread -MMD -MP $(EXTRA_CFLAGS)
 LDFLAGS  = $(SANITIZE) -pthread
 LIBS     = -lzmq -lczmq -lxxhash -lm
-WORKER_LIBS = -lrocksdb
-BROKER_LIBS = -lrocksdb -ljansson
-CLI_LIBS = -ljansson -lcsv
+WORKER_LIBS = -lrocksdb -luuid
+BROKER_LIBS = -lrocksdb -ljansson -luuid
+CLI_LIBS = -ljansson -lcsv -ledit
+TEST_LIBS = $(LIBS) -lrocksdb -luuid -ljansson -lcsv -ledit $$(pkg-config --libs check)
 
 COMMON  = $(wildcard common/*.c)
 BROKER  = $(filter-out broker/main.c,$(wildcard broker/*.c))
 WORKER  = $(filter-out worker/main.c,$(wildcard worker/*.c))
 CLIENT  = $(wildcard client/*.c)
-CLI     = $(wildcard client/cli/*.c)
+CLI     = $(filter-out client/cli/main.c,$(wildcard client/cli/*.c))
 SUPPORT = $(wildcard tests/support/*.c)
-UNIT    = $(wildcard tests/unit/*.c)
+UNIT    = $(wildcard tests/unit/test_*.c)
+FUZZ    = $(wildcard tests/fuzz/*.c)
+EXAMPLE = $(wildcard tests/integration/example.c)
+SCRIPTS = $(wildcard tests/integration/test_*.py)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(EXAMPLE)
+HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+archive = $(BUILD)/lib/parts/$(1).a
 PROGRAMS = $(BUILD)/bin/evenkeel-broker $(BUILD)/bin/evenkeel-worker $(BUILD)/bin/evenkeel
 LIBRARIES = $(BUILD)/lib/libevenkeel.a $(BUILD)/lib/libevenkeel.so
+UNIT_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(UNIT))
+EXAMPLE_PROGRAM = $(patsubst %.c,$(BUILD)/%,$(EXAMPLE))
+VERSION  = $$(sed -n 's/^\#define EK_VERSION "\(.*\)"/\1/p' common/args.h)
+# `make V=1` shows whole commands.
+Q        = $(if $(V),,@)
+SAY      = $(if $(V),:,echo)
+SUBMAKE  = +@$(MAKE) --no-print-directory
 
 .PHONY: all
-all: deps programs ## programs in build/bin and the client library in build/lib
+all: deps ## programs in build/bin and the client library in build/lib
+	$(SUBMAKE) programs
 
 .PHONY: programs
 programs: $(PROGRAMS) $(LIBRARIES)
 
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+
 .PHONY: deps
 deps: ## install the Debian packages that are missing
-	@sh compose/deps.sh
+	@sh compose/deps.sh build test
+
+.PHONY: demo
+demo: deps ## start a broker and workers, store, kill, add workers: what the product does, in a minute
+	$(SUBMAKE) programs
+	@BUILD=$(BUILD) bash compose/demo.sh
+
+# ---- programs and the library ----
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c $< -o $@
+	@$(SAY) CC $<
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/bin/evenkeel-broker: $(call objects,$(COMMON) $(BROKER) broker/main.c)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(BROKER_LIBS)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(BROKER_LIBS)
 
 $(BUILD)/bin/evenkeel-worker: $(call objects,$(COMMON) $(WORKER) worker/main.c)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(WORKER_LIBS)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(WORKER_LIBS)
 
-$(BUILD)/bin/evenkeel: $(call objects,$(COMMON) $(CLIENT) $(CLI))
+$(BUILD)/bin/evenkeel: $(call objects,$(COMMON) $(CLIENT) $(CLI) client/cli/main.c)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(CLI_LIBS)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(CLI_LIBS)
 
 $(BUILD)/lib/libevenkeel.a: $(call objects,$(COMMON) $(CLIENT))
 	@mkdir -p $(@D)
-	rm -f $@
-	ar rcs $@ $^
+	@rm -f $@
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/lib/libevenkeel.so: $(call objects,$(COMMON) $(CLIENT))
 	@mkdir -p $(@D)
-	$(CC) -shared -Wl,-soname,libevenkeel.so.0 $(LDFLAGS) $^ -o $@ $(LIBS)
+	@$(SAY) LD $@
+	$(Q)$(CC) -shared -Wl,-soname,libevenkeel.so.0 $(LDFLAGS) $^ -o $@ $(LIBS)
+
+# ---- tests ----
+
+# One archive a directory. A unit test is linked with the directories that its #include lines name, so that it builds while others do not.
+define part
+$(call archive,$(1)): $(call objects,$(2))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)ar rcs $$@ $$^
+endef
+$(eval $(call part,common,$(COMMON)))
+$(eval $(call part,broker,$(BROKER)))
+$(eval $(call part,worker,$(WORKER)))
+$(eval $(call part,client,$(CLIENT)))
+$(eval $(call part,cli,$(CLI)))
+$(eval $(call part,support,$(SUPPORT)))
+
+parts_of = $(shell sed -n 's,^\#include "\(broker\|worker\|client\|client/cli\)/[^/]*"$$,\1,p' $(1) | sed 's,^client/cli$$,cli client,' | sort -u)
+define unit_program
+$(BUILD)/$(1:.c=): $(call objects,$(1)) $(foreach name,$(call parts_of,$(1)),$(call archive,$(name))) $(call archive,support) $(call archive,common)
+	@mkdir -p $$(@D)
+	@$$(SAY) LD $$@
+	$$(Q)$$(CC) $$(LDFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -Wl,--as-needed -o $$@ $$(TEST_LIBS)
+endef
+$(foreach test,$(UNIT),$(eval $(call unit_program,$(test))))
+
+$(BUILD)/tests/integration/example: $(call objects,$(EXAMPLE)) $(BUILD)/lib/libevenkeel.a
+	@mkdir -p $(@D)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+.PHONY: test
+test: deps ## unit and integration tests; the last line says how many passed and failed
+	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM)
+	$(SUBMAKE) run-tests TESTS="$(UNIT_PROGRAMS) $(SCRIPTS)"
+
+.PHONY: run-tests
+run-tests:
+	@BUILD=$(BUILD) python3 tests/support/run_tests.py $(TESTS)
+
+.PHONY: unit
+unit: $(UNIT_PROGRAMS) ## unit tests only
+	$(SUBMAKE) run-tests TESTS="$(UNIT_PROGRAMS)"
+
+.PHONY: unit-one
+unit-one: $(BUILD)/tests/unit/test_$(TEST) ## one unit test: make unit-one TEST=codec
+	$<
+
+SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
+
+.PHONY: test-asan
+test-asan: export ASAN_OPTIONS = detect_stack_use_after_return=1:strict_string_checks=1
+test-asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0
+test-asan: export UBSAN_OPTIONS = print_stacktrace=1
+test-asan: export CK_TIMEOUT_MULTIPLIER = 5
+test-asan: ## the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(SUBMAKE) test BUILD=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" $(SANITIZED)
+
+.PHONY: test-tsan
+test-tsan: export TSAN_OPTIONS = suppressions=$(CURDIR)/tests/support/tsan.supp:halt_on_error=1:second_deadlock_stack=1
+test-tsan: export CK_TIMEOUT_MULTIPLIER = 10
+test-tsan: ## the same tests under ThreadSanitizer
+	$(SUBMAKE) test BUILD=build/tsan SANITIZE="-fsanitize=thread" $(SANITIZED)
+
+RUNS ?= 1000000
+.PHONY: fuzz
+fuzz: ## feed RUNS=1000000 mutated messages to the decoders under libFuzzer
+	@sh compose/deps.sh build test lint
+	$(SUBMAKE) build/fuzz/fuzz_codec CC=clang BUILD=build/fuzz SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+	@mkdir -p build/fuzz/corpus
+	@python3 tests/vectors/make_vectors.py --corpus build/fuzz/corpus
+	build/fuzz/fuzz_codec -runs=$(RUNS) -max_len=4096 -print_final_stats=1 build/fuzz/corpus
+
+build/fuzz/fuzz_codec: $(call objects,$(FUZZ)) $(call archive,common)
+	$(CC) $(SANITIZE) -fsanitize=fuzzer -pthread $^ -o $@ $(LIBS)
+
+# ---- upkeep ----
+
+.PHONY: lint
+lint: ## clang-format, cppcheck and clang-tidy over all C files
+	@sh compose/deps.sh build test lint
+	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS)
+	@cppcheck -q -j2 --std=c11 --language=c --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --suppressions-list=tests/support/cppcheck.supp -D_GNU_SOURCE -I. $(SOURCES)
+	@printf '%s\n' $(SOURCES) | xargs -P2 -n4 sh -c 'clang-tidy -quiet --warnings-as-errors="*" "$$@" -- $(LANGUAGE) 2>/dev/null' tidy
+
+.PHONY: format
+format: ## lay the C files out
+	clang-format -i $(SOURCES) $(HEADERS)
+
+.PHONY: install
+install: all ## programs, library, header and pkg-config file under PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 client/evenkeel.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/lib/libevenkeel.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(BUILD)/lib/libevenkeel.so $(DESTDIR)$(PREFIX)/lib/libevenkeel.so.0
+	ln -sf libevenkeel.so.0 $(DESTDIR)$(PREFIX)/lib/libevenkeel.so
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: evenkeel' 'Description: client of the durable key-value store Evenkeel' "Version: $(VERSION)" \
+	    'Libs: -L$${prefix}/lib -levenkeel' 'Libs.private: $(LIBS)' 'Cflags: -I$${prefix}/include' \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/evenkeel.pc
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
