@@ -3,6 +3,7 @@
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 BUILD    ?= build
+PYTHON   ?= /usr/bin/python3
 OPTIMIZE ?= -O2 -g
 SANITIZE ?=
 ifeq ($(origin CC),default)
@@ -133,7 +134,7 @@ test: deps ## unit and integration tests; the last line says how many passed and
 
 .PHONY: run-tests
 run-tests:
-	@BUILD=$(BUILD) python3 tests/support/run_tests.py $(TESTS)
+	@BUILD=$(BUILD) $(PYTHON) tests/support/run_tests.py $(TESTS)
 
 .PHONY: unit
 unit: $(UNIT_PROGRAMS) ## unit tests only
@@ -165,7 +166,7 @@ fuzz: ## feed RUNS=1000000 mutated messages to the decoders under libFuzzer
 	@sh compose/deps.sh build test lint
 	$(SUBMAKE) build/fuzz/fuzz_codec CC=clang BUILD=build/fuzz SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 	@mkdir -p build/fuzz/corpus
-	@python3 tests/vectors/make_vectors.py --corpus build/fuzz/corpus
+	@$(PYTHON) tests/vectors/make_vectors.py --corpus build/fuzz/corpus
 	build/fuzz/fuzz_codec -runs=$(RUNS) -max_len=4096 -print_final_stats=1 build/fuzz/corpus
 
 build/fuzz/fuzz_codec: $(call objects,$(FUZZ)) $(call archive,common)

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Runs test programs, two at a time, and says in one last plain line how many tests passed and failed.
 
     run_tests.py PROGRAM|SCRIPT.py ...
