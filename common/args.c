@@ -23,7 +23,8 @@ static enum ek_status parse_with_unit(const char *text, const struct unit *units
     char *end;
     errno = 0;
     double value = strtod(text, &end);
-    if (errno)
+    /* strtod would take exponents and hexadecimal numbers too. */
+    if (errno || end != text + strspn(text, "0123456789."))
         return EK_MALFORMED;
     for (size_t i = 0; i < unit_count; i++)
         if (strcmp(end, units[i].name) == 0) {
