@@ -249,6 +249,14 @@ static enum ek_status send_address(struct ek_socket *socket, const void *id, siz
     return EK_OK;
 }
 
+/* Asked before a frame is made around the caller's bytes: libzmq would not give them back without freeing them. */
+static bool has_room(struct ek_socket *socket)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT) != 0;
+}
+
 static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned message)
 {
     zmq_msg_t frame;
@@ -262,13 +270,8 @@ static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned mes
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return EK_OK;
-    bool full = errno == EAGAIN;
-    if (!full) {
-        (void)zmq_msg_close(&frame);
-        return EK_UNREACHABLE;
-    }
-    /* Only a DEALER comes here: a ROUTER's pipe was found to have room when the address went. The bytes stay the caller's. */
-    return EK_AGAIN;
+    (void)zmq_msg_close(&frame);
+    return EK_UNREACHABLE;
 }
 
 enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_owned message)
@@ -282,7 +285,8 @@ enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_
             free(message.memory);
         if (status != EK_OK)
             return status;
-    }
+    } else if (!has_room(socket))
+        return EK_AGAIN;
     return send_payload(socket, message);
 }
 
