@@ -164,13 +164,14 @@ RUNS ?= 1000000
 .PHONY: fuzz
 fuzz: ## feed RUNS=1000000 mutated messages to the decoders under libFuzzer
 	@sh compose/deps.sh build test lint
-	$(SUBMAKE) build/fuzz/fuzz_codec CC=clang BUILD=build/fuzz SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
-	@mkdir -p build/fuzz/corpus
+	$(SUBMAKE) build/fuzz/fuzz_codec CC=clang BUILD=build/fuzz OPTIMIZE="-O1 -g" \
+	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 	@$(PYTHON) tests/vectors/make_vectors.py --corpus build/fuzz/corpus
-	build/fuzz/fuzz_codec -runs=$(RUNS) -max_len=4096 -print_final_stats=1 build/fuzz/corpus
+	build/fuzz/fuzz_codec -runs=$(RUNS) -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 build/fuzz/corpus
 
-build/fuzz/fuzz_codec: $(call objects,$(FUZZ)) $(call archive,common)
-	$(CC) $(SANITIZE) -fsanitize=fuzzer -pthread $^ -o $@ $(LIBS)
+build/fuzz/fuzz_codec: $(call objects,$(FUZZ) tests/support/recode.c) $(call archive,common)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer -pthread $^ -Wl,--as-needed -o $@ $(LIBS)
 
 # ---- upkeep ----
 
