@@ -1,0 +1,341 @@
+#include "broker/dispatch.h"
+
+#include "broker/door.h"
+
+enum {
+    QUANTUM_JOBS = 16,     /* of one shard before the next one's turn */
+    OVERTAKE_JOBS_MAX = 64 /* how far behind a blocked write a read is looked for */
+};
+
+/* ---- queues and rings ---- */
+
+static struct ek_worker *holder_of(struct ek_broker *broker, const struct ek_shard *shard)
+{
+    return shard->holder == EK_NOBODY ? NULL : &broker->workers[shard->holder];
+}
+
+void ek_dispatch_make_ready(struct ek_broker *broker, struct ek_shard *shard)
+{
+    struct ek_worker *worker = holder_of(broker, shard);
+    if (shard->ready || shard->state != EK_SHARD_SERVING || shard->queue.count == 0 || !worker)
+        return;
+    shard->ready = true;
+    shard->next_ready = NULL;
+    *(worker->ready_last ? &worker->ready_last->next_ready : &worker->ready_first) = shard;
+    worker->ready_last = shard;
+    worker->ready_count++;
+}
+
+static struct ek_shard *next_ready(struct ek_worker *worker)
+{
+    struct ek_shard *shard = worker->ready_first;
+    worker->ready_first = shard->next_ready;
+    if (!worker->ready_first)
+        worker->ready_last = NULL;
+    worker->ready_count--;
+    shard->ready = false;
+    return shard;
+}
+
+void ek_dispatch_forget_ring(struct ek_worker *worker)
+{
+    while (worker->ready_first)
+        (void)next_ready(worker);
+}
+
+static void leave_ring(struct ek_worker *worker, struct ek_shard *shard)
+{
+    struct ek_shard *before = NULL;
+    for (struct ek_shard **at = &worker->ready_first; *at; before = *at, at = &(*at)->next_ready)
+        if (*at == shard) {
+            *at = shard->next_ready;
+            if (worker->ready_last == shard)
+                worker->ready_last = before;
+            worker->ready_count--;
+            shard->ready = false;
+            return;
+        }
+}
+
+void ek_dispatch_set_holder(struct ek_broker *broker, struct ek_shard *shard, int holder)
+{
+    struct ek_worker *former = holder_of(broker, shard);
+    if (former) {
+        leave_ring(former, shard);
+        former->passing -= shard->passing;
+        former->shards--;
+    }
+    shard->holder = holder;
+    if (holder != EK_NOBODY) {
+        broker->workers[holder].passing += shard->passing;
+        broker->workers[holder].shards++;
+    }
+}
+
+static void count_passing(struct ek_broker *broker, struct ek_shard *shard, int change)
+{
+    struct ek_worker *worker = holder_of(broker, shard);
+    shard->passing = (uint32_t)((int)shard->passing + change);
+    if (worker)
+        worker->passing = (uint32_t)((int)worker->passing + change);
+}
+
+void ek_dispatch_enqueue(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
+{
+    ek_job_list_append(&shard->queue, job);
+    if (ek_job_passes(job))
+        count_passing(broker, shard, 1);
+    if (job->deadline_us && (shard->sweep_us == 0 || job->deadline_us < shard->sweep_us))
+        shard->sweep_us = job->deadline_us;
+    ek_dispatch_make_ready(broker, shard);
+}
+
+static void leave_queue(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
+{
+    ek_job_list_remove(&shard->queue, job);
+    if (ek_job_passes(job))
+        count_passing(broker, shard, -1);
+}
+
+void ek_dispatch_turn_into_cancel(struct ek_broker *broker, struct ek_broker_job *job, enum ek_wire_status cause)
+{
+    struct ek_shard *shard = &broker->shards[job->shard];
+    if (!ek_job_passes(job))
+        count_passing(broker, shard, 1);
+    ek_job_cancel(job, cause);
+    broker->cancel_jobs++;
+}
+
+void ek_dispatch_release(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
+{
+    ek_door_discharge(broker, shard, job);
+    if (job->kind == EK_JOB_CANCEL)
+        broker->cancel_jobs--;
+    ek_job_free(&broker->jobs, job);
+}
+
+/* ---- in flight ---- */
+
+static void count_in_flight(struct ek_broker *broker, struct ek_worker *worker, struct ek_broker_job *job, bool begins)
+{
+    uint32_t one = begins ? 1u : (uint32_t)-1;
+    uint64_t bytes = begins ? job->charged_bytes : (uint64_t)0 - job->charged_bytes;
+    job->in_flight = begins;
+    broker->ledger.in_flight += begins ? 1 : (uint64_t)-1;
+    if (!ek_job_writes(job)) {
+        worker->in_flight_reads += one;
+        return;
+    }
+    worker->in_flight_jobs += one;
+    worker->in_flight_bytes += bytes;
+    if (job->producer == 0)
+        job->client->thin_writes_in_flight += one;
+}
+
+void ek_dispatch_land(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
+{
+    ek_job_list_remove(ek_job_writes(job) ? &shard->writes : &shard->reads, job);
+    count_in_flight(broker, holder_of(broker, shard), job, false);
+}
+
+void ek_dispatch_take_back(struct ek_broker *broker, struct ek_shard *shard)
+{
+    /* Reads first, so that in the end they stand behind the writes, which they may wait for. */
+    while (shard->reads.last || shard->writes.last) {
+        struct ek_broker_job *job = shard->reads.last ? shard->reads.last : shard->writes.last;
+        ek_dispatch_land(broker, shard, job);
+        broker->ledger.queued++;
+        ek_job_list_prepend(&shard->queue, job);
+        if (ek_job_passes(job))
+            count_passing(broker, shard, 1);
+    }
+}
+
+uint64_t ek_dispatch_confirmed(const struct ek_shard *shard)
+{
+    if (shard->writes.first)
+        return shard->writes.first->position - 1;
+    /* Jobs that were taken back stand in front, with their positions. */
+    const struct ek_broker_job *next = shard->queue.first;
+    return next && next->position ? next->position - 1 : shard->given;
+}
+
+/* What a read has to wait for: its client's own writes that are on their way. */
+static uint64_t awaited_position(struct ek_broker *broker, const struct ek_shard *shard, struct ek_broker_job *read)
+{
+    if (read->producer) {
+        struct ek_broker_job *write = ek_job_by_number(&broker->jobs, read->producer, read->shard, read->number);
+        return write && write->position ? write->position + write->count - 1 : 0;
+    }
+    /* A thin client's writes are not numbered; waiting for everything that is in flight is more than enough. */
+    return read->client->thin_writes_in_flight && shard->writes.last ? shard->given : 0;
+}
+
+static void send(struct ek_broker *broker, struct ek_worker *worker, struct ek_shard *shard, struct ek_broker_job *job,
+                 uint64_t now_us)
+{
+    uint64_t awaited = ek_job_writes(job) ? 0 : awaited_position(broker, shard, job);
+    uint64_t confirmed = ek_dispatch_confirmed(shard);
+    bool first_time = job->dispatched_us == 0;
+    leave_queue(broker, shard, job);
+    broker->ledger.queued--;
+    if (ek_job_writes(job) && job->position == 0) {
+        job->position = shard->given + 1;
+        shard->given += job->count;
+        shard->empty = false;
+    }
+    if (job->stamp_unix_ms == 0)
+        job->stamp_unix_ms = ek_time_unix_ms(&broker->time, now_us);
+    job->dispatched_us = now_us;
+    if (first_time)
+        ek_histogram_add(&broker->queue_wait, now_us - job->arrived_us);
+    struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_JOB, worker->peer);
+    action->link = (struct ek_link){.link = worker->link, .generation = broker->config.generation};
+    action->job = (struct ek_worker_job){
+        .token = job->token,
+        .shard = job->shard,
+        .epoch = shard->epoch,
+        .kind = job->kind,
+        .position = ek_job_writes(job) ? job->position : awaited,
+        .stamp_unix_ms = job->stamp_unix_ms,
+        /* A read whose write was found is served by position alone; the worker need not look the number up. */
+        .producer = ek_job_writes(job) || awaited == 0 ? job->producer : 0,
+        .number = ek_job_writes(job) || awaited == 0 ? job->number : 0,
+        .lowest = job->lowest,
+        .confirmed = confirmed,
+        .body = ek_slice_of(job->body, job->body_bytes),
+        .count = job->count,
+    };
+    ek_job_list_append(ek_job_writes(job) ? &shard->writes : &shard->reads, job);
+    count_in_flight(broker, worker, job, true);
+}
+
+/* ---- expiry ---- */
+
+static bool has_expired(const struct ek_broker_job *job, uint64_t now_us)
+{
+    return job->deadline_us && job->deadline_us <= now_us && job->position == 0 && job->kind != EK_JOB_CANCEL;
+}
+
+/* A numbered job stays, as its cancellation: only the worker can tell whether an earlier copy was applied. True when it left. */
+static bool expire(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
+{
+    if (ek_job_writes(job) && job->producer) {
+        ek_dispatch_turn_into_cancel(broker, job, EK_WIRE_EXPIRED);
+        return false;
+    }
+    leave_queue(broker, shard, job);
+    broker->ledger.queued--;
+    broker->ledger.expired++;
+    ek_door_answer(broker, job->client->peer, job->client_job_id, EK_WIRE_EXPIRED, 0, NULL);
+    ek_dispatch_release(broker, shard, job);
+    return true;
+}
+
+static void sweep_shard(struct ek_broker *broker, struct ek_shard *shard, uint64_t now_us)
+{
+    shard->sweep_us = 0;
+    for (struct ek_broker_job *job = shard->queue.first, *next; job; job = next) {
+        next = job->next;
+        if (has_expired(job, now_us) && expire(broker, shard, job))
+            continue;
+        bool waits = job->deadline_us && job->position == 0 && job->kind != EK_JOB_CANCEL;
+        if (waits && (shard->sweep_us == 0 || job->deadline_us < shard->sweep_us))
+            shard->sweep_us = job->deadline_us;
+    }
+}
+
+void ek_dispatch_sweep(struct ek_broker *broker, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < broker->config.shards; i++) {
+        struct ek_shard *shard = &broker->shards[i];
+        if (shard->sweep_us && shard->sweep_us <= now_us)
+            sweep_shard(broker, shard, now_us);
+    }
+}
+
+/* ---- credit ---- */
+
+static bool has_write_credit(const struct ek_worker *worker, const struct ek_broker_job *job)
+{
+    const struct ek_heartbeat *said = &worker->heartbeat;
+    if (worker->in_flight_jobs >= said->credit_jobs)
+        return false;
+    if (said->credit_bytes == 0) /* the disk is short: only what frees room */
+        return ek_job_passes(job) && worker->in_flight_bytes < EK_ENVELOPE_BYTES_GOAL;
+    return worker->in_flight_bytes == 0 || worker->in_flight_bytes + job->charged_bytes <= said->credit_bytes;
+}
+
+static bool has_credit(const struct ek_worker *worker, const struct ek_broker_job *job)
+{
+    return ek_job_writes(job) ? has_write_credit(worker, job) : worker->in_flight_reads < worker->heartbeat.credit_reads;
+}
+
+static bool can_send_anything(const struct ek_worker *worker)
+{
+    if (worker->state != EK_WORKER_UP || !worker->has_credit || worker->ready_count == 0)
+        return false;
+    bool writes = worker->in_flight_jobs < worker->heartbeat.credit_jobs &&
+                  (worker->in_flight_bytes == 0 || worker->in_flight_bytes < worker->heartbeat.credit_bytes);
+    return writes || worker->passing > 0;
+}
+
+/* Behind a write without credit, the first job of another client that has some. Bounded; NULL when there is none. */
+static struct ek_broker_job *find_overtaker(const struct ek_worker *worker, const struct ek_shard *shard)
+{
+    const struct ek_broker_client *waiting[OVERTAKE_JOBS_MAX];
+    size_t waiting_count = 0;
+    if (shard->passing == 0)
+        return NULL;
+    for (struct ek_broker_job *job = shard->queue.first; job && waiting_count < OVERTAKE_JOBS_MAX; job = job->next) {
+        bool behind_own = false;
+        for (size_t i = 0; i < waiting_count && !behind_own; i++)
+            behind_own = waiting[i] == job->client;
+        if (!behind_own && job->position == 0 && ek_job_passes(job) && has_credit(worker, job))
+            return job;
+        waiting[waiting_count++] = job->client;
+    }
+    return NULL;
+}
+
+/* Up to a quantum of the shard's jobs; returns how many. */
+static size_t send_some(struct ek_broker *broker, struct ek_worker *worker, struct ek_shard *shard, uint64_t now_us)
+{
+    size_t sent = 0;
+    while (sent < QUANTUM_JOBS && shard->queue.first) {
+        struct ek_broker_job *job = shard->queue.first;
+        if (has_expired(job, now_us) && expire(broker, shard, job))
+            continue;
+        if (!has_credit(worker, job))
+            job = find_overtaker(worker, shard);
+        if (!job)
+            break;
+        send(broker, worker, shard, job, now_us);
+        sent++;
+    }
+    return sent;
+}
+
+static size_t dispatch_to(struct ek_broker *broker, struct ek_worker *worker, size_t most, uint64_t now_us)
+{
+    size_t sent = 0;
+    uint32_t fruitless = 0; /* shards in a row that could send nothing */
+    while (sent < most && fruitless < worker->ready_count && can_send_anything(worker)) {
+        struct ek_shard *shard = next_ready(worker);
+        size_t now_sent = send_some(broker, worker, shard, now_us);
+        ek_dispatch_make_ready(broker, shard);
+        fruitless = now_sent ? 0 : fruitless + 1;
+        sent += now_sent;
+    }
+    return sent;
+}
+
+void ek_dispatch_run(struct ek_broker *broker, uint64_t now_us)
+{
+    broker->more = false;
+    if (broker->stopping)
+        return;
+    for (size_t i = 0; i < broker->worker_count; i++)
+        if (dispatch_to(broker, &broker->workers[i], EK_DISPATCH_JOBS_MAX, now_us) >= EK_DISPATCH_JOBS_MAX)
+            broker->more = true;
+}

@@ -1,0 +1,144 @@
+#include "broker/inbound.h"
+
+#include <stdlib.h>
+
+struct ek_inbound {
+    struct ek_hello hello;
+    struct ek_query query;
+    struct ek_worker_hello worker_hello;
+    struct ek_heartbeat heartbeat;
+    struct ek_job jobs[EK_ENVELOPE_JOBS_MAX];
+    struct ek_worker_reply replies[EK_ENVELOPE_JOBS_MAX];
+    struct ek_holding holdings[EK_SHARDS_MAX];
+    struct ek_shard_load loads[EK_SHARDS_MAX];
+};
+
+struct ek_inbound *ek_inbound_new(void)
+{
+    return ek_alloc_zero(1, sizeof(struct ek_inbound));
+}
+
+void ek_inbound_destroy(struct ek_inbound **inbound)
+{
+    free(*inbound);
+    *inbound = NULL;
+}
+
+static enum ek_status read_jobs(struct ek_inbound *inbound, struct ek_reader *fields, struct ek_event *event)
+{
+    uint32_t count;
+    enum ek_status status = ek_decode_count(fields, EK_ENVELOPE_JOBS_MAX, &count);
+    if (status != EK_OK)
+        return status;
+    for (uint32_t i = 0; i < count && status == EK_OK; i++)
+        status = ek_decode_job(fields, &inbound->jobs[i]);
+    event->type = EK_EVENT_CLIENT_JOBS;
+    event->jobs = inbound->jobs;
+    event->count = count;
+    return status == EK_OK ? ek_decode_end(fields) : status;
+}
+
+enum ek_status ek_inbound_client(struct ek_inbound *inbound, struct ek_slice message, struct ek_event *ret_event,
+                                 const struct ek_query **ret_query)
+{
+    struct ek_reader fields;
+    enum ek_message_type type;
+    enum ek_status status = ek_decode_type(message, &type, &fields);
+    *ret_query = NULL;
+    if (status != EK_OK)
+        return status;
+    switch (type) {
+    case EK_MESSAGE_JOBS:
+        return read_jobs(inbound, &fields, ret_event);
+    case EK_MESSAGE_HELLO:
+        ret_event->type = EK_EVENT_CLIENT_HELLO;
+        ret_event->hello = &inbound->hello;
+        return ek_decode_hello(&fields, &inbound->hello);
+    case EK_MESSAGE_QUERY:
+        *ret_query = &inbound->query;
+        return ek_decode_query(&fields, &inbound->query);
+    default:
+        return EK_MALFORMED;
+    }
+}
+
+static enum ek_status read_holdings(struct ek_inbound *inbound, struct ek_reader *fields, struct ek_event *event)
+{
+    uint32_t count;
+    enum ek_status status = ek_decode_count(fields, EK_SHARDS_MAX, &count);
+    if (status != EK_OK)
+        return status;
+    for (uint32_t i = 0; i < count && status == EK_OK; i++)
+        status = ek_decode_holding(fields, &inbound->holdings[i]);
+    event->holdings = inbound->holdings;
+    event->count = count;
+    return status == EK_OK ? ek_decode_end(fields) : status;
+}
+
+static enum ek_status read_replies(struct ek_inbound *inbound, struct ek_reader *fields, struct ek_event *event)
+{
+    uint32_t count;
+    enum ek_status status = ek_decode_count(fields, EK_ENVELOPE_JOBS_MAX, &count);
+    if (status != EK_OK)
+        return status;
+    for (uint32_t i = 0; i < count && status == EK_OK; i++)
+        status = ek_decode_worker_reply(fields, &inbound->replies[i]);
+    event->replies = inbound->replies;
+    event->count = count;
+    return status == EK_OK ? ek_decode_end(fields) : status;
+}
+
+static enum ek_status read_heartbeat(struct ek_inbound *inbound, struct ek_reader *fields, struct ek_event *event)
+{
+    enum ek_status status = ek_decode_heartbeat(fields, &inbound->heartbeat);
+    for (uint32_t i = 0; status == EK_OK && i < inbound->heartbeat.load_count; i++)
+        status = ek_decode_shard_load(fields, &inbound->loads[i]);
+    event->heartbeat = &inbound->heartbeat;
+    event->loads = inbound->loads;
+    event->link = inbound->heartbeat.link;
+    return status == EK_OK ? ek_decode_end(fields) : status;
+}
+
+/* The messages that begin with a link; a heartbeat's is read with its other fields. */
+static enum ek_status read_linked(struct ek_inbound *inbound, enum ek_message_type type, struct ek_reader *fields,
+                                  struct ek_event *event)
+{
+    enum ek_status status = ek_decode_link(fields, &event->link);
+    if (status != EK_OK)
+        return status;
+    switch (type) {
+    case EK_MESSAGE_WORKER_REPORT:
+        event->type = EK_EVENT_WORKER_REPORT;
+        return read_holdings(inbound, fields, event);
+    case EK_MESSAGE_WORKER_ASSIGNED:
+        event->type = EK_EVENT_WORKER_ASSIGNED;
+        return read_holdings(inbound, fields, event);
+    case EK_MESSAGE_WORKER_REPLIES:
+        event->type = EK_EVENT_WORKER_REPLIES;
+        return read_replies(inbound, fields, event);
+    case EK_MESSAGE_WORKER_BYE:
+        event->type = EK_EVENT_WORKER_BYE;
+        return ek_decode_end(fields);
+    default:
+        return EK_MALFORMED;
+    }
+}
+
+enum ek_status ek_inbound_worker(struct ek_inbound *inbound, struct ek_slice message, struct ek_event *ret_event)
+{
+    struct ek_reader fields;
+    enum ek_message_type type;
+    enum ek_status status = ek_decode_type(message, &type, &fields);
+    if (status != EK_OK)
+        return status;
+    if (type == EK_MESSAGE_WORKER_HELLO) {
+        ret_event->type = EK_EVENT_WORKER_HELLO;
+        ret_event->worker_hello = &inbound->worker_hello;
+        return ek_decode_worker_hello(&fields, &inbound->worker_hello);
+    }
+    if (type == EK_MESSAGE_WORKER_HEARTBEAT) {
+        ret_event->type = EK_EVENT_WORKER_HEARTBEAT;
+        return read_heartbeat(inbound, &fields, ret_event);
+    }
+    return read_linked(inbound, type, &fields, ret_event);
+}

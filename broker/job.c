@@ -1,0 +1,168 @@
+#include "broker/job.h"
+
+#include "common/operations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALLOCATION_OVERHEAD = 48 }; /* slot, hash link and malloc's own, per job */
+
+static uint64_t token_of(const struct ek_jobs *jobs, uint32_t slot)
+{
+    return (uint64_t)jobs->slot_uses[slot] << 32 | slot;
+}
+
+static void grow_slots(struct ek_jobs *jobs)
+{
+    size_t before = jobs->slot_capacity;
+    size_t uses_capacity = before;
+    size_t free_capacity = before;
+    jobs->slots = ek_grow(jobs->slots, &jobs->slot_capacity, before + 1, sizeof(struct ek_broker_job *));
+    jobs->slot_uses = ek_grow(jobs->slot_uses, &uses_capacity, before + 1, sizeof *jobs->slot_uses);
+    jobs->free_slots = ek_grow(jobs->free_slots, &free_capacity, before + 1, sizeof *jobs->free_slots);
+}
+
+static uint32_t take_slot(struct ek_jobs *jobs)
+{
+    if (jobs->free_count)
+        return jobs->free_slots[--jobs->free_count];
+    if (jobs->slot_count == jobs->slot_capacity)
+        grow_slots(jobs);
+    uint32_t slot = (uint32_t)jobs->slot_count++;
+    jobs->slot_uses[slot] = 0;
+    return slot;
+}
+
+struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *message)
+{
+    struct ek_broker_job *job = ek_alloc(sizeof *job + message->body.size);
+    *job = (struct ek_broker_job){
+        .client_job_id = message->id,
+        .kind = message->kind,
+        .count = message->count,
+        .producer = message->route.producer,
+        .number = message->route.number,
+        .lowest = message->route.lowest,
+        .body_bytes = (uint32_t)message->body.size,
+        .charged_bytes = ek_job_charge(message->body.size),
+    };
+    memcpy(job->body, message->body.data, message->body.size);
+    uint32_t slot = take_slot(jobs);
+    jobs->slots[slot] = job;
+    jobs->slot_uses[slot]++;
+    job->token = token_of(jobs, slot);
+    return job;
+}
+
+void ek_job_free(struct ek_jobs *jobs, struct ek_broker_job *job)
+{
+    if (job->indexed)
+        ek_table_remove(&jobs->by_number, &job->by_number);
+    uint32_t slot = (uint32_t)job->token;
+    jobs->slots[slot] = NULL;
+    jobs->free_slots[jobs->free_count++] = slot;
+    free(job);
+}
+
+struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token)
+{
+    uint32_t slot = (uint32_t)token;
+    if (slot >= jobs->slot_count || token_of(jobs, slot) != token)
+        return NULL;
+    return jobs->slots[slot];
+}
+
+struct number_key {
+    uint64_t producer;
+    uint64_t number;
+    uint16_t shard;
+};
+
+static uint64_t hash_of(const struct number_key *key)
+{
+    return ek_mix(key->producer * 31 + key->number * 0x9e3779b97f4a7c15ull + key->shard);
+}
+
+static bool same_number(const struct ek_table_link *item, const void *wanted)
+{
+    const struct ek_broker_job *job = EK_ITEM(item, struct ek_broker_job, by_number);
+    const struct number_key *key = wanted;
+    return job->producer == key->producer && job->number == key->number && job->shard == key->shard;
+}
+
+void ek_job_index(struct ek_jobs *jobs, struct ek_broker_job *job)
+{
+    struct number_key key = {job->producer, job->number, job->shard};
+    ek_table_add(&jobs->by_number, &job->by_number, hash_of(&key));
+    job->indexed = true;
+}
+
+struct ek_broker_job *ek_job_by_number(const struct ek_jobs *jobs, uint64_t producer, uint16_t shard, uint64_t number)
+{
+    struct number_key key = {producer, number, shard};
+    struct ek_table_link *found = ek_table_find(&jobs->by_number, hash_of(&key), same_number, &key);
+    return found ? EK_ITEM(found, struct ek_broker_job, by_number) : NULL;
+}
+
+void ek_jobs_done(struct ek_jobs *jobs)
+{
+    free(jobs->slots);
+    free(jobs->slot_uses);
+    free(jobs->free_slots);
+    ek_table_done(&jobs->by_number);
+    *jobs = (struct ek_jobs){0};
+}
+
+uint32_t ek_job_charge(size_t body_bytes)
+{
+    return (uint32_t)(sizeof(struct ek_broker_job) + ALLOCATION_OVERHEAD + body_bytes);
+}
+
+bool ek_job_writes(const struct ek_broker_job *job)
+{
+    return job->kind != EK_JOB_READ;
+}
+
+bool ek_job_passes(const struct ek_broker_job *job)
+{
+    return job->kind == EK_JOB_READ || job->kind == EK_JOB_DELETE || job->kind == EK_JOB_CANCEL;
+}
+
+void ek_job_cancel(struct ek_broker_job *job, enum ek_wire_status cause)
+{
+    struct ek_buffer body = {0};
+    ek_encode_cause(&body, cause);
+    if (body.size <= job->body_bytes) {
+        memcpy(job->body, body.data, body.size);
+        job->body_bytes = (uint32_t)body.size;
+    }
+    job->kind = EK_JOB_CANCEL;
+    job->count = 1;
+    ek_buffer_done(&body);
+}
+
+void ek_job_list_append(struct ek_job_list *list, struct ek_broker_job *job)
+{
+    job->next = NULL;
+    job->prev = list->last;
+    *(list->last ? &list->last->next : &list->first) = job;
+    list->last = job;
+    list->count++;
+}
+
+void ek_job_list_prepend(struct ek_job_list *list, struct ek_broker_job *job)
+{
+    job->prev = NULL;
+    job->next = list->first;
+    *(list->first ? &list->first->prev : &list->last) = job;
+    list->first = job;
+    list->count++;
+}
+
+void ek_job_list_remove(struct ek_job_list *list, struct ek_broker_job *job)
+{
+    *(job->prev ? &job->prev->next : &list->first) = job->next;
+    *(job->next ? &job->next->prev : &list->last) = job->prev;
+    job->next = job->prev = NULL;
+    list->count--;
+}

@@ -1,0 +1,371 @@
+#include "broker/links.h"
+
+#include "broker/assign.h"
+#include "broker/dispatch.h"
+
+#include <stdlib.h>
+
+static bool same_id(const struct ek_worker_id *a, const struct ek_worker_id *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+int ek_links_find_worker(const struct ek_broker *broker, const struct ek_worker_id *id)
+{
+    for (size_t i = 0; i < broker->worker_count; i++)
+        if (same_id(&broker->workers[i].id, id))
+            return (int)i;
+    return EK_NOBODY;
+}
+
+static int index_of(const struct ek_broker *broker, const struct ek_worker *worker)
+{
+    return (int)(worker - broker->workers);
+}
+
+static void refuse(struct ek_broker *broker, ek_broker_peer peer, enum ek_wire_status status, const char *text)
+{
+    broker->refusal = (struct ek_refusal){.status = status};
+    (void)snprintf(broker->refusal.text, sizeof broker->refusal.text, "%s", text);
+    ek_broker_act(broker, EK_ACTION_WORKER_REFUSED, peer)->refusal = &broker->refusal;
+}
+
+static void end_broker(struct ek_broker *broker, const char *text)
+{
+    (void)snprintf(broker->text, sizeof broker->text, "%s", text);
+    ek_broker_act(broker, EK_ACTION_END, 0)->text = broker->text;
+}
+
+static struct ek_record *add_record(struct ek_broker *broker, enum ek_record_type type)
+{
+    broker->records = ek_grow(broker->records, &broker->record_capacity, broker->record_count + 1, sizeof *broker->records);
+    struct ek_record *record = &broker->records[broker->record_count++];
+    *record = (struct ek_record){.type = type};
+    return record;
+}
+
+static void act_persist(struct ek_broker *broker)
+{
+    struct ek_action *action = ek_broker_act(broker, EK_ACTION_PERSIST, 0);
+    action->persist.records = broker->records;
+    action->persist.count = broker->record_count;
+}
+
+/* ---- HELLO ---- */
+
+/* Why a worker cannot be taken, or NULL. */
+static const char *why_not(const struct ek_broker *broker, const struct ek_worker_hello *hello)
+{
+    if (hello->has_cluster && memcmp(hello->cluster.bytes, broker->config.cluster.bytes, sizeof hello->cluster.bytes) != 0)
+        return "this worker's directory belongs to another cluster: point it to that cluster's broker, or give it an empty directory";
+    if (hello->shards && hello->shards != broker->config.shards)
+        return "this worker's directory was written with another number of shards";
+    return NULL;
+}
+
+static struct ek_worker *known_or_new(struct ek_broker *broker, const struct ek_worker_hello *hello)
+{
+    int index = ek_links_find_worker(broker, &hello->worker);
+    if (index != EK_NOBODY)
+        return &broker->workers[index];
+    if (broker->worker_count == EK_WORKERS_MAX)
+        return NULL;
+    struct ek_worker *worker = &broker->workers[broker->worker_count++];
+    *worker = (struct ek_worker){.id = hello->worker};
+    return worker;
+}
+
+/* A disk that was rolled back or cloned says a lower number than it once said. */
+static void note_incarnation(struct ek_broker *broker, struct ek_worker *worker, const struct ek_worker_hello *hello)
+{
+    if (hello->incarnation < worker->incarnation) {
+        ek_broker_alarm(broker, "incarnation_below", index_of(broker, worker), EK_NOBODY,
+                        "this worker's disk was rolled back or cloned: its shards are quarantined");
+        for (uint32_t i = 0; i < broker->config.shards; i++)
+            if (broker->shards[i].holder == index_of(broker, worker))
+                ek_shard_set_state(broker, &broker->shards[i], EK_SHARD_QUARANTINED);
+        return;
+    }
+    if (hello->incarnation == worker->incarnation && strcmp(worker->name, hello->name) == 0)
+        return;
+    worker->incarnation = hello->incarnation;
+    struct ek_record *record = add_record(broker, EK_RECORD_WORKER);
+    record->worker = worker->id;
+    record->number = worker->incarnation;
+    memcpy(record->name, hello->name, sizeof record->name);
+    act_persist(broker);
+}
+
+void ek_links_hello(struct ek_broker *broker, ek_broker_peer peer, const struct ek_worker_hello *hello, uint64_t now_us)
+{
+    const char *reason = why_not(broker, hello);
+    struct ek_worker *worker = reason ? NULL : known_or_new(broker, hello);
+    if (!worker) {
+        refuse(broker, peer, EK_WIRE_DENIED, reason ? reason : "there are 256 workers already");
+        return;
+    }
+    uint64_t ours = broker->config.generation;
+    if (hello->generation > ours || (hello->generation == ours && !worker->welcomed)) {
+        end_broker(broker, "a worker has seen this generation or a later one before: this broker's directory is old");
+        return;
+    }
+    if (worker->state != EK_WORKER_AWAY)
+        ek_links_end(broker, worker, "says HELLO again");
+    note_incarnation(broker, worker, hello);
+    memcpy(worker->name, hello->name, sizeof worker->name);
+    memcpy(worker->endpoint, hello->endpoint, sizeof worker->endpoint);
+    worker->capacity_milli = hello->capacity_milli;
+    worker->state = EK_WORKER_JOINING;
+    worker->welcomed = true;
+    worker->peer = peer;
+    worker->link = ++broker->last_link;
+    worker->heard_us = now_us;
+    struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_WELCOME, peer);
+    action->worker_welcome = (struct ek_worker_welcome){
+        .link = {.link = worker->link, .generation = ours},
+        .cluster = broker->config.cluster,
+        .shards = broker->config.shards,
+        .liveness_ms = (uint32_t)(broker->config.liveness_us / 1000),
+    };
+}
+
+struct ek_worker *ek_links_find(struct ek_broker *broker, ek_broker_peer peer, struct ek_link link)
+{
+    for (size_t i = 0; i < broker->worker_count; i++) {
+        struct ek_worker *worker = &broker->workers[i];
+        if (worker->state != EK_WORKER_AWAY && worker->peer == peer && worker->link == link.link &&
+            link.generation == broker->config.generation)
+            return worker;
+    }
+    refuse(broker, peer, EK_WIRE_STALE, "this link is over: say HELLO");
+    return NULL;
+}
+
+/* ---- what a worker holds ---- */
+
+/* Compares what the holder says with what was acknowledged. True when the shard can be served from there. */
+static bool believe(struct ek_broker *broker, struct ek_shard *shard, uint64_t position)
+{
+    if (shard->state == EK_SHARD_QUARANTINED)
+        return false;
+    if (position < shard->floor) {
+        char text[EK_TEXT_BYTES_MAX];
+        (void)snprintf(text, sizeof text,
+                       "shard %u: its worker knows position %llu, but %llu was acknowledged; the shard is not served",
+                       shard->number, (unsigned long long)position, (unsigned long long)shard->floor);
+        ek_broker_alarm(broker, "position_below_floor", shard->holder, shard->number, text);
+        ek_shard_set_state(broker, shard, EK_SHARD_QUARANTINED);
+        return false;
+    }
+    shard->empty = position == 0 && shard->given == 0;
+    if (position > shard->given)
+        shard->given = position;
+    return true;
+}
+
+/* A part of the step's holdings, which one ASSIGN carries. */
+struct part {
+    size_t first;
+    size_t count;
+};
+
+static struct part begin_part(const struct ek_broker *broker)
+{
+    return (struct part){.first = broker->holding_count};
+}
+
+/* The array was made for the most that one step can say, so that earlier actions' pointers hold. */
+static void tell(struct ek_broker *broker, struct part *part, uint16_t shard, enum ek_holding_state state)
+{
+    broker->holdings[broker->holding_count++] =
+        (struct ek_holding){.shard = shard, .state = state, .epoch = broker->shards[shard].epoch};
+    part->count++;
+}
+
+static void act_assign(struct ek_broker *broker, const struct ek_worker *worker, struct part part)
+{
+    if (part.count == 0 || worker->state == EK_WORKER_AWAY)
+        return;
+    struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_ASSIGN, worker->peer);
+    action->link = (struct ek_link){.link = worker->link, .generation = broker->config.generation};
+    action->assign.holdings = broker->holdings + part.first;
+    action->assign.count = part.count;
+}
+
+static void reassign(struct ek_broker *broker, struct ek_shard *shard, int target)
+{
+    shard->epoch++;
+    ek_dispatch_set_holder(broker, shard, target);
+    ek_shard_set_state(broker, shard, EK_SHARD_OPENING);
+    struct ek_record *record = add_record(broker, EK_RECORD_ASSIGNMENT);
+    record->shard = shard->number;
+    record->number = shard->epoch;
+    record->worker = broker->workers[target].id;
+}
+
+/* Only what a connected holder called empty in this generation may change hands like this. */
+static bool is_free(const struct ek_shard *shard)
+{
+    bool live = shard->state == EK_SHARD_SERVING || shard->state == EK_SHARD_OPENING;
+    return live && shard->empty && shard->floor == 0;
+}
+
+/* Spreads unassigned and empty shards, and makes that durable. `ret_before` gets every shard's holder of before. */
+static void spread(struct ek_broker *broker, int *ret_before)
+{
+    uint32_t shard_count = broker->config.shards;
+    struct ek_assign_shard *table = ek_alloc_zero(shard_count, sizeof *table);
+    struct ek_assign_move *moves = ek_alloc_zero(shard_count, sizeof *moves);
+    bool usable[EK_WORKERS_MAX];
+    for (size_t i = 0; i < broker->worker_count; i++)
+        usable[i] = broker->workers[i].state == EK_WORKER_UP;
+    for (uint32_t i = 0; i < shard_count; i++) {
+        const struct ek_shard *shard = &broker->shards[i];
+        table[i] = (struct ek_assign_shard){.holder = shard->holder, .empty = is_free(shard)};
+        ret_before[i] = shard->holder;
+    }
+    size_t count = ek_assign_evenly(table, shard_count, usable, broker->worker_count, moves);
+    for (size_t i = 0; i < count; i++)
+        reassign(broker, &broker->shards[moves[i].shard], moves[i].target);
+    if (count)
+        act_persist(broker);
+    free(table);
+    free(moves);
+}
+
+/* What worker `index` got and what was taken from it; for the one that joins, all that it holds. */
+static struct part list_holdings(struct ek_broker *broker, int index, const int *before, bool joins)
+{
+    struct part part = begin_part(broker);
+    for (uint32_t i = 0; i < broker->config.shards; i++) {
+        const struct ek_shard *shard = &broker->shards[i];
+        bool changed = before[i] != shard->holder;
+        if (shard->holder == index && (changed || joins) && shard->state == EK_SHARD_OPENING)
+            tell(broker, &part, shard->number, EK_HOLDING_SERVING);
+        else if (before[i] == index && changed)
+            tell(broker, &part, shard->number, EK_HOLDING_RELEASED);
+    }
+    return part;
+}
+
+/* What the report says of shards that others hold: the worker is told that it does not. False when the broker has to end. */
+static bool release_strays(struct ek_broker *broker, const struct ek_worker *worker, const struct ek_holding *holdings,
+                           size_t count)
+{
+    struct part strays = begin_part(broker);
+    for (size_t i = 0; i < count; i++) {
+        if (holdings[i].shard >= broker->config.shards)
+            continue;
+        const struct ek_shard *shard = &broker->shards[holdings[i].shard];
+        if (holdings[i].epoch > shard->epoch) {
+            end_broker(broker, "a worker knows a later epoch of a shard: this broker's directory is old");
+            return false;
+        }
+        if (shard->holder != index_of(broker, worker) && holdings[i].state == EK_HOLDING_SERVING &&
+            strays.count < broker->config.shards)
+            tell(broker, &strays, shard->number, EK_HOLDING_RELEASED);
+    }
+    act_assign(broker, worker, strays);
+    return true;
+}
+
+/* The positions of a report, by shard; 0 where it is silent. The caller frees it. */
+static uint64_t *positions_of(const struct ek_broker *broker, const struct ek_holding *holdings, size_t count)
+{
+    uint64_t *positions = ek_alloc_zero(broker->config.shards, sizeof *positions);
+    for (size_t i = 0; i < count; i++)
+        if (holdings[i].shard < broker->config.shards)
+            positions[holdings[i].shard] = holdings[i].position;
+    return positions;
+}
+
+void ek_links_report(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *holdings, size_t count)
+{
+    if (worker->state != EK_WORKER_JOINING || !release_strays(broker, worker, holdings, count))
+        return;
+    worker->state = EK_WORKER_UP;
+    ek_broker_clear_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY);
+    uint64_t *positions = positions_of(broker, holdings, count);
+    for (uint32_t i = 0; i < broker->config.shards; i++)
+        if (broker->shards[i].holder == index_of(broker, worker) && believe(broker, &broker->shards[i], positions[i]))
+            ek_shard_set_state(broker, &broker->shards[i], EK_SHARD_OPENING);
+    free(positions);
+    int *before = ek_alloc_zero(broker->config.shards, sizeof *before);
+    spread(broker, before);
+    for (size_t i = 0; i < broker->worker_count; i++)
+        act_assign(broker, &broker->workers[i], list_holdings(broker, (int)i, before, &broker->workers[i] == worker));
+    free(before);
+    ek_broker_say(broker, EK_ACTION_NOTICE, "worker %s joined and holds %u shards", worker->name, worker->shards);
+}
+
+void ek_links_assigned(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *holdings, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (holdings[i].shard >= broker->config.shards)
+            continue;
+        struct ek_shard *shard = &broker->shards[holdings[i].shard];
+        bool current = shard->holder == index_of(broker, worker) && shard->epoch == holdings[i].epoch &&
+                       shard->state == EK_SHARD_OPENING && holdings[i].state == EK_HOLDING_SERVING;
+        if (!current || !believe(broker, shard, holdings[i].position))
+            continue;
+        ek_shard_set_state(broker, shard, EK_SHARD_SERVING);
+        ek_dispatch_make_ready(broker, shard);
+    }
+}
+
+/* ---- life and death of a link ---- */
+
+void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, const struct ek_heartbeat *heartbeat,
+                        const struct ek_shard_load *loads, uint64_t now_us)
+{
+    worker->heartbeat = *heartbeat;
+    worker->has_credit = true;
+    worker->heard_us = now_us;
+    for (uint32_t i = 0; i < heartbeat->load_count; i++)
+        if (loads[i].shard < broker->config.shards && broker->shards[loads[i].shard].holder == index_of(broker, worker))
+            broker->shards[loads[i].shard].load = loads[i];
+    if (heartbeat->alarm[0])
+        ek_broker_alarm(broker, "worker_storage", index_of(broker, worker), EK_NOBODY, heartbeat->alarm);
+    else
+        ek_broker_clear_alarm(broker, "worker_storage", index_of(broker, worker), EK_NOBODY);
+    if ((uint64_t)heartbeat->stalled_ms * 1000 > broker->config.liveness_us) {
+        ek_links_end(broker, worker, "its storage does not answer");
+        return;
+    }
+    ek_broker_act(broker, EK_ACTION_WORKER_PULSE, worker->peer)->link =
+        (struct ek_link){.link = worker->link, .generation = broker->config.generation};
+}
+
+void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char *why)
+{
+    ek_dispatch_forget_ring(worker);
+    for (uint32_t i = 0; i < broker->config.shards; i++) {
+        struct ek_shard *shard = &broker->shards[i];
+        if (shard->holder != index_of(broker, worker))
+            continue;
+        ek_dispatch_take_back(broker, shard);
+        shard->empty = false;
+        if (shard->state != EK_SHARD_QUARANTINED)
+            ek_shard_set_state(broker, shard, EK_SHARD_AWAY);
+    }
+    worker->state = EK_WORKER_AWAY;
+    worker->has_credit = false;
+    ek_broker_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY, why);
+    ek_broker_say(broker, EK_ACTION_NOTICE, "worker %s is away with %u shards: %s", worker->name, worker->shards, why);
+}
+
+void ek_links_lost(struct ek_broker *broker, ek_broker_peer peer)
+{
+    for (size_t i = 0; i < broker->worker_count; i++)
+        if (broker->workers[i].state != EK_WORKER_AWAY && broker->workers[i].peer == peer)
+            ek_links_end(broker, &broker->workers[i], "its connection is gone");
+}
+
+void ek_links_check(struct ek_broker *broker, uint64_t now_us)
+{
+    for (size_t i = 0; i < broker->worker_count; i++) {
+        struct ek_worker *worker = &broker->workers[i];
+        if (worker->state != EK_WORKER_AWAY && worker->heard_us + broker->config.liveness_us < now_us)
+            ek_links_end(broker, worker, "it was silent for longer than the liveness limit");
+    }
+}

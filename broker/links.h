@@ -1,0 +1,25 @@
+/*
+ * Workers and their links: HELLO, report, what they hold, heartbeats, silence, and what the broker believes of a shard. It decides
+ * which state a shard is in; who shall hold an empty one is assign.h's business.
+ */
+#ifndef EK_BROKER_LINKS_H
+#define EK_BROKER_LINKS_H
+
+#include "broker/state.h"
+
+void ek_links_hello(struct ek_broker *broker, ek_broker_peer peer, const struct ek_worker_hello *hello, uint64_t now_us);
+/* The worker that has this link on this connection; NULL, after an answer to the sender, when nobody has. */
+struct ek_worker *ek_links_find(struct ek_broker *broker, ek_broker_peer peer, struct ek_link link);
+void ek_links_report(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *holdings, size_t count);
+void ek_links_assigned(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *holdings, size_t count);
+void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, const struct ek_heartbeat *heartbeat,
+                        const struct ek_shard_load *loads, uint64_t now_us);
+/* The link is over: its shards are away, what was in flight is queued again. The worker may say HELLO at any time. */
+void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char *why);
+void ek_links_lost(struct ek_broker *broker, ek_broker_peer peer);
+/* Ends links that were silent, or whose storage stood still, for longer than the liveness limit. */
+void ek_links_check(struct ek_broker *broker, uint64_t now_us);
+/* Index of a known worker, or EK_NOBODY. */
+int ek_links_find_worker(const struct ek_broker *broker, const struct ek_worker_id *id);
+
+#endif

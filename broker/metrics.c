@@ -1,0 +1,144 @@
+#include "broker/metrics.h"
+
+#include "common/hash.h"
+
+#include <stdlib.h>
+
+enum { SECOND_US = 1000000 };
+
+static double rate(uint64_t now, uint64_t *before, double seconds)
+{
+    double result = now >= *before ? (double)(now - *before) / seconds : 0;
+    *before = now;
+    return result;
+}
+
+static void take_worker_rates(struct ek_worker *worker, double seconds)
+{
+    worker->busy_ratio = rate(worker->heartbeat.busy_us, &worker->busy_before_us, seconds) / SECOND_US;
+    worker->reads_per_second = rate(worker->reads, &worker->reads_before, seconds);
+    worker->writes_per_second = rate(worker->writes, &worker->writes_before, seconds);
+    worker->write_bytes_per_second = rate(worker->write_bytes, &worker->write_bytes_before, seconds);
+}
+
+void ek_metrics_tick(struct ek_broker *broker, uint64_t now_us)
+{
+    if (now_us - broker->second_us < SECOND_US)
+        return;
+    double seconds = (double)(now_us - broker->second_us) / SECOND_US;
+    broker->second_us = now_us;
+    broker->reads_per_second = rate(broker->reads, &broker->reads_before, seconds);
+    broker->writes_per_second = rate(broker->writes, &broker->writes_before, seconds);
+    for (size_t i = 0; i < broker->worker_count; i++)
+        take_worker_rates(&broker->workers[i], seconds);
+    ek_histogram_fade(&broker->queue_wait);
+    ek_histogram_fade(&broker->end_to_end);
+}
+
+static struct ek_latency_view latency_of(const struct ek_histogram *histogram)
+{
+    return (struct ek_latency_view){.p50_us = ek_histogram_percentile(histogram, 0.5),
+                                    .p99_us = ek_histogram_percentile(histogram, 0.99)};
+}
+
+/* Queues are FIFO, save that jobs which were taken back stand in front; either way the first is the oldest that waits. */
+static uint64_t oldest_age_ms(const struct ek_shard *shard, uint64_t now_us)
+{
+    const struct ek_broker_job *oldest = shard->writes.first ? shard->writes.first : shard->queue.first;
+    return oldest ? (now_us - oldest->arrived_us) / 1000 : 0;
+}
+
+static struct ek_shard_view view_shard(const struct ek_broker *broker, const struct ek_shard *shard, uint64_t now_us)
+{
+    return (struct ek_shard_view){
+        .first_prefix = ek_shard_first(shard->number, broker->config.shards),
+        .last_prefix = ek_shard_first(shard->number + 1u, broker->config.shards) - 1,
+        .worker = shard->holder,
+        .state = shard->state,
+        .epoch = shard->epoch,
+        .position = shard->given > shard->floor ? shard->given : shard->floor,
+        .queued_jobs = shard->queue.count,
+        .queued_bytes = shard->bytes,
+        .oldest_job_age_ms = oldest_age_ms(shard, now_us),
+        .in_flight_jobs = shard->writes.count + shard->reads.count,
+        .stored_bytes = shard->load.stored_bytes,
+    };
+}
+
+static struct ek_worker_view view_worker(const struct ek_worker *worker, uint64_t now_us)
+{
+    struct ek_worker_view view = {
+        .id = worker->id,
+        .state = worker->state,
+        .full = worker->has_credit && worker->heartbeat.credit_bytes == 0,
+        .shards = worker->shards,
+        .capacity_milli = worker->capacity_milli,
+        .stored_bytes = worker->heartbeat.stored_bytes,
+        .stored_keys = worker->heartbeat.stored_keys,
+        .busy_ratio = worker->busy_ratio,
+        .reads_per_second = worker->reads_per_second,
+        .writes_per_second = worker->writes_per_second,
+        .write_bytes_per_second = worker->write_bytes_per_second,
+        .in_flight_jobs = (uint64_t)worker->in_flight_jobs + worker->in_flight_reads,
+        .credit_jobs = worker->heartbeat.credit_jobs,
+        .credit_bytes = worker->heartbeat.credit_bytes,
+        .disk_free_bytes = worker->heartbeat.disk_free_bytes,
+        .commit_p50_us = worker->heartbeat.commit_p50_us,
+        .commit_p99_us = worker->heartbeat.commit_p99_us,
+        .heartbeat_age_ms = worker->heard_us ? (now_us - worker->heard_us) / 1000 : 0,
+    };
+    memcpy(view.name, worker->name, sizeof view.name);
+    memcpy(view.endpoint, worker->endpoint, sizeof view.endpoint);
+    memcpy(view.alarm, worker->heartbeat.alarm, sizeof view.alarm);
+    return view;
+}
+
+static void add_shard(struct ek_snapshot *snapshot, const struct ek_shard_view *shard)
+{
+    snapshot->queued_bytes += shard->queued_bytes;
+    if (shard->oldest_job_age_ms > snapshot->oldest_job_age_ms)
+        snapshot->oldest_job_age_ms = shard->oldest_job_age_ms;
+    if (shard->worker == EK_NOBODY)
+        return;
+    struct ek_worker_view *worker = &snapshot->workers[shard->worker];
+    worker->queued_jobs += shard->queued_jobs;
+    worker->queued_bytes += shard->queued_bytes;
+    worker->quarantined |= shard->state == EK_SHARD_QUARANTINED;
+}
+
+struct ek_snapshot *ek_snapshot_take(const struct ek_broker *broker, uint64_t now_us)
+{
+    struct ek_snapshot *snapshot = ek_alloc_zero(1, sizeof *snapshot);
+    snapshot->time_unix_ms = ek_time_unix_ms(&broker->time, now_us);
+    snapshot->generation = broker->config.generation;
+    snapshot->uptime_ms = (now_us - broker->config.started_us) / 1000;
+    snapshot->ledger = broker->ledger;
+    snapshot->queue_limit_bytes = broker->config.queue_bytes_max;
+    snapshot->reads_per_second = broker->reads_per_second;
+    snapshot->writes_per_second = broker->writes_per_second;
+    snapshot->queue_wait = latency_of(&broker->queue_wait);
+    snapshot->end_to_end = latency_of(&broker->end_to_end);
+    snapshot->worker_count = broker->worker_count;
+    snapshot->workers = ek_alloc_zero(broker->worker_count, sizeof *snapshot->workers);
+    for (size_t i = 0; i < broker->worker_count; i++)
+        snapshot->workers[i] = view_worker(&broker->workers[i], now_us);
+    snapshot->shard_count = broker->config.shards;
+    snapshot->shards = ek_alloc_zero(snapshot->shard_count, sizeof *snapshot->shards);
+    for (size_t i = 0; i < snapshot->shard_count; i++) {
+        snapshot->shards[i] = view_shard(broker, &broker->shards[i], now_us);
+        add_shard(snapshot, &snapshot->shards[i]);
+    }
+    memcpy(snapshot->alarms, broker->alarms, sizeof snapshot->alarms);
+    snapshot->alarm_count = broker->alarm_count;
+    return snapshot;
+}
+
+void ek_snapshot_destroy(struct ek_snapshot **snapshot)
+{
+    if (!*snapshot)
+        return;
+    free((*snapshot)->workers);
+    free((*snapshot)->shards);
+    free(*snapshot);
+    *snapshot = NULL;
+}

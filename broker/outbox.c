@@ -1,0 +1,207 @@
+#include "broker/outbox.h"
+
+#include "common/table.h"
+
+#include <stdlib.h>
+
+/* A peer with something to send; it is freed as soon as it has nothing. */
+struct box {
+    struct ek_table_link by_peer;
+    struct box *next;
+    ek_peer peer;
+    struct ek_envelope envelope;
+    struct ek_link link;
+    bool linked; /* the envelope is one of jobs for a worker */
+    struct ek_owned *backlog;
+    size_t backlog_first;
+    size_t backlog_count;
+    size_t backlog_capacity;
+    size_t backlog_bytes;
+};
+
+struct ek_outbox {
+    struct ek_socket *socket;
+    size_t peer_bytes_max;
+    size_t bytes_max;
+    size_t bytes;
+    struct ek_table boxes;
+    struct box *first;
+    ek_peer *lost;
+    size_t lost_count;
+    size_t lost_capacity;
+};
+
+struct ek_outbox *ek_outbox_new(struct ek_socket *socket, size_t peer_bytes_max, size_t bytes_max)
+{
+    struct ek_outbox *outbox = ek_alloc_zero(1, sizeof *outbox);
+    outbox->socket = socket;
+    outbox->peer_bytes_max = peer_bytes_max;
+    outbox->bytes_max = bytes_max;
+    return outbox;
+}
+
+static void drop_backlog(struct ek_outbox *outbox, struct box *box)
+{
+    for (size_t i = box->backlog_first; i < box->backlog_count; i++)
+        free(box->backlog[i].memory);
+    outbox->bytes -= box->backlog_bytes;
+    box->backlog_first = box->backlog_count = box->backlog_bytes = 0;
+}
+
+static void free_box(struct ek_outbox *outbox, struct box *box)
+{
+    drop_backlog(outbox, box);
+    ek_table_remove(&outbox->boxes, &box->by_peer);
+    ek_envelope_done(&box->envelope);
+    free(box->backlog);
+    free(box);
+}
+
+void ek_outbox_destroy(struct ek_outbox **outbox)
+{
+    if (!*outbox)
+        return;
+    for (struct box *box = (*outbox)->first, *next; box; box = next) {
+        next = box->next;
+        free_box(*outbox, box);
+    }
+    ek_table_done(&(*outbox)->boxes);
+    free((*outbox)->lost);
+    free(*outbox);
+    *outbox = NULL;
+}
+
+static bool same_peer(const struct ek_table_link *item, const void *wanted)
+{
+    return EK_ITEM(item, struct box, by_peer)->peer == *(const ek_peer *)wanted;
+}
+
+static struct box *box_of(struct ek_outbox *outbox, ek_peer peer)
+{
+    struct ek_table_link *found = ek_table_find(&outbox->boxes, ek_mix(peer), same_peer, &peer);
+    if (found)
+        return EK_ITEM(found, struct box, by_peer);
+    struct box *box = ek_alloc_zero(1, sizeof *box);
+    box->peer = peer;
+    ek_table_add(&outbox->boxes, &box->by_peer, ek_mix(peer));
+    box->next = outbox->first;
+    outbox->first = box;
+    return box;
+}
+
+static void report_lost(struct ek_outbox *outbox, ek_peer peer)
+{
+    outbox->lost = ek_grow(outbox->lost, &outbox->lost_capacity, outbox->lost_count + 1, sizeof *outbox->lost);
+    outbox->lost[outbox->lost_count++] = peer;
+}
+
+bool ek_outbox_next_lost(struct ek_outbox *outbox, ek_peer *ret_peer)
+{
+    if (outbox->lost_count == 0)
+        return false;
+    *ret_peer = outbox->lost[--outbox->lost_count];
+    return true;
+}
+
+static void keep(struct ek_outbox *outbox, struct box *box, struct ek_owned message)
+{
+    size_t size = message.message.size;
+    if (box->backlog_bytes + size > outbox->peer_bytes_max || outbox->bytes + size > outbox->bytes_max) {
+        free(message.memory);
+        drop_backlog(outbox, box);
+        report_lost(outbox, box->peer);
+        return;
+    }
+    if (box->backlog_first == box->backlog_count)
+        box->backlog_first = box->backlog_count = 0;
+    box->backlog = ek_grow(box->backlog, &box->backlog_capacity, box->backlog_count + 1, sizeof *box->backlog);
+    box->backlog[box->backlog_count++] = message;
+    box->backlog_bytes += size;
+    outbox->bytes += size;
+}
+
+/* Sends the backlog as far as the pipe takes it. */
+static void send_backlog(struct ek_outbox *outbox, struct box *box)
+{
+    while (box->backlog_first < box->backlog_count) {
+        struct ek_owned message = box->backlog[box->backlog_first];
+        enum ek_status status = ek_socket_send(outbox->socket, box->peer, message);
+        if (status == EK_AGAIN)
+            return;
+        box->backlog_first++;
+        box->backlog_bytes -= message.message.size;
+        outbox->bytes -= message.message.size;
+        if (status == EK_UNREACHABLE) {
+            drop_backlog(outbox, box);
+            report_lost(outbox, box->peer);
+        }
+    }
+}
+
+static void send_or_keep(struct ek_outbox *outbox, struct box *box, struct ek_owned message)
+{
+    if (box->backlog_first < box->backlog_count) {
+        keep(outbox, box, message);
+        return;
+    }
+    enum ek_status status = ek_socket_send(outbox->socket, box->peer, message);
+    if (status == EK_AGAIN)
+        keep(outbox, box, message);
+    else if (status == EK_UNREACHABLE)
+        report_lost(outbox, box->peer);
+}
+
+static void seal(struct ek_outbox *outbox, struct box *box)
+{
+    if (box->envelope.count == 0)
+        return;
+    enum ek_message_type type = box->linked ? EK_MESSAGE_WORKER_JOBS : EK_MESSAGE_REPLIES;
+    send_or_keep(outbox, box, ek_envelope_seal(&box->envelope, type, box->linked ? &box->link : NULL));
+}
+
+void ek_outbox_reply(struct ek_outbox *outbox, ek_peer peer, const struct ek_reply *reply)
+{
+    struct box *box = box_of(outbox, peer);
+    ek_encode_reply(&box->envelope, reply);
+    if (ek_envelope_full(&box->envelope))
+        seal(outbox, box);
+}
+
+void ek_outbox_job(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, const struct ek_worker_job *job)
+{
+    struct box *box = box_of(outbox, peer);
+    if (box->linked && box->link.link != link.link)
+        seal(outbox, box);
+    box->linked = true;
+    box->link = link;
+    ek_encode_worker_job(&box->envelope, job);
+    if (ek_envelope_full(&box->envelope))
+        seal(outbox, box);
+}
+
+void ek_outbox_message(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message)
+{
+    struct box *box = box_of(outbox, peer);
+    seal(outbox, box);
+    send_or_keep(outbox, box, message);
+}
+
+void ek_outbox_flush(struct ek_outbox *outbox)
+{
+    for (struct box **at = &outbox->first; *at;) {
+        struct box *box = *at;
+        send_backlog(outbox, box);
+        seal(outbox, box);
+        if (box->backlog_first < box->backlog_count) {
+            at = &box->next;
+            continue;
+        }
+        *at = box->next;
+        free_box(outbox, box);
+    }
+}
+
+bool ek_outbox_waits(const struct ek_outbox *outbox)
+{
+    return outbox->first != NULL;
+}

@@ -1,0 +1,186 @@
+/*
+ * The structs behind the core, shared by its parts (door, dispatch, settle, links) and by nobody else. Plain data; the rules
+ * are in those parts.
+ */
+#ifndef EK_BROKER_STATE_H
+#define EK_BROKER_STATE_H
+
+#include "broker/core.h"
+#include "broker/job.h"
+#include "broker/time.h"
+#include "common/histogram.h"
+#include "common/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EK_NOBODY = -1, EK_BUSY_NOTES = 4096, EK_DISPATCH_JOBS_MAX = 4096 };
+
+enum ek_shard_state {
+    EK_SHARD_UNASSIGNED,
+    EK_SHARD_AWAY,       /* its holder has no link */
+    EK_SHARD_OPENING,    /* its holder was told, and has not confirmed yet */
+    EK_SHARD_SERVING,    /* jobs go out */
+    EK_SHARD_QUARANTINED /* the holder's disk knows less than was acknowledged */
+};
+
+struct ek_shard {
+    uint16_t number;
+    enum ek_shard_state state;
+    int holder; /* index into workers, or EK_NOBODY */
+    uint64_t epoch;
+    uint64_t given; /* the last position given to a job, or reported by the holder */
+    uint64_t floor; /* all positions up to it are answered */
+    bool floor_changed;
+    bool empty; /* the holder said in this generation that its position is 0, and nothing was sent since */
+    struct ek_job_list queue;
+    struct ek_job_list writes; /* in flight, by position */
+    struct ek_job_list reads;  /* in flight */
+    uint32_t passing;          /* queued jobs that may pass writes without credit */
+    uint64_t bytes;            /* of all three lists */
+    uint64_t sweep_us;         /* no queued job expires before; 0 = none will */
+    bool ready;                /* stands in its holder's ring */
+    struct ek_shard *next_ready;
+    struct ek_shard_load load;
+};
+
+enum ek_worker_state { EK_WORKER_AWAY, EK_WORKER_JOINING, EK_WORKER_UP };
+
+struct ek_worker {
+    struct ek_worker_id id;
+    char name[EK_TEXT_BYTES_MAX];
+    char endpoint[EK_TEXT_BYTES_MAX];
+    uint64_t incarnation;
+    uint32_t capacity_milli;
+    enum ek_worker_state state;
+    bool welcomed; /* since this broker took office */
+    ek_broker_peer peer;
+    uint64_t link;
+    uint64_t heard_us;
+    bool has_credit; /* a heartbeat came on this link */
+    uint32_t in_flight_jobs;
+    uint64_t in_flight_bytes; /* of writes */
+    uint32_t in_flight_reads;
+    struct ek_shard *ready_first;
+    struct ek_shard *ready_last;
+    uint32_t ready_count;
+    uint32_t passing; /* sum over its shards */
+    uint32_t shards;
+    struct ek_heartbeat heartbeat; /* the last one */
+    uint64_t reads;                /* answered, since the broker's start; the next two likewise */
+    uint64_t writes;
+    uint64_t write_bytes;
+    uint64_t busy_before_us; /* heartbeat.busy_us and the others, a second ago */
+    uint64_t reads_before;
+    uint64_t writes_before;
+    uint64_t write_bytes_before;
+    double busy_ratio;
+    double reads_per_second;
+    double writes_per_second;
+    double write_bytes_per_second;
+};
+
+struct ek_broker_client {
+    struct ek_table_link by_peer;
+    struct ek_broker_client *older; /* by last message */
+    struct ek_broker_client *newer;
+    ek_broker_peer peer;
+    uint64_t connection;
+    uint64_t heard_us;
+    uint32_t jobs;
+    uint32_t thin_writes_in_flight;
+    uint64_t bytes;
+    uint64_t away_bytes; /* of these, on shards that are not serving */
+    char name[EK_TEXT_BYTES_MAX];
+};
+
+/* "This number was refused BUSY": later ones of that producer on that shard are refused too until it comes again. */
+struct ek_busy_note {
+    uint64_t producer;
+    uint64_t number;
+    uint16_t shard;
+};
+
+/* DESIGN's ledger, in jobs. */
+struct ek_ledger {
+    uint64_t accepted;
+    uint64_t done;
+    uint64_t failed;
+    uint64_t expired;
+    uint64_t dead;
+    uint64_t given_back;
+    uint64_t queued;
+    uint64_t in_flight;
+    uint64_t refused;   /* never accepted */
+    uint64_t duplicate; /* stored replies, and repetitions of what is still here */
+};
+
+enum { EK_ALARMS_MAX = 64 };
+
+struct ek_alarm {
+    char code[32];
+    int worker; /* index, or EK_NOBODY */
+    int shard;  /* number, or EK_NOBODY */
+    char text[EK_TEXT_BYTES_MAX];
+};
+
+struct ek_broker {
+    struct ek_broker_config config;
+    struct ek_time time;
+    struct ek_shard *shards;
+    struct ek_worker workers[EK_WORKERS_MAX];
+    size_t worker_count;
+    uint64_t last_link;
+    struct ek_table clients; /* by peer */
+    struct ek_broker_client *oldest_client;
+    struct ek_broker_client *newest_client;
+    uint64_t last_connection;
+    uint64_t last_producer;
+    struct ek_jobs jobs;
+    uint64_t bytes;
+    uint64_t away_bytes;
+    uint32_t cancel_jobs;
+    struct ek_busy_note busy_notes[EK_BUSY_NOTES];
+    struct ek_ledger ledger;
+    struct ek_histogram queue_wait;
+    struct ek_histogram end_to_end;
+    uint64_t second_us; /* when the rates were last taken */
+    uint64_t reads_before;
+    uint64_t writes_before;
+    double reads_per_second;
+    double writes_per_second;
+    uint64_t reads; /* operations answered */
+    uint64_t writes;
+    bool stopping;
+    bool more;
+    struct ek_alarm alarms[EK_ALARMS_MAX];
+    size_t alarm_count;
+    /* what the actions of the present step point to */
+    struct ek_action *actions;
+    size_t action_count;
+    size_t action_capacity;
+    struct ek_buffer scratch; /* bodies of refusals */
+    struct ek_welcome welcome;
+    struct ek_refusal refusal;
+    struct ek_holding *holdings;
+    size_t holding_count;
+    size_t holding_capacity;
+    struct ek_record *records;
+    size_t record_count;
+    size_t record_capacity;
+    char text[EK_TEXT_BYTES_MAX];
+};
+
+/* Appends an action of this step. */
+struct ek_action *ek_broker_act(struct ek_broker *broker, enum ek_action_type type, ek_broker_peer peer);
+/* A line for the log, as printf; at most one a step survives. */
+void ek_broker_say(struct ek_broker *broker, enum ek_action_type type, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Keeps an alarm until it is cleared; saying it again changes its text. */
+void ek_broker_alarm(struct ek_broker *broker, const char *code, int worker, int shard, const char *text);
+void ek_broker_clear_alarm(struct ek_broker *broker, const char *code, int worker, int shard);
+
+/* Changes a shard's state and keeps the sums of bytes on shards that are not serving. */
+void ek_shard_set_state(struct ek_broker *broker, struct ek_shard *shard, enum ek_shard_state state);
+
+#endif
