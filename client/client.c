@@ -1,0 +1,201 @@
+#include "client/handle.h"
+
+#include "common/clock.h"
+#include "common/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const default_endpoint = "tcp://127.0.0.1:5600";
+
+enum {
+    DEFAULT_TIMEOUT_MS = 5000,
+    SOCKETS_MAX = 1023,
+    RECEIVE_MAX = 256, /* messages in one pass, so that sending gets its turn */
+    FULL_PIPE_WAIT_MS = 2
+};
+
+#define DEFAULT_PENDING_BYTES ((size_t)256 * EK_MIB)
+
+void ek_client_set_error(struct ek_client *client, const char *text)
+{
+    (void)snprintf(client->error, sizeof client->error, "%s", text);
+}
+
+static enum ek_outcome connect_to(struct ek_client *client, const char *endpoint)
+{
+    struct ek_error error;
+    if (!client->context || ek_socket_open(client->context, EK_SOCKET_DEALER, &client->socket) != EK_OK)
+        return EK_OUTCOME_UNAVAILABLE;
+    enum ek_status status = ek_socket_connect(client->socket, endpoint, &error);
+    return status == EK_OK ? EK_OUTCOME_OK : status == EK_MALFORMED ? EK_OUTCOME_USAGE : EK_OUTCOME_UNAVAILABLE;
+}
+
+static void free_client(struct ek_client *client)
+{
+    free(client->unsent.memory);
+    ek_socket_close(&client->socket);
+    if (client->owns_context)
+        ek_context_destroy(&client->context);
+    ek_buffer_done(&client->kept);
+    free(client);
+}
+
+static struct ek_session *start_session(const struct ek_client *client, const struct ek_client_options *options)
+{
+    uint64_t now_us = ek_clock_monotonic_us();
+    return ek_session_new(&(struct ek_session_options){.name = options->name,
+                                                       .seed = ek_mix(now_us ^ (uint64_t)(uintptr_t)client),
+                                                       .timeout_ms = client->timeout_ms,
+                                                       .linger_us = options->linger_us,
+                                                       .pending_bytes_max = options->pending_bytes_max ? options->pending_bytes_max
+                                                                                                       : DEFAULT_PENDING_BYTES},
+                          now_us);
+}
+
+enum ek_outcome ek_client_open(const struct ek_client_options *options, struct ek_client **ret_client)
+{
+    const struct ek_client_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    const char *endpoint = options->endpoint ? options->endpoint : default_endpoint;
+    if (!ek_endpoint_is_valid(endpoint))
+        return EK_OUTCOME_USAGE;
+    struct ek_client *client = ek_alloc_zero(1, sizeof *client);
+    client->owns_context = !options->share_io;
+    client->context = options->share_io ? options->share_io->context : ek_context_new(1, SOCKETS_MAX);
+    client->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+    client->lingers = options->linger_us > 0;
+    enum ek_outcome outcome = connect_to(client, endpoint);
+    if (outcome != EK_OUTCOME_OK) {
+        free_client(client);
+        return outcome;
+    }
+    client->session = start_session(client, options);
+    *ret_client = client;
+    return EK_OUTCOME_OK;
+}
+
+void ek_client_close(struct ek_client **client)
+{
+    if (!*client || (*client)->inside)
+        return;
+    (*client)->inside = true;
+    ek_session_destroy(&(*client)->session);
+    free_client(*client);
+    *client = NULL;
+}
+
+enum ek_outcome ek_submit(struct ek_client *client, const struct ek_request *request, uint32_t timeout_ms, ek_callback callback,
+                          void *context)
+{
+    return ek_session_submit(client->session, request, timeout_ms, callback, context, ek_clock_monotonic_us());
+}
+
+enum ek_outcome ek_submit_transaction(struct ek_client *client, const struct ek_request *requests, size_t count,
+                                      uint32_t timeout_ms, ek_callback callback, void *context)
+{
+    return ek_session_submit_transaction(client->session, requests, count, timeout_ms, callback, context, ek_clock_monotonic_us());
+}
+
+/* ---- moving bytes ---- */
+
+static size_t run_callbacks(struct ek_client *client)
+{
+    client->inside = true;
+    size_t ran = ek_session_drain(client->session);
+    client->inside = false;
+    return ran;
+}
+
+static void send_all(struct ek_client *client)
+{
+    while (client->unsent.memory || ek_session_output(client->session, ek_clock_monotonic_us(), &client->unsent)) {
+        if (ek_socket_send(client->socket, 0, client->unsent) == EK_AGAIN)
+            return;
+        client->unsent = (struct ek_owned){0};
+    }
+}
+
+static size_t receive_all(struct ek_client *client)
+{
+    size_t ran = 0;
+    for (int i = 0; i < RECEIVE_MAX; i++) {
+        struct ek_frame frame;
+        enum ek_status status = ek_socket_receive(client->socket, &frame, NULL);
+        if (status == EK_AGAIN)
+            break;
+        if (status != EK_OK)
+            continue;
+        ek_session_receive(client->session, ek_frame_bytes(&frame), ek_clock_monotonic_us());
+        ran += run_callbacks(client);
+        ek_frame_done(&frame);
+    }
+    return ran;
+}
+
+/* What callbacks submit leaves in the same pass. */
+static size_t pass(struct ek_client *client)
+{
+    ek_session_tick(client->session, ek_clock_monotonic_us());
+    size_t ran = run_callbacks(client);
+    send_all(client);
+    size_t received = receive_all(client);
+    if (received)
+        send_all(client);
+    return ran + received;
+}
+
+/* Waits for a message, for the session's next work or for `until_us`, whatever comes first. */
+static void wait_for_work(struct ek_client *client, uint64_t until_us, uint64_t now_us)
+{
+    uint64_t due_us = ek_session_due_us(client->session);
+    if (until_us < due_us)
+        due_us = until_us;
+    /* A lingering job is due within a fraction of the poll's millisecond: it is waited for by looking again. */
+    uint64_t left_us = due_us > now_us ? due_us - now_us : 0;
+    uint64_t left_ms = due_us == UINT64_MAX ? UINT64_MAX : client->lingers ? left_us / 1000 : (left_us + 999) / 1000;
+    if (client->unsent.memory && left_ms > FULL_PIPE_WAIT_MS)
+        left_ms = FULL_PIPE_WAIT_MS;
+    struct ek_poll_item item = {.socket = client->socket};
+    (void)!ek_poll(&item, 1, left_ms > INT32_MAX ? -1 : (int64_t)left_ms);
+}
+
+size_t ek_client_step(struct ek_client *client, uint64_t until_us)
+{
+    size_t ran = pass(client);
+    uint64_t now_us = ek_clock_monotonic_us();
+    if (ran == 0 && now_us < until_us)
+        wait_for_work(client, until_us, now_us);
+    return ran;
+}
+
+size_t ek_client_poll(struct ek_client *client, int timeout_ms)
+{
+    if (client->inside)
+        return 0;
+    uint64_t now_us = ek_clock_monotonic_us();
+    uint64_t until_us = timeout_ms < 0 ? UINT64_MAX : now_us + (uint64_t)timeout_ms * 1000;
+    for (;;) {
+        /* Looked at before the step: what comes while the last wait ends is still taken. */
+        bool last = ek_clock_monotonic_us() >= until_us;
+        size_t ran = ek_client_step(client, until_us);
+        if (ran || last)
+            return ran;
+    }
+}
+
+size_t ek_client_pending(const struct ek_client *client)
+{
+    return ek_session_pending(client->session);
+}
+
+uint64_t ek_client_busy_retries(const struct ek_client *client)
+{
+    return ek_session_counters(client->session).busy_jobs;
+}
+
+const char *ek_client_error(const struct ek_client *client)
+{
+    return client->error;
+}

@@ -1,0 +1,132 @@
+#include "client/session.h"
+
+#include "client/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ek_session *ek_session_new(const struct ek_session_options *options, uint64_t now_us)
+{
+    struct ek_session *session = ek_alloc_zero(1, sizeof *session);
+    session->options = *options;
+    session->options.name = NULL;
+    (void)snprintf(session->name, sizeof session->name, "%s", options->name ? options->name : "");
+    session->random = options->seed;
+    session->producer_wanted = 1;
+    session->asked = true;
+    session->patience_us = EK_SILENCE_US;
+    session->received_us = now_us;
+    session->read_goal = EK_READ_OPERATIONS_MAX;
+    ek_wheel_init(&session->wheel, now_us);
+    TAILQ_INIT(&session->ready);
+    TAILQ_INIT(&session->in_flight);
+    TAILQ_INIT(&session->finished);
+    TAILQ_INIT(&session->free_jobs);
+    STAILQ_INIT(&session->given_up);
+    STAILQ_INIT(&session->free_calls);
+    session->lobby = ek_session_take_job(session, NULL, EK_JOB_WRITE);
+    return session;
+}
+
+void ek_session_destroy(struct ek_session **session)
+{
+    struct ek_session *old = *session;
+    if (!old)
+        return;
+    old->closing = true;
+    ek_session_give_up_all(old, EK_OUTCOME_UNAVAILABLE, "the client was closed");
+    (void)ek_session_drain(old);
+    ek_session_free_pools(old);
+    ek_table_done(&old->by_id);
+    ek_envelope_done(&old->envelope);
+    ek_buffer_done(&old->scratch);
+    ek_buffer_done(&old->answer);
+    free(old->completions);
+    free(old->found);
+    free(old->lanes);
+    free(old);
+    *session = NULL;
+}
+
+/* A hold has ended, or the lane's oldest write was unanswered for long: a copy of it finds out, without the others behind it. */
+static void wake_lane(struct ek_session *session, struct ek_lane *lane, uint64_t now_us)
+{
+    struct ek_pending_job *oldest = TAILQ_FIRST(&lane->unsettled);
+    if (oldest && oldest->out && now_us >= oldest->sent_us + lane->probe_us) {
+        ek_session_take_back(session, oldest);
+        lane->probe_us = lane->probe_us * 2 < EK_PROBE_MAX_US ? lane->probe_us * 2 : EK_PROBE_MAX_US;
+    }
+    if (now_us < lane->hold_until_us)
+        ek_wheel_arm(&session->wheel, &lane->wake, lane->hold_until_us);
+    else if (oldest)
+        ek_wheel_arm(&session->wheel, &lane->wake, (oldest->out ? oldest->sent_us : now_us) + lane->probe_us);
+    ek_session_make_ready(session, lane);
+}
+
+void ek_session_tick(struct ek_session *session, uint64_t now_us)
+{
+    ek_wheel_turn(&session->wheel, now_us);
+    for (struct ek_timer *timer; (timer = ek_wheel_take(&session->wheel));) {
+        if (timer->kind == EK_TIMER_LANE)
+            wake_lane(session, EK_ITEM(timer, struct ek_lane, wake), now_us);
+        else
+            ek_session_pass_deadline(session, EK_ITEM(timer, struct ek_call, timer), now_us);
+    }
+}
+
+uint64_t ek_session_due_us(const struct ek_session *session)
+{
+    if (!TAILQ_EMPTY(&session->finished) || !STAILQ_EMPTY(&session->given_up) || session->query_wanted)
+        return 0;
+    uint64_t due_us = ek_wheel_due_us(&session->wheel);
+    uint64_t hello_us = ek_session_hello_due_us(session);
+    if (hello_us < due_us)
+        due_us = hello_us;
+    if (!TAILQ_EMPTY(&session->ready) && session->linger_until_us && session->linger_until_us < due_us)
+        due_us = session->linger_until_us;
+    return due_us;
+}
+
+size_t ek_session_pending(const struct ek_session *session)
+{
+    return session->pending_calls;
+}
+
+struct ek_session_counters ek_session_counters(const struct ek_session *session)
+{
+    return session->counters;
+}
+
+uint64_t ek_session_ask(struct ek_session *session)
+{
+    session->asked = true;
+    return session->hello_id + 1;
+}
+
+const struct ek_welcome *ek_session_welcome(const struct ek_session *session)
+{
+    return session->welcome.id ? &session->welcome : NULL;
+}
+
+void ek_session_query(struct ek_session *session, const char *what)
+{
+    session->query_id++;
+    session->query_wanted = true;
+    session->query_answered = false;
+    (void)snprintf(session->query_what, sizeof session->query_what, "%s", what);
+}
+
+bool ek_session_answer(const struct ek_session *session, enum ek_outcome *ret_outcome, struct ek_slice *ret_text)
+{
+    if (!session->query_answered)
+        return false;
+    *ret_outcome = session->answer_outcome;
+    *ret_text = ek_buffer_slice(&session->answer);
+    return true;
+}
+
+const char *ek_session_refusal(const struct ek_session *session)
+{
+    return session->refusal;
+}

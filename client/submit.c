@@ -1,0 +1,281 @@
+#include "client/parts.h"
+
+#include "common/hash.h"
+#include "common/operations.h"
+
+#include <string.h>
+
+enum { OPERATION_OVERHEAD_BYTES = 48 }; /* more than an operation's encoding takes beside its bytes */
+
+/* ---- from a request to an operation ---- */
+
+static bool slice_fits(const void *data, size_t size)
+{
+    return data || size == 0;
+}
+
+static enum ek_outcome read_put(const struct ek_request *request, struct ek_operation *put)
+{
+    if (!slice_fits(request->value, request->value_size) || (request->put.if_absent && request->put.if_version))
+        return EK_OUTCOME_USAGE;
+    if (request->value_size > EK_VALUE_BYTES_MAX || request->put.ttl_ms > EK_TTL_MS_MAX)
+        return EK_OUTCOME_TOO_LARGE;
+    put->value = ek_slice_of(request->value, request->value_size);
+    put->ttl_ms = request->put.ttl_ms;
+    put->version = request->put.if_version;
+    put->condition = request->put.if_absent    ? EK_CONDITION_ABSENT
+                     : request->put.if_version ? EK_CONDITION_VERSION
+                                               : EK_CONDITION_NONE;
+    return EK_OUTCOME_OK;
+}
+
+static enum ek_outcome read_scan(const struct ek_request *request, struct ek_operation *scan)
+{
+    if (!slice_fits(request->cursor, request->cursor_size) || request->cursor_size == 1)
+        return EK_OUTCOME_USAGE;
+    if (request->cursor_size > EK_KEY_BYTES_MAX + 2)
+        return EK_OUTCOME_TOO_LARGE;
+    scan->cursor = ek_slice_of(request->cursor, request->cursor_size);
+    scan->limit = request->limit && request->limit < EK_SCAN_ENTRIES_MAX ? request->limit : EK_SCAN_ENTRIES_MAX;
+    scan->values = request->values;
+    return EK_OUTCOME_OK;
+}
+
+static enum ek_outcome read_request(const struct ek_request *request, struct ek_operation *ret)
+{
+    if (request->kind < EK_PUT || request->kind > EK_SCAN || !slice_fits(request->key, request->key_size) ||
+        (request->key_size == 0 && request->kind != EK_SCAN))
+        return EK_OUTCOME_USAGE;
+    if (request->key_size > EK_KEY_BYTES_MAX)
+        return EK_OUTCOME_TOO_LARGE;
+    *ret = (struct ek_operation){.code = (enum ek_operation_code)request->kind,
+                                 .key = ek_slice_of(request->key, request->key_size),
+                                 .by = request->kind == EK_INCREMENT ? request->by : 0};
+    if (request->kind == EK_PUT)
+        return read_put(request, ret);
+    return request->kind == EK_SCAN ? read_scan(request, ret) : EK_OUTCOME_OK;
+}
+
+static size_t size_of(const struct ek_operation *operation)
+{
+    return operation->key.size + operation->value.size + operation->cursor.size + OPERATION_OVERHEAD_BYTES;
+}
+
+/* ---- which job takes it ---- */
+
+void ek_session_make_ready(struct ek_session *session, struct ek_lane *lane)
+{
+    if (lane->ready)
+        return;
+    lane->ready = true;
+    TAILQ_INSERT_TAIL(&session->ready, lane, in_ready);
+}
+
+static struct ek_pending_job *open_job(struct ek_session *session, struct ek_lane *lane, enum ek_job_kind kind, bool closed)
+{
+    bool read = kind == EK_JOB_READ;
+    struct ek_jobs *queue = read ? &lane->reads : &lane->writes;
+    struct ek_pending_job *tail = TAILQ_LAST(queue, ek_jobs);
+    if (tail)
+        tail->closed = true;
+    struct ek_pending_job *last_write = TAILQ_LAST(&lane->writes, ek_jobs);
+    struct ek_pending_job *job = ek_session_take_job(session, lane, kind);
+    job->serial = !read ? ++lane->last_serial : last_write ? last_write->serial : 0;
+    job->closed = closed;
+    job->queued = true;
+    TAILQ_INSERT_TAIL(queue, job, in_lane);
+    return job;
+}
+
+static bool write_fits(const struct ek_pending_job *tail, const struct ek_call *call, size_t size)
+{
+    return !tail->closed && tail->kind == EK_JOB_WRITE && tail->operations < EK_JOB_OPERATIONS_MAX &&
+           tail->reply_bytes + call->reply_bytes <= EK_WRITE_REPLY_BYTES_MAX - EK_REPLY_HEAD_BYTES &&
+           tail->body.size + size <= EK_BATCH_BYTES_MAX;
+}
+
+/* A read may join a job only if that does not make the job wait for a later write than it does already. */
+static bool read_fits(const struct ek_session *session, const struct ek_lane *lane, const struct ek_pending_job *tail, size_t size)
+{
+    struct ek_pending_job *last_write = TAILQ_LAST(&lane->writes, ek_jobs);
+    return !tail->closed && tail->operations < session->read_goal && tail->body.size + size <= EK_BATCH_BYTES_MAX &&
+           (!last_write || last_write->serial <= tail->serial);
+}
+
+static bool is_read(enum ek_operation_code code)
+{
+    return code == EK_OPERATION_GET || code == EK_OPERATION_EXISTS || code == EK_OPERATION_SCAN;
+}
+
+/* The open job that takes `call`, whose operations need up to `size` bytes. */
+static struct ek_pending_job *job_for(struct ek_session *session, struct ek_lane *lane, const struct ek_call *call, size_t size)
+{
+    if (call->transaction)
+        return open_job(session, lane, EK_JOB_TRANSACTION, true);
+    if (!is_read((enum ek_operation_code)call->code)) {
+        struct ek_pending_job *tail = TAILQ_LAST(&lane->writes, ek_jobs);
+        return tail && write_fits(tail, call, size) ? tail : open_job(session, lane, EK_JOB_WRITE, false);
+    }
+    struct ek_pending_job *tail = TAILQ_LAST(&lane->reads, ek_jobs);
+    bool scan = call->code == EK_OPERATION_SCAN;
+    return tail && !scan && read_fits(session, lane, tail, size) ? tail : open_job(session, lane, EK_JOB_READ, scan);
+}
+
+/* The body's end, with room for `size` more bytes. */
+static struct ek_buffer *body_of(struct ek_pending_job *job, size_t size)
+{
+    if (job->body.size == 0) {
+        (void)ek_buffer_reserve(&job->body, EK_BODY_HEAD_BYTES + size);
+        ek_buffer_advance(&job->body, EK_BODY_HEAD_BYTES);
+    }
+    return &job->body;
+}
+
+static struct ek_lane *lane_of(struct ek_session *session, uint16_t prefix)
+{
+    return &session->lanes[ek_shard_of(prefix, session->welcome.shards)];
+}
+
+static void place(struct ek_session *session, struct ek_call *call, const struct ek_operation *operations, size_t size)
+{
+    struct ek_lane *lane = session->lanes ? lane_of(session, call->prefix) : NULL;
+    struct ek_pending_job *job = lane ? job_for(session, lane, call, size) : session->lobby;
+    struct ek_buffer *body = body_of(job, size);
+    size_t before = body->size;
+    for (size_t i = 0; i < call->count; i++)
+        ek_encode_operation(body, &operations[i]);
+    call->body_bytes = (uint32_t)(body->size - before);
+    ek_session_add_call(session, job, call);
+    if (lane)
+        ek_session_make_ready(session, lane);
+    session->fresh_bytes += call->body_bytes;
+}
+
+static void place_encoded(struct ek_session *session, struct ek_call *call, struct ek_slice operations)
+{
+    struct ek_lane *lane = lane_of(session, call->prefix);
+    struct ek_pending_job *job = job_for(session, lane, call, operations.size);
+    ek_buffer_append(body_of(job, operations.size), operations.data, operations.size);
+    ek_session_add_call(session, job, call);
+    ek_session_make_ready(session, lane);
+}
+
+void ek_session_empty_lobby(struct ek_session *session)
+{
+    struct ek_pending_job *lobby = session->lobby;
+    size_t at = EK_BODY_HEAD_BYTES;
+    ek_session_discount(session, lobby);
+    for (struct ek_call *call; (call = STAILQ_FIRST(&lobby->calls));) {
+        STAILQ_REMOVE_HEAD(&lobby->calls, in_job);
+        struct ek_slice operations = ek_slice_of(lobby->body.data + at, call->body_bytes);
+        at += call->body_bytes;
+        place_encoded(session, call, operations);
+    }
+    ek_session_free_job(session, lobby);
+    session->lobby = NULL;
+}
+
+void ek_session_read_alone(struct ek_session *session, struct ek_call *call, struct ek_slice operation)
+{
+    struct ek_lane *lane = lane_of(session, call->prefix);
+    struct ek_pending_job *job = open_job(session, lane, EK_JOB_READ, true);
+    job->alone = true;
+    ek_buffer_append(body_of(job, operation.size), operation.data, operation.size);
+    ek_session_add_call(session, job, call);
+    ek_session_make_ready(session, lane);
+}
+
+/* ---- submissions ---- */
+
+/* One operation of any size is always let in. */
+static bool has_room(const struct ek_session *session, size_t size)
+{
+    return session->pending_bytes == 0 || session->pending_bytes + size <= session->options.pending_bytes_max;
+}
+
+static struct ek_call *start_call(struct ek_session *session, uint32_t timeout_ms, ek_callback callback, void *context,
+                                  uint64_t now_us)
+{
+    struct ek_call *call = ek_session_take_call(session);
+    uint32_t limit_ms = timeout_ms ? timeout_ms : session->options.timeout_ms;
+    call->callback = callback;
+    call->context = context;
+    call->deadline_us = limit_ms == UINT32_MAX ? UINT64_MAX : now_us + (uint64_t)limit_ms * 1000;
+    ek_wheel_arm(&session->wheel, &call->timer, call->deadline_us);
+    if (session->options.linger_us && session->linger_until_us == 0)
+        session->linger_until_us = now_us + session->options.linger_us;
+    return call;
+}
+
+enum ek_outcome ek_session_submit(struct ek_session *session, const struct ek_request *request, uint32_t timeout_ms,
+                                  ek_callback callback, void *context, uint64_t now_us)
+{
+    struct ek_operation operation;
+    enum ek_outcome outcome = callback ? read_request(request, &operation) : EK_OUTCOME_USAGE;
+    if (outcome != EK_OUTCOME_OK)
+        return outcome;
+    if (session->foreign || session->closing)
+        return EK_OUTCOME_FAILED;
+    size_t size = size_of(&operation);
+    if (!has_room(session, size))
+        return EK_OUTCOME_BUSY;
+    struct ek_call *call = start_call(session, timeout_ms, callback, context, now_us);
+    call->count = 1;
+    call->code = (uint8_t)operation.code;
+    call->prefix = ek_operation_prefix(&operation);
+    call->reply_bytes = is_read(operation.code) ? 0 : (uint8_t)ek_result_bytes_max(&operation);
+    place(session, call, &operation, size);
+    return EK_OUTCOME_OK;
+}
+
+static bool shares_tag(struct ek_slice key, struct ek_slice first)
+{
+    struct ek_slice tag = ek_hash_tag(first);
+    return ek_slice_equal(key, first) || (tag.size && ek_slice_equal(ek_hash_tag(key), tag));
+}
+
+/* Reads `count` requests into the session's scratch memory and sums up what they need. */
+static enum ek_outcome read_transaction(const struct ek_request *requests, size_t count, struct ek_operation *operations,
+                                        size_t *ret_size)
+{
+    size_t size = 0;
+    size_t reply_bytes = EK_REPLY_HEAD_BYTES;
+    for (size_t i = 0; i < count; i++) {
+        enum ek_outcome outcome = read_request(&requests[i], &operations[i]);
+        if (outcome != EK_OUTCOME_OK)
+            return outcome;
+        if (!ek_operation_fits(EK_JOB_TRANSACTION, operations[i].code) || !shares_tag(operations[i].key, operations[0].key))
+            return EK_OUTCOME_USAGE;
+        size += size_of(&operations[i]);
+        reply_bytes += ek_result_bytes_max(&operations[i]);
+    }
+    *ret_size = size;
+    bool fits = size + EK_BODY_HEAD_BYTES <= EK_JOB_BODY_BYTES_MAX && reply_bytes <= EK_WRITE_REPLY_BYTES_MAX;
+    return fits ? EK_OUTCOME_OK : EK_OUTCOME_TOO_LARGE;
+}
+
+enum ek_outcome ek_session_submit_transaction(struct ek_session *session, const struct ek_request *requests, size_t count,
+                                              uint32_t timeout_ms, ek_callback callback, void *context, uint64_t now_us)
+{
+    if (count == 0 || !callback)
+        return EK_OUTCOME_USAGE;
+    if (count > EK_JOB_OPERATIONS_MAX)
+        return EK_OUTCOME_TOO_LARGE;
+    ek_buffer_clear(&session->scratch);
+    struct ek_operation *operations = (void *)ek_buffer_reserve(&session->scratch, count * sizeof *operations);
+    size_t size = 0;
+    enum ek_outcome outcome = read_transaction(requests, count, operations, &size);
+    if (outcome != EK_OUTCOME_OK)
+        return outcome;
+    if (session->foreign || session->closing)
+        return EK_OUTCOME_FAILED;
+    if (!has_room(session, size))
+        return EK_OUTCOME_BUSY;
+    struct ek_call *call = start_call(session, timeout_ms, callback, context, now_us);
+    call->transaction = true;
+    call->count = (uint16_t)count;
+    call->code = (uint8_t)operations[0].code;
+    call->prefix = ek_operation_prefix(&operations[0]);
+    place(session, call, operations, size);
+    return EK_OUTCOME_OK;
+}
