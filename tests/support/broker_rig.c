@@ -1,0 +1,176 @@
+#include "tests/support/broker_rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { GENERATION = 5 };
+
+/* put "k" = "v", and get "k", as bodies. */
+static const uint8_t put_body[] = {0x91, 0x93, 0x01, 0xc4, 0x01, 'k', 0xc4, 0x01, 'v'};
+static const uint8_t get_body[] = {0x91, 0x92, 0x02, 0xc4, 0x01, 'k'};
+
+void rig_open(struct rig *rig, const struct ek_record *records, size_t record_count)
+{
+    *rig = (struct rig){.now_us = 1000000};
+    struct ek_broker_config config = {
+        .generation = GENERATION,
+        .shards = RIG_SHARDS,
+        .queue_bytes_max = EK_QUEUE_BYTES_MIN,
+        .liveness_us = 2000000,
+        .started_us = rig->now_us,
+        .started_unix_ms = 1700000000000,
+        .stats_endpoint = "tcp://127.0.0.1:5602",
+    };
+    if (ek_broker_new(&config, records, record_count, &rig->broker) != EK_OK)
+        abort();
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_CEILING_DURABLE, .ceiling_unix_ms = 1800000000000});
+}
+
+void rig_close(struct rig *rig)
+{
+    ek_broker_destroy(&rig->broker);
+}
+
+void rig_step(struct rig *rig, struct ek_event event)
+{
+    event.now_us = ++rig->now_us;
+    rig->actions = ek_broker_step(rig->broker, &event, &rig->action_count);
+}
+
+void rig_tick(struct rig *rig, uint64_t after_us)
+{
+    rig->now_us += after_us;
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_TICK, .wall_unix_ms = 1700000000000 + rig->now_us / 1000 - 1000});
+}
+
+const struct ek_action *rig_action(const struct rig *rig, enum ek_action_type type, size_t n)
+{
+    for (size_t i = 0; i < rig->action_count; i++)
+        if (rig->actions[i].type == type && n-- == 0)
+            return &rig->actions[i];
+    return NULL;
+}
+
+size_t rig_count(const struct rig *rig, enum ek_action_type type)
+{
+    size_t count = 0;
+    while (rig_action(rig, type, count))
+        count++;
+    return count;
+}
+
+struct ek_link rig_hello(struct rig *rig, ek_broker_peer peer, uint64_t incarnation)
+{
+    struct ek_worker_hello hello = {.incarnation = incarnation, .capacity_milli = 1000, .name = "w"};
+    hello.worker.bytes[0] = (uint8_t)peer;
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_HELLO, .peer = peer, .worker_hello = &hello});
+    const struct ek_action *welcome = rig_action(rig, EK_ACTION_WORKER_WELCOME, 0);
+    return welcome ? welcome->worker_welcome.link : (struct ek_link){0};
+}
+
+/* The last step's ASSIGNs, copied, because answering them is a step too. */
+struct assign {
+    ek_broker_peer peer;
+    struct ek_link link;
+    struct ek_holding holdings[RIG_SHARDS * 4];
+    size_t count;
+};
+
+void rig_confirm_assigns(struct rig *rig, uint64_t position)
+{
+    struct assign assigns[8];
+    size_t count = 0;
+    for (const struct ek_action *action; count < 8 && (action = rig_action(rig, EK_ACTION_WORKER_ASSIGN, count)); count++) {
+        assigns[count] = (struct assign){.peer = action->peer, .link = action->link, .count = action->assign.count};
+        memcpy(assigns[count].holdings, action->assign.holdings, action->assign.count * sizeof(struct ek_holding));
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < assigns[i].count; k++)
+            assigns[i].holdings[k].position = position;
+        rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_ASSIGNED,
+                                        .peer = assigns[i].peer,
+                                        .link = assigns[i].link,
+                                        .holdings = assigns[i].holdings,
+                                        .count = assigns[i].count});
+    }
+}
+
+struct ek_link rig_join(struct rig *rig, ek_broker_peer peer, uint64_t position, const int *shards)
+{
+    struct ek_link link = rig_hello(rig, peer, 1);
+    struct ek_holding holdings[RIG_SHARDS];
+    size_t count = 0;
+    for (; shards && shards[count] >= 0; count++)
+        holdings[count] =
+            (struct ek_holding){.shard = (uint16_t)shards[count], .state = EK_HOLDING_SERVING, .epoch = 1, .position = position};
+    rig_step(rig,
+             (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = peer, .link = link, .holdings = holdings, .count = count});
+    rig_confirm_assigns(rig, position);
+    rig_heartbeat(rig, peer, link, 100, EK_MIB, 100);
+    return link;
+}
+
+void rig_heartbeat(struct rig *rig, ek_broker_peer peer, struct ek_link link, uint32_t jobs, uint32_t bytes, uint32_t reads)
+{
+    struct ek_heartbeat heartbeat = {.link = link, .credit_jobs = jobs, .credit_bytes = bytes, .credit_reads = reads};
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_HEARTBEAT, .peer = peer, .link = link, .heartbeat = &heartbeat});
+}
+
+struct ek_job rig_job(struct rig *rig, enum ek_job_kind kind, uint16_t shard, uint64_t producer, uint64_t number)
+{
+    bool read = kind == EK_JOB_READ;
+    return (struct ek_job){
+        .id = ++rig->next_job_id,
+        .kind = kind,
+        .route = {.present = true, .shard = shard, .producer = producer, .number = number, .lowest = number ? number : 0},
+        .body = read ? ek_slice_of(get_body, sizeof get_body) : ek_slice_of(put_body, sizeof put_body),
+        .count = 1,
+    };
+}
+
+void rig_jobs(struct rig *rig, ek_broker_peer client, const struct ek_job *jobs, size_t count)
+{
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_CLIENT_JOBS, .peer = client, .jobs = jobs, .count = count});
+}
+
+uint64_t rig_write(struct rig *rig, ek_broker_peer client, uint16_t shard, uint64_t producer, uint64_t number)
+{
+    struct ek_job job = rig_job(rig, EK_JOB_WRITE, shard, producer, number);
+    rig_jobs(rig, client, &job, 1);
+    return job.id;
+}
+
+uint64_t rig_read(struct rig *rig, ek_broker_peer client, uint16_t shard, uint64_t producer, uint64_t number)
+{
+    struct ek_job job = rig_job(rig, EK_JOB_READ, shard, producer, number);
+    rig_jobs(rig, client, &job, 1);
+    return job.id;
+}
+
+void rig_dispatch(struct rig *rig)
+{
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_DISPATCH});
+}
+
+void rig_reply(struct rig *rig, ek_broker_peer peer, struct ek_link link, uint64_t token, enum ek_wire_status status,
+               uint64_t position)
+{
+    struct ek_worker_reply reply = {.token = token, .status = status, .position = position};
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_REPLIES, .peer = peer, .link = link, .replies = &reply, .count = 1});
+}
+
+bool rig_balanced(const struct rig *rig, struct ek_ledger *ret_ledger)
+{
+    struct ek_snapshot *snapshot = ek_snapshot_take(rig->broker, rig->now_us);
+    struct ek_ledger ledger = snapshot->ledger;
+    uint64_t queued = 0;
+    uint64_t in_flight = 0;
+    for (size_t i = 0; i < snapshot->shard_count; i++) {
+        queued += snapshot->shards[i].queued_jobs;
+        in_flight += snapshot->shards[i].in_flight_jobs;
+    }
+    ek_snapshot_destroy(&snapshot);
+    *ret_ledger = ledger;
+    return queued == ledger.queued && in_flight == ledger.in_flight &&
+           ledger.accepted == ledger.done + ledger.failed + ledger.expired + ledger.dead + ledger.given_back + queued + in_flight;
+}

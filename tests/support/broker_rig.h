@@ -1,0 +1,50 @@
+/*
+ * A broker core with workers and clients made of events: drives it on a clock of its own and keeps the actions of the last step.
+ * For tests only.
+ */
+#ifndef EK_TESTS_BROKER_RIG_H
+#define EK_TESTS_BROKER_RIG_H
+
+#include "broker/core.h"
+#include "broker/metrics.h"
+
+enum { RIG_SHARDS = 8 };
+
+struct rig {
+    struct ek_broker *broker;
+    uint64_t now_us;
+    const struct ek_action *actions;
+    size_t action_count;
+    uint64_t next_job_id;
+};
+
+/* Everything in its default: 8 shards, 32 MiB, 2 s of liveness, generation 5. `records` may be NULL. */
+void rig_open(struct rig *rig, const struct ek_record *records, size_t record_count);
+void rig_close(struct rig *rig);
+void rig_step(struct rig *rig, struct ek_event event);
+void rig_tick(struct rig *rig, uint64_t after_us);
+
+/* The n-th action of that type in the last step, or NULL. */
+const struct ek_action *rig_action(const struct rig *rig, enum ek_action_type type, size_t n);
+size_t rig_count(const struct rig *rig, enum ek_action_type type);
+
+/* Worker `peer`, whose id is made of its peer number: HELLO only; returns its link. */
+struct ek_link rig_hello(struct rig *rig, ek_broker_peer peer, uint64_t incarnation);
+/* HELLO, report of `position` for the shards given (-1 ends the list), assignment confirmed, full credit. */
+struct ek_link rig_join(struct rig *rig, ek_broker_peer peer, uint64_t position, const int *shards);
+void rig_heartbeat(struct rig *rig, ek_broker_peer peer, struct ek_link link, uint32_t jobs, uint32_t bytes, uint32_t reads);
+/* Answers every ASSIGN of the last step with its epochs and `position`. */
+void rig_confirm_assigns(struct rig *rig, uint64_t position);
+
+/* One job of one small operation. `producer` 0: a thin client's. Returns its id. */
+uint64_t rig_write(struct rig *rig, ek_broker_peer client, uint16_t shard, uint64_t producer, uint64_t number);
+uint64_t rig_read(struct rig *rig, ek_broker_peer client, uint16_t shard, uint64_t producer, uint64_t number);
+void rig_jobs(struct rig *rig, ek_broker_peer client, const struct ek_job *jobs, size_t count);
+struct ek_job rig_job(struct rig *rig, enum ek_job_kind kind, uint16_t shard, uint64_t producer, uint64_t number);
+void rig_dispatch(struct rig *rig);
+void rig_reply(struct rig *rig, ek_broker_peer peer, struct ek_link link, uint64_t token, enum ek_wire_status status,
+               uint64_t position);
+/* The ledger balances, and counts what a snapshot shows. */
+bool rig_balanced(const struct rig *rig, struct ek_ledger *ret_ledger);
+
+#endif
