@@ -61,9 +61,9 @@ deps: ## install the Debian packages that are missing
 	@sh compose/deps.sh build test
 
 .PHONY: demo
-demo: deps ## start a broker and workers, store, kill, add workers: what the product does, in a minute
+demo: deps ## the shop on real data, from an empty store to one that survives everything being killed; KEEP=1 leaves it open
 	$(SUBMAKE) programs
-	@BUILD=$(BUILD) bash compose/demo.sh
+	@BUILD=$(BUILD) $(PYTHON) compose/demo.py
 
 # ---- programs and the library ----
 
@@ -99,7 +99,7 @@ $(BUILD)/lib/libevenkeel.so: $(call objects,$(COMMON) $(CLIENT))
 
 # ---- tests ----
 
-# One archive a directory. A unit test is linked with the directories that its #include lines name, so that it builds while others do not.
+# One archive a directory. A unit test is linked with what its #include lines name, so that it builds while other parts do not.
 define part
 $(call archive,$(1)): $(call objects,$(2))
 	@mkdir -p $$(@D)
@@ -111,16 +111,16 @@ $(eval $(call part,broker,$(BROKER)))
 $(eval $(call part,worker,$(WORKER)))
 $(eval $(call part,client,$(CLIENT)))
 $(eval $(call part,cli,$(CLI)))
-$(eval $(call part,support,$(SUPPORT)))
 
+support_of = $(wildcard $(shell sed -n 's,^\#include "\(tests/support/[^"]*\)\.h"$$,\1.c,p' $(1)))
 parts_of = $(shell sed -n 's,^\#include "\(broker\|worker\|client\|client/cli\)/[^/]*"$$,\1,p' $(1) | sed 's,^client/cli$$,cli client,' | sort -u)
 define unit_program
-$(BUILD)/$(1:.c=): $(call objects,$(1)) $(foreach name,$(call parts_of,$(1)),$(call archive,$(name))) $(call archive,support) $(call archive,common)
+$(BUILD)/$(1:.c=): $(call objects,$(1) $(2)) $(foreach name,$(call parts_of,$(1) $(2) $(wildcard $(2:.c=.h))),$(call archive,$(name))) $(call archive,common)
 	@mkdir -p $$(@D)
 	@$$(SAY) LD $$@
-	$$(Q)$$(CC) $$(LDFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -Wl,--as-needed -o $$@ $$(TEST_LIBS)
+	$$(Q)$$(CC) $$(LDFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -Wl,--as-needed -o $$@ $$(TEST_LIBS)
 endef
-$(foreach test,$(UNIT),$(eval $(call unit_program,$(test))))
+$(foreach test,$(UNIT),$(eval $(call unit_program,$(test),$(call support_of,$(test)))))
 
 $(BUILD)/tests/integration/example: $(call objects,$(EXAMPLE)) $(BUILD)/lib/libevenkeel.a
 	@mkdir -p $(@D)

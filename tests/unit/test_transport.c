@@ -2,6 +2,7 @@
 #include "common/transport.h"
 #include "tests/support/run_suite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -304,7 +305,7 @@ END_TEST
 START_TEST(a_free_port_is_named)
 {
     ck_assert_int_eq(strncmp(endpoint, "tcp://127.0.0.1:", 16), 0);
-    ck_assert_int_gt(atoi(endpoint + 16), 0);
+    ck_assert_int_gt(strtol(endpoint + 16, NULL, 10), 0);
 }
 END_TEST
 
@@ -336,10 +337,8 @@ START_TEST(endpoints_are_judged_by_their_text)
         ck_assert_msg(ek_endpoint_is_valid(good[i]), "%s", good[i]);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!ek_endpoint_is_valid(bad[i]), "%s", bad[i]);
-    char longest[EK_TEXT_BYTES_MAX + 8];
-    memset(longest, 'h', sizeof longest);
-    memcpy(longest, "tcp://", 6);
-    (void)strcpy(longest + sizeof longest - 4, ":12");
+    char longest[EK_TEXT_BYTES_MAX + 16];
+    (void)snprintf(longest, sizeof longest, "tcp://%0*d:12", EK_TEXT_BYTES_MAX, 0);
     ck_assert(!ek_endpoint_is_valid(longest));
 }
 END_TEST
