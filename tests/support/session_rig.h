@@ -1,6 +1,6 @@
 /*
  * A session on a virtual clock and the wire that it talks to: what it sends is decoded, kept in a list and, when it is a HELLO,
- * answered; replies are made up by the test. It carries out no job (tests/support/store_model.h does).
+ * answered; replies are made up by the test. It carries out no job.
  *
  * One thread. What the session sends is checked against the protocol's decoders; a message that breaks it fails the test.
  */
