@@ -1,0 +1,287 @@
+#include "worker/commit.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct ek_commit {
+    struct ek_engine *engine;
+    struct ek_load *load;
+    pthread_t thread;
+    int event_fd;
+    pthread_mutex_t mutex; /* guards the two lists */
+    pthread_cond_t arrived;
+    struct ek_commit_item *first;
+    struct ek_commit_item *last;
+    struct ek_commit_done *done_first;
+    struct ek_commit_done *done_last;
+    _Atomic uint64_t began_us; /* of the present call; 0 when idle */
+    _Atomic uint64_t busy_us;
+    atomic_bool ended;
+};
+
+/* ---- between the threads ---- */
+
+void ek_commit_push(struct ek_commit *commit, struct ek_commit_item *item)
+{
+    item->next = NULL;
+    (void)pthread_mutex_lock(&commit->mutex);
+    *(commit->last ? &commit->last->next : &commit->first) = item;
+    commit->last = item;
+    (void)pthread_cond_signal(&commit->arrived);
+    (void)pthread_mutex_unlock(&commit->mutex);
+}
+
+/* How much of the queue makes a group: the last item that belongs to it. */
+static struct ek_commit_item *group_end(struct ek_commit_item *item)
+{
+    uint64_t operations = 0;
+    uint64_t bytes = 0;
+    for (; item->kind == EK_COMMIT_JOBS; item = item->next) {
+        operations += item->parcel->operations;
+        bytes += item->parcel->bytes;
+        bool full = operations >= EK_COMMIT_OPERATIONS_GOAL || bytes >= EK_COMMIT_BYTES_GOAL;
+        if (full || !item->next || item->next->kind != EK_COMMIT_JOBS)
+            return item;
+    }
+    return item;
+}
+
+static struct ek_commit_item *take_group(struct ek_commit *commit)
+{
+    (void)pthread_mutex_lock(&commit->mutex);
+    while (!commit->first)
+        (void)pthread_cond_wait(&commit->arrived, &commit->mutex);
+    struct ek_commit_item *first = commit->first;
+    struct ek_commit_item *end = group_end(first);
+    commit->first = end->next;
+    if (!commit->first)
+        commit->last = NULL;
+    end->next = NULL;
+    (void)pthread_mutex_unlock(&commit->mutex);
+    return first;
+}
+
+static void hand_back(struct ek_commit *commit, struct ek_commit_done *done)
+{
+    (void)pthread_mutex_lock(&commit->mutex);
+    *(commit->done_last ? &commit->done_last->next : &commit->done_first) = done;
+    commit->done_last = done;
+    (void)pthread_mutex_unlock(&commit->mutex);
+    (void)eventfd_write(commit->event_fd, 1);
+}
+
+struct ek_commit_done *ek_commit_take(struct ek_commit *commit)
+{
+    eventfd_t count;
+    (void)eventfd_read(commit->event_fd, &count);
+    (void)pthread_mutex_lock(&commit->mutex);
+    struct ek_commit_done *done = commit->done_first;
+    commit->done_first = NULL;
+    commit->done_last = NULL;
+    (void)pthread_mutex_unlock(&commit->mutex);
+    return done;
+}
+
+void ek_commit_done_destroy(struct ek_commit_done *done)
+{
+    for (struct ek_commit_item *item = done->items, *next; item; item = next) {
+        next = item->next;
+        if (item->parcel)
+            ek_parcel_release(item->parcel);
+        free(item->holdings);
+        free(item->passed);
+        free(item);
+    }
+    ek_answers_done(&done->answers);
+    free(done->positions);
+    free(done);
+}
+
+/* ---- the thread ---- */
+
+/* What the disk holds is in doubt: no destructor may write, nothing may be acknowledged. */
+static void die(const struct ek_error *error)
+{
+    ek_log(EK_LOG_ERROR, "%s; the worker ends, nothing more was acknowledged", error->text);
+    _exit(EXIT_FAILURE);
+}
+
+static void judge_read(struct ek_commit *commit, struct ek_commit_item *item, uint32_t index, struct ek_answers *answers)
+{
+    struct ek_worker_reply reply;
+    struct ek_parcel *parcel = item->parcel;
+    if (!ek_judge_read(&commit->engine->judge, parcel->link, &parcel->jobs[index], &reply)) {
+        ek_answers_add(answers, parcel->link, &reply);
+        return;
+    }
+    if (!item->passed)
+        item->passed = ek_alloc(parcel->count * sizeof *item->passed);
+    item->passed[item->passed_count++] = index;
+}
+
+static void judge_item(struct ek_commit *commit, struct ek_commit_item *item, struct ek_answers *answers)
+{
+    struct ek_engine *engine = commit->engine;
+    struct ek_parcel *parcel = item->parcel;
+    for (uint32_t i = 0; i < parcel->count; i++) {
+        const struct ek_worker_job *job = &parcel->jobs[i];
+        if (job->kind == EK_JOB_READ) {
+            if (!ek_job_is_plain_read(job))
+                judge_read(commit, item, i, answers);
+            continue;
+        }
+        struct ek_worker_reply reply;
+        if (ek_judge_write(&engine->judge, parcel->link, job, &reply) != EK_OK)
+            die(&engine->read_error);
+        ek_answers_add(answers, parcel->link, &reply);
+    }
+}
+
+static void note_positions(const struct ek_judge *judge, struct ek_commit_done *done)
+{
+    done->positions = ek_alloc(judge->touched_count * sizeof *done->positions);
+    done->position_count = judge->touched_count;
+    for (size_t i = 0; i < judge->touched_count; i++)
+        done->positions[i] =
+            (struct ek_commit_position){.shard = judge->touched[i], .position = judge->shards[judge->touched[i]].memory.position};
+}
+
+/* A shard's part in the group's time is its part in the operations. */
+static void note_load(struct ek_commit *commit, uint64_t took_us)
+{
+    const struct ek_judge *judge = &commit->engine->judge;
+    for (size_t i = 0; i < judge->touched_count; i++) {
+        const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
+        ek_load_add(commit->load, judge->touched[i], shard->group_operations, shard->group_bytes, 0,
+                    took_us * shard->group_operations / judge->group_operations);
+    }
+}
+
+static void run_group(struct ek_commit *commit, struct ek_commit_done *done, uint64_t began_us)
+{
+    struct ek_engine *engine = commit->engine;
+    struct ek_error error;
+    ek_engine_begin(engine);
+    for (struct ek_commit_item *item = done->items; item; item = item->next)
+        judge_item(commit, item, &done->answers);
+    if (ek_engine_commit(engine, &error) != EK_OK)
+        die(&error);
+    ek_answers_seal(&done->answers);
+    note_positions(&engine->judge, done);
+    note_load(commit, ek_clock_monotonic_us() - began_us);
+}
+
+static void adopt(struct ek_commit *commit, struct ek_commit_item *item, struct ek_commit_done *done)
+{
+    done->status = ek_engine_adopt(commit->engine, &item->welcome, &done->error);
+    if (done->status != EK_OK && done->status != EK_MISMATCH && done->status != EK_DENIED)
+        die(&done->error);
+    if (done->status != EK_OK)
+        return;
+    item->holdings = ek_alloc(EK_SHARDS_MAX * sizeof *item->holdings);
+    item->holding_count = ek_engine_report(commit->engine, item->holdings);
+}
+
+static void assign(struct ek_commit *commit, struct ek_commit_item *item, struct ek_commit_done *done)
+{
+    done->status = ek_engine_assign(commit->engine, item->link, item->holdings, item->holding_count, &done->error);
+    if (done->status != EK_OK && done->status != EK_AGAIN && done->status != EK_MALFORMED)
+        die(&done->error);
+}
+
+static void carry_out(struct ek_commit *commit, struct ek_commit_done *done)
+{
+    uint64_t began_us = ek_clock_monotonic_us();
+    atomic_store_explicit(&commit->began_us, began_us, memory_order_relaxed);
+    switch (done->items->kind) {
+    case EK_COMMIT_JOBS:
+        run_group(commit, done, began_us);
+        break;
+    case EK_COMMIT_ADOPT:
+        adopt(commit, done->items, done);
+        break;
+    case EK_COMMIT_ASSIGN:
+        assign(commit, done->items, done);
+        break;
+    case EK_COMMIT_STOP:
+        break;
+    }
+    done->took_us = ek_clock_monotonic_us() - began_us;
+    atomic_fetch_add_explicit(&commit->busy_us, done->took_us, memory_order_relaxed);
+    atomic_store_explicit(&commit->began_us, 0, memory_order_relaxed);
+}
+
+static void *run(void *context)
+{
+    struct ek_commit *commit = context;
+    for (bool stopping = false; !stopping;) {
+        struct ek_commit_done *done = ek_alloc_zero(1, sizeof *done);
+        done->items = take_group(commit);
+        stopping = done->items->kind == EK_COMMIT_STOP;
+        carry_out(commit, done);
+        if (stopping)
+            atomic_store(&commit->ended, true);
+        hand_back(commit, done);
+    }
+    return NULL;
+}
+
+struct ek_commit *ek_commit_start(struct ek_engine *engine, struct ek_load *load)
+{
+    struct ek_commit *commit = ek_alloc_zero(1, sizeof *commit);
+    commit->engine = engine;
+    commit->load = load;
+    commit->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    (void)pthread_mutex_init(&commit->mutex, NULL);
+    (void)pthread_cond_init(&commit->arrived, NULL);
+    if (commit->event_fd >= 0 && pthread_create(&commit->thread, NULL, run, commit) == 0)
+        return commit;
+    if (commit->event_fd >= 0)
+        (void)close(commit->event_fd);
+    free(commit);
+    return NULL;
+}
+
+int ek_commit_fd(const struct ek_commit *commit)
+{
+    return commit->event_fd;
+}
+
+uint64_t ek_commit_stalled_us(const struct ek_commit *commit, uint64_t now_us)
+{
+    uint64_t began_us = atomic_load_explicit(&commit->began_us, memory_order_relaxed);
+    return began_us && now_us > began_us ? now_us - began_us : 0;
+}
+
+uint64_t ek_commit_busy_us(const struct ek_commit *commit)
+{
+    return atomic_load_explicit(&commit->busy_us, memory_order_relaxed);
+}
+
+bool ek_commit_ended(const struct ek_commit *commit)
+{
+    return atomic_load(&commit->ended);
+}
+
+void ek_commit_destroy(struct ek_commit **reference)
+{
+    struct ek_commit *commit = *reference;
+    if (!commit)
+        return;
+    (void)pthread_join(commit->thread, NULL);
+    for (struct ek_commit_done *done = ek_commit_take(commit), *next; done; done = next) {
+        next = done->next;
+        ek_commit_done_destroy(done);
+    }
+    (void)pthread_mutex_destroy(&commit->mutex);
+    (void)pthread_cond_destroy(&commit->arrived);
+    (void)close(commit->event_fd);
+    free(commit);
+    *reference = NULL;
+}

@@ -1,0 +1,295 @@
+#include "worker/engine.h"
+
+#include "common/hash.h"
+#include "worker/recover.h"
+#include "worker/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+static struct ek_slice key_slice(const struct ek_book_key *key)
+{
+    return ek_slice_of(key->bytes, key->size);
+}
+
+/* ---- opening ---- */
+
+static enum ek_status read_row(void *context, struct ek_slice physical_key, struct ek_row *ret)
+{
+    struct ek_engine *engine = context;
+    ek_pinned_done(&engine->read_row);
+    enum ek_status status = ek_store_get(engine->store, EK_STORE_ROWS, physical_key, &engine->read_row, &engine->read_error);
+    if (status != EK_OK)
+        return status;
+    status = ek_row_decode(engine->read_row.bytes, ret);
+    if (status != EK_OK)
+        return ek_error_set(&engine->read_error, status, "a stored row cannot be read: %s",
+                            status == EK_NEWER ? "it is of a newer format" : "it is damaged");
+    return EK_OK;
+}
+
+static void put_book(struct ek_engine *engine, enum ek_book_kind kind, uint64_t number)
+{
+    struct ek_book_key key = ek_book_key_of(kind, number);
+    ek_store_put(engine->store, EK_STORE_BOOK, key_slice(&key), ek_buffer_slice(&engine->scratch), ek_slice_of(NULL, 0));
+}
+
+static void put_identity(struct ek_engine *engine, const struct ek_identity *identity)
+{
+    ek_buffer_clear(&engine->scratch);
+    ek_book_encode_identity(&engine->scratch, identity);
+    put_book(engine, EK_BOOK_IDENTITY, 0);
+}
+
+/* A directory without book-keeping is ours only when it is empty. */
+static enum ek_status begin_identity(struct ek_engine *engine, struct ek_error *error)
+{
+    struct ek_store_cursor *cursor = ek_store_walk(engine->store, EK_STORE_ROWS, ek_slice_of("", 0), ek_slice_of(NULL, 0));
+    struct ek_slice key;
+    struct ek_slice value;
+    bool foreign = ek_store_cursor_entry(cursor, &key, &value);
+    enum ek_status status = ek_store_cursor_close(&cursor, error);
+    if (status != EK_OK)
+        return status;
+    if (foreign)
+        return ek_error_set(error, EK_MISMATCH, "the directory holds another program's database; give the worker an empty one");
+    uuid_generate(engine->identity.worker.bytes);
+    return EK_OK;
+}
+
+static void set_horizon(struct ek_engine *engine, uint16_t shard)
+{
+    uint32_t shards = engine->identity.shards;
+    ek_store_set_horizon(engine->store, ek_shard_first(shard, shards), ek_shard_first(shard + 1u, shards),
+                         engine->judge.shards[shard].memory.stamp_unix_ms);
+}
+
+enum ek_status ek_engine_open(struct ek_engine *engine, struct ek_store *store, size_t live_bytes_max, struct ek_error *error)
+{
+    *engine = (struct ek_engine){.store = store};
+    ek_judge_init(&engine->judge, (struct ek_row_reader){.read = read_row, .context = engine});
+    ek_live_init(&engine->live, live_bytes_max);
+    enum ek_status status = ek_recover(store, &engine->identity, &engine->judge, &engine->live, error);
+    if (status == EK_NOT_FOUND)
+        status = begin_identity(engine, error);
+    if (status == EK_OK) {
+        engine->identity.incarnation++;
+        put_identity(engine, &engine->identity);
+        status = ek_store_commit(store, error);
+    }
+    if (status != EK_OK) {
+        ek_engine_done(engine);
+        return status;
+    }
+    for (uint32_t shard = 0; shard < engine->identity.shards; shard++)
+        set_horizon(engine, (uint16_t)shard);
+    return EK_OK;
+}
+
+void ek_engine_done(struct ek_engine *engine)
+{
+    ek_pinned_done(&engine->read_row);
+    ek_judge_done(&engine->judge);
+    ek_live_done(&engine->live);
+    ek_buffer_done(&engine->scratch);
+}
+
+/* ---- what a broker says ---- */
+
+static enum ek_status check_welcome(const struct ek_identity *identity, const struct ek_worker_welcome *welcome,
+                                    struct ek_error *error)
+{
+    if (identity->has_cluster && memcmp(identity->cluster.bytes, welcome->cluster.bytes, sizeof identity->cluster.bytes) != 0)
+        return ek_error_set(
+            error, EK_MISMATCH,
+            "this directory belongs to another cluster; start the worker with its own broker, or with an empty directory");
+    if (identity->shards && identity->shards != welcome->shards)
+        return ek_error_set(error, EK_MISMATCH, "the broker has %u shards, this directory was written with %u", welcome->shards,
+                            identity->shards);
+    if (welcome->shards == 0 || welcome->shards > EK_SHARDS_MAX)
+        return ek_error_set(error, EK_MISMATCH, "the broker speaks of %u shards; 1 to %u are possible", welcome->shards,
+                            EK_SHARDS_MAX);
+    if (welcome->link.generation < identity->generation)
+        return ek_error_set(error, EK_DENIED, "the broker is of generation %llu, this worker has served %llu: its directory is old",
+                            (unsigned long long)welcome->link.generation, (unsigned long long)identity->generation);
+    return EK_OK;
+}
+
+enum ek_status ek_engine_adopt(struct ek_engine *engine, const struct ek_worker_welcome *welcome, struct ek_error *error)
+{
+    enum ek_status status = check_welcome(&engine->identity, welcome, error);
+    if (status != EK_OK)
+        return status;
+    struct ek_identity identity = engine->identity;
+    identity.generation = welcome->link.generation;
+    identity.has_cluster = true;
+    identity.cluster = welcome->cluster;
+    identity.shards = welcome->shards;
+    put_identity(engine, &identity);
+    status = ek_store_commit(engine->store, error);
+    if (status != EK_OK)
+        return EK_IO;
+    engine->identity = identity;
+    engine->judge.shard_count = identity.shards;
+    engine->judge.link = welcome->link;
+    return EK_OK;
+}
+
+static void put_role(struct ek_engine *engine, const struct ek_holding *role)
+{
+    ek_buffer_clear(&engine->scratch);
+    ek_book_encode_role(&engine->scratch, role);
+    put_book(engine, EK_BOOK_ROLE, role->shard);
+}
+
+static bool is_news(const struct ek_engine *engine, const struct ek_holding *role)
+{
+    const struct ek_judge_shard *shard = &engine->judge.shards[role->shard];
+    return role->epoch > shard->epoch || (role->epoch == shard->epoch && role->state != shard->state);
+}
+
+enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, struct ek_holding *holdings, size_t count,
+                                struct ek_error *error)
+{
+    struct ek_judge *judge = &engine->judge;
+    if (link.link != judge->link.link || link.generation != judge->link.generation)
+        return EK_AGAIN;
+    size_t news = 0;
+    for (size_t i = 0; i < count; i++)
+        if (holdings[i].shard >= judge->shard_count)
+            return ek_error_set(error, EK_MALFORMED, "the broker assigns shard %u of %u", holdings[i].shard, judge->shard_count);
+    for (size_t i = 0; i < count; i++)
+        if (is_news(engine, &holdings[i])) {
+            put_role(engine, &holdings[i]);
+            news++;
+        }
+    if (news && ek_store_commit(engine->store, error) != EK_OK)
+        return EK_IO;
+    for (size_t i = 0; i < count; i++) {
+        struct ek_judge_shard *shard = &judge->shards[holdings[i].shard];
+        if (is_news(engine, &holdings[i])) {
+            shard->epoch = holdings[i].epoch;
+            shard->state = holdings[i].state;
+        }
+        holdings[i].epoch = shard->epoch;
+        holdings[i].state = shard->state;
+        holdings[i].position = shard->memory.position;
+    }
+    return EK_OK;
+}
+
+size_t ek_engine_report(const struct ek_engine *engine, struct ek_holding *ret)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < engine->judge.shard_count; i++) {
+        const struct ek_judge_shard *shard = &engine->judge.shards[i];
+        if (shard->epoch)
+            ret[count++] = (struct ek_holding){
+                .shard = (uint16_t)i, .state = shard->state, .epoch = shard->epoch, .position = shard->memory.position};
+    }
+    return count;
+}
+
+/* ---- a group ---- */
+
+void ek_engine_begin(struct ek_engine *engine)
+{
+    ek_judge_begin(&engine->judge);
+}
+
+static void put_row(struct ek_engine *engine, const struct ek_write *write)
+{
+    uint8_t key[EK_ROW_KEY_BYTES_MAX];
+    struct ek_slice key_bytes = ek_slice_of(key, ek_row_key(key, write->prefix, write->key));
+    if (write->kind == EK_WRITE_DELETE) {
+        ek_store_delete(engine->store, EK_STORE_ROWS, key_bytes);
+        return;
+    }
+    uint8_t head[EK_ROW_HEAD_BYTES_MAX];
+    char digits[EK_ROW_NUMBER_BYTES_MAX];
+    struct ek_slice value = write->value;
+    if (write->kind == EK_WRITE_NUMBER)
+        value = ek_slice_of(digits, ek_row_format_number(digits, write->number));
+    size_t head_bytes = ek_row_head(head, write->version, write->expiry_unix_ms);
+    ek_store_put(engine->store, EK_STORE_ROWS, key_bytes, ek_slice_of(head, head_bytes), value);
+}
+
+static void put_rows(struct ek_engine *engine)
+{
+    struct ek_writes *writes = &engine->judge.apply.writes;
+    size_t count;
+    const struct ek_writes_order *order = ek_writes_sorted(writes, &count);
+    for (size_t i = 0; i < count; i++)
+        put_row(engine, &writes->items[order[i].index]);
+}
+
+static int compare_shards(const void *left, const void *right)
+{
+    return *(const uint16_t *)left - *(const uint16_t *)right;
+}
+
+static void encode_record(struct ek_engine *engine)
+{
+    struct ek_judge *judge = &engine->judge;
+    struct ek_book_record record;
+    ek_buffer_clear(&engine->scratch);
+    ek_book_record_begin(&engine->scratch, &record);
+    qsort(judge->touched, judge->touched_count, sizeof *judge->touched, compare_shards);
+    for (size_t i = 0; i < judge->touched_count; i++) {
+        const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
+        uint32_t at = shard->group_first;
+        ek_book_record_shard(&engine->scratch, &record, judge->touched[i], judge->entries[at].verdict.position, shard->group_jobs);
+        for (; at != EK_JUDGE_NONE; at = judge->entries[at].next) {
+            struct ek_verdict verdict = ek_judge_verdict(judge, &judge->entries[at]);
+            ek_book_record_verdict(&engine->scratch, &record, &verdict);
+        }
+    }
+}
+
+static size_t put_record(struct ek_engine *engine)
+{
+    uint64_t sequence = engine->live.next_sequence;
+    encode_record(engine);
+    size_t bytes = engine->scratch.size;
+    put_book(engine, EK_BOOK_RECORD, sequence);
+    ek_live_add(&engine->live, sequence, bytes);
+    for (size_t i = 0; i < engine->judge.touched_count; i++)
+        ek_live_touch(&engine->live, engine->judge.touched[i], sequence);
+    return bytes;
+}
+
+/* Snapshots of the shards that hold the oldest records back, and an end to the records that nothing needs any more. */
+static void put_snapshots(struct ek_engine *engine, size_t record_bytes)
+{
+    for (uint32_t due = ek_live_snapshots_due(&engine->live, record_bytes); due > 0; due--) {
+        uint16_t shard = ek_live_oldest(&engine->live);
+        if (shard == EK_LIVE_NONE)
+            break;
+        ek_buffer_clear(&engine->scratch);
+        ek_book_encode_snapshot(&engine->scratch, &engine->judge.shards[shard].memory);
+        put_book(engine, EK_BOOK_SNAPSHOT, shard);
+        ek_live_settle(&engine->live, shard);
+    }
+    uint64_t sequence;
+    while (ek_live_drop(&engine->live, &sequence)) {
+        struct ek_book_key key = ek_book_key_of(EK_BOOK_RECORD, sequence);
+        ek_store_delete(engine->store, EK_STORE_BOOK, key_slice(&key));
+    }
+}
+
+enum ek_status ek_engine_commit(struct ek_engine *engine, struct ek_error *error)
+{
+    const struct ek_judge *judge = &engine->judge;
+    ek_pinned_done(&engine->read_row);
+    if (judge->entry_count == 0)
+        return EK_OK;
+    put_rows(engine);
+    put_snapshots(engine, put_record(engine));
+    enum ek_status status = ek_store_commit(engine->store, error);
+    if (status != EK_OK)
+        return status;
+    for (size_t i = 0; i < judge->touched_count; i++)
+        set_horizon(engine, judge->touched[i]);
+    return EK_OK;
+}

@@ -1,0 +1,209 @@
+#include "worker/judge.h"
+
+#include "common/operations.h"
+
+#include <stdlib.h>
+
+void ek_judge_init(struct ek_judge *judge, struct ek_row_reader reader)
+{
+    *judge = (struct ek_judge){.shards = ek_alloc_zero(EK_SHARDS_MAX, sizeof *judge->shards)};
+    for (size_t i = 0; i < EK_SHARDS_MAX; i++)
+        judge->shards[i].group_first = EK_JUDGE_NONE;
+    ek_apply_init(&judge->apply, reader);
+}
+
+void ek_judge_done(struct ek_judge *judge)
+{
+    for (size_t i = 0; i < EK_SHARDS_MAX; i++)
+        ek_producers_done(&judge->shards[i].memory);
+    free(judge->shards);
+    free(judge->entries);
+    ek_buffer_done(&judge->bodies);
+    ek_buffer_done(&judge->reply_body);
+    ek_apply_done(&judge->apply);
+}
+
+void ek_judge_begin(struct ek_judge *judge)
+{
+    for (size_t i = 0; i < judge->touched_count; i++) {
+        struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
+        shard->group_first = EK_JUDGE_NONE;
+        shard->group_jobs = 0;
+        shard->group_operations = 0;
+        shard->group_bytes = 0;
+    }
+    judge->touched_count = 0;
+    judge->entry_count = 0;
+    judge->group_operations = 0;
+    ek_buffer_clear(&judge->bodies);
+    ek_writes_clear(&judge->apply.writes);
+}
+
+bool ek_judge_is_current(const struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job)
+{
+    if (link.link != judge->link.link || link.generation != judge->link.generation || job->shard >= judge->shard_count)
+        return false;
+    const struct ek_judge_shard *shard = &judge->shards[job->shard];
+    return shard->epoch == job->epoch && shard->epoch != 0 && shard->state == EK_HOLDING_SERVING;
+}
+
+/* ---- entering a verdict ---- */
+
+static void chain(struct ek_judge *judge, const struct ek_worker_job *job, uint32_t index)
+{
+    struct ek_judge_shard *shard = &judge->shards[job->shard];
+    if (shard->group_first == EK_JUDGE_NONE) {
+        shard->group_first = index;
+        judge->touched[judge->touched_count++] = job->shard;
+    } else
+        judge->entries[shard->group_last].next = index;
+    shard->group_last = index;
+    shard->group_jobs++;
+    shard->group_operations += job->count;
+    shard->group_bytes += job->body.size;
+    judge->group_operations += job->count;
+}
+
+static void enter(struct ek_judge *judge, const struct ek_worker_job *job, bool used, enum ek_wire_status status,
+                  struct ek_slice body)
+{
+    struct ek_producers *memory = &judge->shards[job->shard].memory;
+    struct ek_verdict verdict = {.position = job->position,
+                                 .count = job->count,
+                                 .stamp_unix_ms = job->stamp_unix_ms,
+                                 .producer = job->producer,
+                                 .number = job->producer ? job->number : 0,
+                                 .lowest = job->producer ? job->lowest : 0,
+                                 .used = used,
+                                 .status = used ? status : EK_WIRE_OK,
+                                 .body = used ? body : ek_slice_of(NULL, 0)};
+    /* Said only where there is something to drop: most records are shorter without it. */
+    if (memory->thin.count)
+        verdict.confirmed = job->confirmed < memory->position ? job->confirmed : memory->position;
+    ek_producers_record(memory, &verdict);
+    uint32_t index = (uint32_t)judge->entry_count++;
+    judge->entries = ek_grow(judge->entries, &judge->entry_capacity, judge->entry_count, sizeof *judge->entries);
+    judge->entries[index] = (struct ek_judge_entry){.verdict = verdict, .body_at = judge->bodies.size, .next = EK_JUDGE_NONE};
+    ek_buffer_append(&judge->bodies, verdict.body.data, verdict.body.size);
+    chain(judge, job, index);
+}
+
+struct ek_verdict ek_judge_verdict(const struct ek_judge *judge, const struct ek_judge_entry *entry)
+{
+    struct ek_verdict verdict = entry->verdict;
+    if (verdict.body.size)
+        verdict.body.data = judge->bodies.data + entry->body_at;
+    return verdict;
+}
+
+/* ---- answers that change no row ---- */
+
+static struct ek_worker_reply answer(const struct ek_worker_job *job, enum ek_wire_status status, uint64_t position)
+{
+    return (struct ek_worker_reply){.token = job->token, .status = status, .position = position};
+}
+
+/* What is kept of an earlier copy. The bytes are copied, because entering the repetition may drop them. */
+static struct ek_worker_reply stored(struct ek_judge *judge, const struct ek_worker_job *job)
+{
+    const struct ek_producers *memory = &judge->shards[job->shard].memory;
+    const struct ek_stored_reply *kept = ek_producers_reply(memory, job->producer, job->producer ? job->number : job->position);
+    struct ek_worker_reply reply = answer(job, EK_WIRE_UNKNOWN, job->position);
+    reply.repeated = true;
+    if (!kept)
+        return reply; /* its sender has said that it needs the reply no more */
+    reply.status = kept->status;
+    reply.position = kept->position;
+    if (kept->body_bytes) {
+        ek_buffer_clear(&judge->reply_body);
+        ek_buffer_append(&judge->reply_body, kept->body, kept->body_bytes);
+        reply.body = ek_buffer_slice(&judge->reply_body);
+    }
+    return reply;
+}
+
+static struct ek_worker_reply misnumbered(struct ek_judge *judge, const struct ek_worker_job *job, enum ek_numbering numbering,
+                                          uint64_t awaited)
+{
+    if (numbering == EK_NUMBER_SEEN)
+        return stored(judge, job);
+    if (numbering == EK_NUMBER_FORGOTTEN)
+        return answer(job, EK_WIRE_FORGOTTEN, job->position);
+    return answer(job, EK_WIRE_GAP, awaited);
+}
+
+/* A position that was used up before: the answer of then, as far as it is kept. */
+static struct ek_worker_reply repeat(struct ek_judge *judge, const struct ek_worker_job *job)
+{
+    if (job->producer == 0)
+        return stored(judge, job);
+    uint64_t awaited;
+    enum ek_numbering numbering = ek_producers_look(&judge->shards[job->shard].memory, job->producer, job->number, &awaited);
+    /* The awaited number at a position that is gone: it was refused there as a gap, and is sent again from this number on. */
+    return misnumbered(judge, job, numbering == EK_NUMBER_NEW ? EK_NUMBER_GAP : numbering, awaited);
+}
+
+/* ---- jobs ---- */
+
+static struct ek_outcome_of_job cancel(struct ek_judge *judge, const struct ek_worker_job *job)
+{
+    enum ek_wire_status cause;
+    if (ek_decode_cause(job->body, &cause) != EK_OK || cause == EK_WIRE_OK)
+        return ek_apply_refuse(&judge->apply, EK_WIRE_FAILED, 0, "the cause of this cancellation cannot be read");
+    return (struct ek_outcome_of_job){.status = cause};
+}
+
+static enum ek_status judge_new(struct ek_judge *judge, const struct ek_worker_job *job, struct ek_worker_reply *ret)
+{
+    struct ek_outcome_of_job outcome = {0};
+    enum ek_status status = EK_OK;
+    if (job->kind == EK_JOB_CANCEL)
+        outcome = cancel(judge, job);
+    else
+        status = ek_apply_job(&judge->apply, job, judge->shard_count, &outcome);
+    if (status != EK_OK)
+        return status;
+    enter(judge, job, true, outcome.status, outcome.body);
+    *ret = answer(job, outcome.status, job->position);
+    ret->body = outcome.body;
+    return EK_OK;
+}
+
+enum ek_status ek_judge_write(struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job,
+                              struct ek_worker_reply *ret)
+{
+    if (!ek_judge_is_current(judge, link, job)) {
+        *ret = answer(job, EK_WIRE_STALE, 0);
+        return EK_OK;
+    }
+    const struct ek_producers *memory = &judge->shards[job->shard].memory;
+    if (job->position == 0 || job->position > memory->position + 1) {
+        *ret = answer(job, EK_WIRE_OUT_OF_ORDER, memory->position + 1);
+        return EK_OK;
+    }
+    if (job->position <= memory->position) {
+        *ret = repeat(judge, job);
+        return EK_OK;
+    }
+    uint64_t awaited;
+    enum ek_numbering numbering = job->producer ? ek_producers_look(memory, job->producer, job->number, &awaited) : EK_NUMBER_NEW;
+    if (numbering == EK_NUMBER_NEW)
+        return judge_new(judge, job, ret);
+    *ret = misnumbered(judge, job, numbering, awaited);
+    enter(judge, job, false, EK_WIRE_OK, ek_slice_of(NULL, 0));
+    return EK_OK;
+}
+
+bool ek_judge_read(const struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job, struct ek_worker_reply *ret)
+{
+    if (!ek_judge_is_current(judge, link, job)) {
+        *ret = answer(job, EK_WIRE_STALE, 0);
+        return false;
+    }
+    uint64_t awaited;
+    enum ek_numbering numbering = ek_producers_look(&judge->shards[job->shard].memory, job->producer, job->number, &awaited);
+    if (numbering == EK_NUMBER_SEEN)
+        return true;
+    *ret = numbering == EK_NUMBER_FORGOTTEN ? answer(job, EK_WIRE_FORGOTTEN, 0) : answer(job, EK_WIRE_GAP, awaited);
+    return false;
+}

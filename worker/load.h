@@ -1,0 +1,40 @@
+/*
+ * What each shard costs: counters that the storage thread (writes) and the loop (reads) both add to, and the shard's size, which
+ * the loop estimates from what RocksDB says of its ranges and what was written since the last flush. It plans nothing. Adding is
+ * safe from any thread; everything else is the loop's.
+ */
+#ifndef EK_WORKER_LOAD_H
+#define EK_WORKER_LOAD_H
+
+#include "common/messages.h"
+
+#include <stdatomic.h>
+
+struct ek_load_shard {
+    _Atomic uint64_t operations; /* these four since the start */
+    _Atomic uint64_t bytes_in;
+    _Atomic uint64_t bytes_out;
+    _Atomic uint64_t busy_us;
+    uint64_t table_bytes;      /* RocksDB's figure */
+    uint64_t flushed_at;       /* bytes_in up to here is thought to be in files */
+    struct ek_shard_load told; /* what the broker knows */
+};
+
+struct ek_load {
+    struct ek_load_shard shards[EK_SHARDS_MAX];
+};
+
+struct ek_load *ek_load_new(void);
+void ek_load_destroy(struct ek_load **load);
+
+void ek_load_add(struct ek_load *load, uint16_t shard, uint64_t operations, uint64_t bytes_in, uint64_t bytes_out,
+                 uint64_t busy_us);
+/* RocksDB's figures: `table_bytes` of each of `shards` shards, and what lies unflushed in all. */
+void ek_load_measure(struct ek_load *load, uint32_t shards, const uint64_t *table_bytes, uint64_t unflushed_bytes);
+uint64_t ek_load_stored_bytes(const struct ek_load *load, uint16_t shard);
+/* The shards whose figures changed since the last call; `ret` has room for `shards`. Returns the count. */
+size_t ek_load_changed(struct ek_load *load, uint32_t shards, struct ek_shard_load *ret);
+/* A new broker knows nothing yet. */
+void ek_load_forget_told(struct ek_load *load);
+
+#endif

@@ -1,0 +1,233 @@
+#include "worker/producers.h"
+
+#include <stdlib.h>
+
+/* What a producer and a reply count for; near what they take. */
+enum { PRODUCER_BYTES = 128, REPLY_BYTES = 40, FIRST_REPLIES = 2 };
+
+/* ---- replies in order ---- */
+
+static size_t slot_of(const struct ek_replies *replies, size_t index)
+{
+    return (replies->first + index) & (replies->capacity - 1);
+}
+
+const struct ek_stored_reply *ek_replies_at(const struct ek_replies *replies, size_t index)
+{
+    return &replies->ring[slot_of(replies, index)];
+}
+
+static size_t bytes_of(const struct ek_stored_reply *reply)
+{
+    return REPLY_BYTES + reply->body_bytes;
+}
+
+static void enlarge(struct ek_replies *replies)
+{
+    size_t capacity = replies->capacity ? replies->capacity * 2 : FIRST_REPLIES;
+    struct ek_stored_reply *ring = ek_alloc(capacity * sizeof *ring);
+    for (size_t i = 0; i < replies->count; i++)
+        ring[i] = *ek_replies_at(replies, i);
+    free(replies->ring);
+    *replies = (struct ek_replies){.ring = ring, .capacity = capacity, .count = replies->count};
+}
+
+static size_t push(struct ek_replies *replies, struct ek_stored_reply reply, struct ek_slice body)
+{
+    if (replies->count == replies->capacity)
+        enlarge(replies);
+    reply.body = ek_slice_copy(body);
+    reply.body_bytes = (uint32_t)body.size;
+    replies->ring[slot_of(replies, replies->count++)] = reply;
+    return bytes_of(&reply);
+}
+
+static size_t drop_first(struct ek_replies *replies)
+{
+    const struct ek_stored_reply *reply = ek_replies_at(replies, 0);
+    size_t bytes = bytes_of(reply);
+    free(reply->body);
+    replies->first = slot_of(replies, 1);
+    replies->count--;
+    return bytes;
+}
+
+/* Drops what stands before `number`; returns the bytes that went. */
+static size_t drop_below(struct ek_replies *replies, uint64_t number)
+{
+    size_t bytes = 0;
+    while (replies->count && ek_replies_at(replies, 0)->number < number)
+        bytes += drop_first(replies);
+    return bytes;
+}
+
+static size_t drop_all(struct ek_replies *replies)
+{
+    size_t bytes = drop_below(replies, UINT64_MAX);
+    if (replies->count)
+        bytes += drop_first(replies);
+    free(replies->ring);
+    *replies = (struct ek_replies){0};
+    return bytes;
+}
+
+static const struct ek_stored_reply *search(const struct ek_replies *replies, uint64_t number)
+{
+    size_t low = 0;
+    size_t high = replies->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ek_replies_at(replies, middle)->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == replies->count || ek_replies_at(replies, low)->number != number)
+        return NULL;
+    return ek_replies_at(replies, low);
+}
+
+/* ---- producers, from the one silent longest to the newest ---- */
+
+static bool same_id(const struct ek_table_link *item, const void *key)
+{
+    return EK_ITEM(item, const struct ek_producer, link)->id == *(const uint64_t *)key;
+}
+
+static struct ek_producer *find(const struct ek_producers *producers, uint64_t id)
+{
+    struct ek_table_link *link = ek_table_find(&producers->table, ek_mix(id), same_id, &id);
+    return link ? EK_ITEM(link, struct ek_producer, link) : NULL;
+}
+
+static void unchain(struct ek_producers *producers, struct ek_producer *producer)
+{
+    *(producer->older ? &producer->older->newer : &producers->oldest) = producer->newer;
+    *(producer->newer ? &producer->newer->older : &producers->newest) = producer->older;
+}
+
+static void chain_newest(struct ek_producers *producers, struct ek_producer *producer)
+{
+    producer->older = producers->newest;
+    producer->newer = NULL;
+    *(producers->newest ? &producers->newest->newer : &producers->oldest) = producer;
+    producers->newest = producer;
+}
+
+static void destroy(struct ek_producers *producers, struct ek_producer *producer)
+{
+    producers->numbered_bytes -= PRODUCER_BYTES + drop_all(&producer->replies);
+    ek_table_remove(&producers->table, &producer->link);
+    unchain(producers, producer);
+    free(producer);
+}
+
+static void forget_oldest(struct ek_producers *producers)
+{
+    struct ek_producer *oldest = producers->oldest;
+    if (oldest->id > producers->floor)
+        producers->floor = oldest->id;
+    destroy(producers, oldest);
+}
+
+void ek_producers_done(struct ek_producers *producers)
+{
+    while (producers->oldest)
+        destroy(producers, producers->oldest);
+    ek_table_done(&producers->table);
+    (void)drop_all(&producers->thin);
+    *producers = (struct ek_producers){0};
+}
+
+enum ek_numbering ek_producers_look(const struct ek_producers *producers, uint64_t producer, uint64_t number, uint64_t *ret_awaited)
+{
+    const struct ek_producer *known = find(producers, producer);
+    *ret_awaited = known ? known->last_number + 1 : 1;
+    if (!known && producer <= producers->floor)
+        return EK_NUMBER_FORGOTTEN;
+    if (number == *ret_awaited)
+        return EK_NUMBER_NEW;
+    return known && number < *ret_awaited ? EK_NUMBER_SEEN : EK_NUMBER_GAP;
+}
+
+const struct ek_stored_reply *ek_producers_reply(const struct ek_producers *producers, uint64_t producer, uint64_t number)
+{
+    if (producer == 0)
+        return search(&producers->thin, number);
+    const struct ek_producer *known = find(producers, producer);
+    return known ? search(&known->replies, number) : NULL;
+}
+
+struct ek_producer *ek_producers_restore(struct ek_producers *producers, uint64_t id, uint64_t last_number, uint64_t stamp_unix_ms)
+{
+    struct ek_producer *producer = ek_alloc_zero(1, sizeof *producer);
+    producer->id = id;
+    producer->last_number = last_number;
+    producer->stamp_unix_ms = stamp_unix_ms;
+    ek_table_add(&producers->table, &producer->link, ek_mix(id));
+    chain_newest(producers, producer);
+    producers->numbered_bytes += PRODUCER_BYTES;
+    return producer;
+}
+
+void ek_producers_restore_reply(struct ek_producers *producers, struct ek_producer *producer, const struct ek_stored_reply *reply,
+                                struct ek_slice body)
+{
+    if (producer)
+        producers->numbered_bytes += push(&producer->replies, *reply, body);
+    else
+        producers->thin_bytes += push(&producers->thin, *reply, body);
+}
+
+static struct ek_stored_reply kept(const struct ek_verdict *verdict, uint64_t number)
+{
+    return (struct ek_stored_reply){.number = number, .position = verdict->position, .status = verdict->status};
+}
+
+static void record_thin(struct ek_producers *producers, const struct ek_verdict *verdict)
+{
+    struct ek_stored_reply reply = kept(verdict, verdict->position);
+    producers->thin_bytes += push(&producers->thin, reply, verdict->body);
+    while (producers->thin_bytes > EK_PRODUCERS_BYTES_MAX)
+        producers->thin_bytes -= drop_first(&producers->thin);
+}
+
+static void record_numbered(struct ek_producers *producers, const struct ek_verdict *verdict)
+{
+    struct ek_producer *producer = find(producers, verdict->producer);
+    if (!producer && !verdict->used)
+        return;
+    if (producer) {
+        unchain(producers, producer);
+        chain_newest(producers, producer);
+    } else {
+        if (producers->table.count >= EK_PRODUCERS_PER_SHARD_MAX)
+            forget_oldest(producers);
+        producer = ek_producers_restore(producers, verdict->producer, 0, 0);
+    }
+    producer->stamp_unix_ms = verdict->stamp_unix_ms;
+    if (verdict->used) {
+        struct ek_stored_reply reply = kept(verdict, verdict->number);
+        producers->numbered_bytes += push(&producer->replies, reply, verdict->body);
+        producer->last_number = verdict->number;
+    }
+    producers->numbered_bytes -= drop_below(&producer->replies, verdict->lowest);
+    while (producer->replies.count > EK_UNSETTLED_MAX)
+        producers->numbered_bytes -= drop_first(&producer->replies);
+    while (producers->numbered_bytes > EK_PRODUCERS_BYTES_MAX && producers->oldest != producer)
+        forget_oldest(producers);
+}
+
+void ek_producers_record(struct ek_producers *producers, const struct ek_verdict *verdict)
+{
+    producers->position = verdict->position + verdict->count - 1;
+    if (verdict->stamp_unix_ms > producers->stamp_unix_ms)
+        producers->stamp_unix_ms = verdict->stamp_unix_ms;
+    /* A thin reply is named by its job's first position; the broker confirms whole jobs. */
+    if (verdict->confirmed)
+        producers->thin_bytes -= drop_below(&producers->thin, verdict->confirmed + 1);
+    if (verdict->producer)
+        record_numbered(producers, verdict);
+    else if (verdict->used)
+        record_thin(producers, verdict);
+}

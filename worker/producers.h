@@ -1,0 +1,97 @@
+/*
+ * What one shard remembers of its producers: the last number of each, the replies that may be asked for again, and the shard's
+ * position. This is the memory behind exactly-once. It judges nothing, stores nothing and reads no clock: the same calls in the
+ * same order give the same state, so a restart rebuilds it from its records.
+ *
+ * Limits: EK_PRODUCERS_PER_SHARD_MAX producers, EK_UNSETTLED_MAX replies each, EK_PRODUCERS_BYTES_MAX in all (counted by a
+ * formula, not by the allocator, so that every copy forgets alike). What is full forgets the producer that was silent longest.
+ * Pure; one thread at a time.
+ */
+#ifndef EK_WORKER_PRODUCERS_H
+#define EK_WORKER_PRODUCERS_H
+
+#include "common/messages.h"
+#include "common/table.h"
+
+#define EK_PRODUCERS_BYTES_MAX (4u * EK_MIB)
+
+struct ek_stored_reply {
+    uint64_t number;   /* a thin client's: the job's position */
+    uint64_t position; /* of the job that was judged */
+    enum ek_wire_status status;
+    uint32_t body_bytes;
+    uint8_t *body; /* owned; NULL when there is none */
+};
+
+/* Replies in the order of their numbers. All zero is empty. */
+struct ek_replies {
+    struct ek_stored_reply *ring;
+    size_t capacity; /* a power of two, or 0 */
+    size_t first;
+    size_t count;
+};
+
+struct ek_producer {
+    struct ek_table_link link;
+    struct ek_producer *older; /* silent for longer */
+    struct ek_producer *newer;
+    uint64_t id;
+    uint64_t last_number;
+    uint64_t stamp_unix_ms;
+    struct ek_replies replies;
+};
+
+/* All zero is a shard that never had a write. */
+struct ek_producers {
+    uint64_t position;      /* the last one used up */
+    uint64_t stamp_unix_ms; /* the highest of its jobs */
+    uint64_t floor;         /* unknown producers at or below it may have been forgotten */
+    struct ek_table table;
+    struct ek_producer *oldest;
+    struct ek_producer *newest;
+    struct ek_replies thin; /* jobs without a producer, by position */
+    size_t thin_bytes;
+    size_t numbered_bytes;
+};
+
+/* What a judged job adds to its shard's memory: everything that ek_producers_record needs, so that replaying it gives the same. */
+struct ek_verdict {
+    uint64_t position; /* the first one */
+    uint32_t count;
+    uint64_t stamp_unix_ms;
+    uint64_t producer; /* 0: thin */
+    uint64_t number;
+    uint64_t lowest;
+    uint64_t confirmed;
+    bool used; /* the number was used up and the reply below is kept */
+    enum ek_wire_status status;
+    struct ek_slice body;
+};
+
+enum ek_numbering {
+    EK_NUMBER_NEW,      /* the next one */
+    EK_NUMBER_SEEN,     /* used before */
+    EK_NUMBER_GAP,      /* an earlier one is missing */
+    EK_NUMBER_FORGOTTEN /* the producer is unknown and may have been forgotten */
+};
+
+void ek_producers_done(struct ek_producers *producers);
+
+/* Where `number` of `producer` (not 0) stands. `ret_awaited` is the number after the last one. */
+enum ek_numbering ek_producers_look(const struct ek_producers *producers, uint64_t producer, uint64_t number,
+                                    uint64_t *ret_awaited);
+/* The reply kept for a number, or, with producer 0, for the thin job at that position; NULL when it was dropped. Borrowed until the
+ * next record. */
+const struct ek_stored_reply *ek_producers_reply(const struct ek_producers *producers, uint64_t producer, uint64_t number);
+
+/* Enters a verdict at the next position. The body is copied. */
+void ek_producers_record(struct ek_producers *producers, const struct ek_verdict *verdict);
+
+/* For a snapshot that is read back: appends a producer as the newest, and replies to it or, with NULL, to the thin ones. */
+struct ek_producer *ek_producers_restore(struct ek_producers *producers, uint64_t id, uint64_t last_number, uint64_t stamp_unix_ms);
+void ek_producers_restore_reply(struct ek_producers *producers, struct ek_producer *producer, const struct ek_stored_reply *reply,
+                                struct ek_slice body);
+/* The `index`-th kept reply, from the lowest number. */
+const struct ek_stored_reply *ek_replies_at(const struct ek_replies *replies, size_t index);
+
+#endif

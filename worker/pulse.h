@@ -1,0 +1,32 @@
+/*
+ * What a heartbeat says: how the storage thread is doing, how much may be sent, and what each shard costs. It asks the store for
+ * its figures and sends nothing. Loop thread only.
+ */
+#ifndef EK_WORKER_PULSE_H
+#define EK_WORKER_PULSE_H
+
+#include "common/histogram.h"
+#include "worker/commit.h"
+#include "worker/credit.h"
+
+struct ek_pulse {
+    struct ek_store *store; /* borrowed */
+    struct ek_load *load;   /* borrowed */
+    uint64_t reserve_bytes;
+    uint64_t measured_us; /* when the shards' sizes were asked for last */
+    uint64_t faded_us;
+    struct ek_histogram commits;
+    struct ek_shard_load changed[EK_SHARDS_MAX];
+    char alarm[EK_TEXT_BYTES_MAX]; /* the last one told */
+};
+
+struct ek_pulse *ek_pulse_new(struct ek_store *store, struct ek_load *load, uint64_t reserve_bytes);
+void ek_pulse_destroy(struct ek_pulse **pulse);
+
+/* A group took this long. */
+void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us);
+/* Appends a heartbeat of this link to `out`. */
+void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_link link, uint32_t shards,
+                    const struct ek_commit *commit, uint64_t now_us);
+
+#endif

@@ -1,0 +1,404 @@
+#include "worker/store.h"
+
+#include "worker/rows.h"
+
+#include <errno.h>
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+enum {
+    SPACES = 2,
+    OPEN_FILES_MAX = 512,
+    BLOOM_BITS = 10,
+    TABLE_FORMAT = 5,
+    BACKGROUND_THREADS = 2,
+    WRITE_BUFFERS_MAX = 4,
+    LOG_FILES_MAX = 4,
+    SMALL_VALUE_BYTES = 4096,
+    LEVELS = 7,
+    UPPER_LEVELS = 2 /* short-lived files: not worth compressing */
+};
+#define LOG_FILE_BYTES_MAX      ((size_t)4 << 20)
+#define BOOK_WRITE_BUFFER_BYTES ((size_t)32 << 20)
+#define BLOCK_BYTES             ((size_t)8 << 10)
+
+struct ek_store {
+    rocksdb_t *db;
+    rocksdb_column_family_handle_t *spaces[SPACES];
+    rocksdb_options_t *options[SPACES];
+    rocksdb_compactionfilter_t *filter;
+    rocksdb_cache_t *cache;
+    rocksdb_readoptions_t *read;
+    rocksdb_writeoptions_t *write;
+    rocksdb_writebatch_t *batch;
+    struct ek_buffer scratch;
+    char *directory;
+    _Atomic uint64_t horizons[EK_PREFIXES]; /* by hash prefix: rows expired at this time may vanish */
+};
+
+struct ek_store_cursor {
+    rocksdb_iterator_t *iterator;
+    rocksdb_readoptions_t *read;
+};
+
+/* ---- errors are strings ---- */
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static enum ek_status status_of(const char *text)
+{
+    if (begins(text, "IO error") && strstr(text, "lock"))
+        return EK_IN_USE;
+    if (begins(text, "IO error") && (strstr(text, "Permission denied") || strstr(text, "Read-only")))
+        return EK_DENIED;
+    if (begins(text, "Corruption"))
+        return EK_CORRUPT;
+    return EK_IO;
+}
+
+/* Takes RocksDB's text. */
+static enum ek_status failed(const struct ek_store *store, const char *doing, char *text, struct ek_error *error)
+{
+    enum ek_status status = status_of(text);
+    if (status == EK_IN_USE)
+        status =
+            ek_error_set(error, status, "%s is in use by another worker; give this one a directory of its own", store->directory);
+    else
+        status = ek_error_set(error, status, "cannot %s %s: %s", doing, store->directory, text);
+    rocksdb_free(text);
+    return status;
+}
+
+/* ---- rows that expired ---- */
+
+static unsigned char filter_row(void *state, int level, const char *key, size_t key_bytes, const char *value, size_t value_bytes,
+                                char **new_value, size_t *new_value_bytes, unsigned char *value_changed)
+{
+    (void)level, (void)new_value, (void)new_value_bytes, (void)value_changed;
+    const struct ek_store *store = state;
+    struct ek_row row;
+    if (key_bytes < EK_ROW_PREFIX_BYTES || ek_row_decode(ek_slice_of(value, value_bytes), &row) != EK_OK)
+        return 0;
+    uint16_t prefix = ek_get_u16((const uint8_t *)key);
+    return ek_row_expired(row.expiry_unix_ms, atomic_load_explicit(&store->horizons[prefix], memory_order_relaxed));
+}
+
+static const char *filter_name(void *state)
+{
+    (void)state;
+    return "evenkeel.expired";
+}
+
+static void keep_state(void *state)
+{
+    (void)state;
+}
+
+void ek_store_set_horizon(struct ek_store *store, uint32_t first, uint32_t end, uint64_t stamp_unix_ms)
+{
+    for (uint32_t prefix = first; prefix < end; prefix++)
+        atomic_store_explicit(&store->horizons[prefix], stamp_unix_ms, memory_order_relaxed);
+}
+
+/* ---- opening ---- */
+
+static void set_tables(rocksdb_options_t *options, rocksdb_cache_t *cache)
+{
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_block_cache(table, cache);
+    rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
+    rocksdb_block_based_options_set_whole_key_filtering(table, 1);
+    rocksdb_block_based_options_set_format_version(table, TABLE_FORMAT);
+    rocksdb_block_based_options_set_block_size(table, BLOCK_BYTES);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
+    rocksdb_options_set_block_based_table_factory(options, table);
+    rocksdb_block_based_options_destroy(table);
+}
+
+static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes)
+{
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(options, 1);
+    rocksdb_options_set_create_missing_column_families(options, 1);
+    rocksdb_options_increase_parallelism(options, BACKGROUND_THREADS);
+    rocksdb_options_set_max_open_files(options, OPEN_FILES_MAX);
+    rocksdb_options_set_max_log_file_size(options, LOG_FILE_BYTES_MAX);
+    rocksdb_options_set_keep_log_file_num(options, LOG_FILES_MAX);
+    /* The default mode would drop synced writes behind a damaged record without a word. This one cuts a torn tail and refuses to
+     * open when the damage is in the middle. */
+    rocksdb_options_set_wal_recovery_mode(options, rocksdb_tolerate_corrupted_tail_records_recovery);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
+    rocksdb_options_set_write_buffer_size(options, write_buffer_bytes);
+    rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS_MAX);
+    int levels[LEVELS];
+    for (int level = 0; level < LEVELS; level++)
+        levels[level] = level < UPPER_LEVELS ? rocksdb_no_compression : rocksdb_lz4_compression;
+    rocksdb_options_set_compression_per_level(options, levels, LEVELS);
+    set_tables(options, cache);
+    return options;
+}
+
+static enum ek_status make_directory(const char *directory, struct ek_error *error)
+{
+    if (mkdir(directory, 0777) == 0 || errno == EEXIST)
+        return EK_OK;
+    enum ek_status status = errno == EACCES || errno == EROFS || errno == EPERM ? EK_DENIED : EK_IO;
+    return ek_error_set(error, status, "cannot make the directory %s: %s", directory, strerror(errno));
+}
+
+enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_store **ret, struct ek_error *error)
+{
+    enum ek_status status = make_directory(options->directory, error);
+    if (status != EK_OK)
+        return status;
+    struct ek_store *store = ek_alloc_zero(1, sizeof *store);
+    store->directory = ek_copy_text(options->directory);
+    store->cache = rocksdb_cache_create_lru(options->cache_bytes);
+    store->options[EK_STORE_ROWS] = options_of(store->cache, options->write_buffer_bytes);
+    store->options[EK_STORE_BOOK] = options_of(store->cache, BOOK_WRITE_BUFFER_BYTES);
+    store->filter = rocksdb_compactionfilter_create(store, keep_state, filter_row, filter_name);
+    rocksdb_options_set_compaction_filter(store->options[EK_STORE_ROWS], store->filter);
+    store->read = rocksdb_readoptions_create();
+    store->write = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(store->write, 1);
+    store->batch = rocksdb_writebatch_create();
+    static const char *const names[SPACES] = {"default", "book"};
+    char *text = NULL;
+    store->db = rocksdb_open_column_families(store->options[EK_STORE_ROWS], options->directory, SPACES, names,
+                                             (const rocksdb_options_t *const *)store->options, store->spaces, &text);
+    if (text) {
+        store->db = NULL;
+        status = failed(store, "open", text, error);
+        ek_store_close(&store);
+        return status;
+    }
+    *ret = store;
+    return EK_OK;
+}
+
+void ek_store_close(struct ek_store **reference)
+{
+    struct ek_store *store = *reference;
+    if (!store)
+        return;
+    if (store->db) {
+        for (size_t i = 0; i < SPACES; i++)
+            rocksdb_column_family_handle_destroy(store->spaces[i]);
+        rocksdb_close(store->db);
+    }
+    for (size_t i = 0; i < SPACES; i++)
+        rocksdb_options_destroy(store->options[i]);
+    rocksdb_compactionfilter_destroy(store->filter);
+    rocksdb_cache_destroy(store->cache);
+    rocksdb_readoptions_destroy(store->read);
+    rocksdb_writeoptions_destroy(store->write);
+    rocksdb_writebatch_destroy(store->batch);
+    ek_buffer_done(&store->scratch);
+    free(store->directory);
+    free(store);
+    *reference = NULL;
+}
+
+/* ---- writing ---- */
+
+static void put_in_parts(struct ek_store *store, enum ek_store_space space, struct ek_slice key, struct ek_slice head,
+                         struct ek_slice value)
+{
+    const char *keys[] = {(const char *)key.data};
+    const size_t key_bytes[] = {key.size};
+    const char *values[] = {(const char *)head.data, (const char *)value.data};
+    const size_t value_bytes[] = {head.size, value.size};
+    rocksdb_writebatch_putv_cf(store->batch, store->spaces[space], 1, keys, key_bytes, 2, values, value_bytes);
+}
+
+void ek_store_put(struct ek_store *store, enum ek_store_space space, struct ek_slice key, struct ek_slice head,
+                  struct ek_slice value)
+{
+    /* Parts cost RocksDB two allocations; small values are cheaper joined. */
+    if (value.size > SMALL_VALUE_BYTES) {
+        put_in_parts(store, space, key, head, value);
+        return;
+    }
+    ek_buffer_clear(&store->scratch);
+    ek_buffer_append(&store->scratch, head.data, head.size);
+    ek_buffer_append(&store->scratch, value.data, value.size);
+    rocksdb_writebatch_put_cf(store->batch, store->spaces[space], (const char *)key.data, key.size,
+                              (const char *)store->scratch.data, store->scratch.size);
+}
+
+void ek_store_delete(struct ek_store *store, enum ek_store_space space, struct ek_slice key)
+{
+    rocksdb_writebatch_delete_cf(store->batch, store->spaces[space], (const char *)key.data, key.size);
+}
+
+enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error)
+{
+    char *text = NULL;
+    rocksdb_write(store->db, store->write, store->batch, &text);
+    if (text)
+        return failed(store, "write to", text, error);
+    rocksdb_writebatch_clear(store->batch);
+    return EK_OK;
+}
+
+/* ---- reading ---- */
+
+static struct ek_pinned pinned_of(rocksdb_pinnableslice_t *slice)
+{
+    size_t size = 0;
+    const char *data = slice ? rocksdb_pinnableslice_value(slice, &size) : NULL;
+    return (struct ek_pinned){.bytes = ek_slice_of(data, size), .holder = slice};
+}
+
+void ek_pinned_done(struct ek_pinned *pinned)
+{
+    if (pinned->holder)
+        rocksdb_pinnableslice_destroy(pinned->holder);
+    *pinned = (struct ek_pinned){0};
+}
+
+enum ek_status ek_store_get(struct ek_store *store, enum ek_store_space space, struct ek_slice key, struct ek_pinned *ret,
+                            struct ek_error *error)
+{
+    char *text = NULL;
+    rocksdb_pinnableslice_t *slice =
+        rocksdb_get_pinned_cf(store->db, store->read, store->spaces[space], (const char *)key.data, key.size, &text);
+    if (text)
+        return failed(store, "read from", text, error);
+    if (!slice)
+        return EK_NOT_FOUND;
+    *ret = pinned_of(slice);
+    return EK_OK;
+}
+
+enum ek_status ek_store_get_many(struct ek_store *store, const struct ek_slice *keys, size_t count, struct ek_pinned *ret,
+                                 struct ek_error *error)
+{
+    const char *data[EK_STORE_GETS_MAX] = {NULL};
+    size_t sizes[EK_STORE_GETS_MAX] = {0};
+    rocksdb_pinnableslice_t *slices[EK_STORE_GETS_MAX];
+    char *texts[EK_STORE_GETS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        data[i] = (const char *)keys[i].data;
+        sizes[i] = keys[i].size;
+    }
+    rocksdb_batched_multi_get_cf(store->db, store->read, store->spaces[EK_STORE_ROWS], count, data, sizes, slices, texts, true);
+    enum ek_status status = EK_OK;
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = pinned_of(slices[i]);
+        if (texts[i])
+            status = failed(store, "read from", texts[i], error);
+    }
+    for (size_t i = 0; status != EK_OK && i < count; i++)
+        ek_pinned_done(&ret[i]);
+    return status;
+}
+
+struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end)
+{
+    struct ek_store_cursor *cursor = ek_alloc_zero(1, sizeof *cursor);
+    cursor->read = rocksdb_readoptions_create();
+    if (end.size)
+        rocksdb_readoptions_set_iterate_upper_bound(cursor->read, (const char *)end.data, end.size);
+    cursor->iterator = rocksdb_create_iterator_cf(store->db, cursor->read, store->spaces[space]);
+    rocksdb_iter_seek(cursor->iterator, (const char *)first.data, first.size);
+    return cursor;
+}
+
+bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)
+{
+    if (!rocksdb_iter_valid(cursor->iterator))
+        return false;
+    ret_key->data = (const uint8_t *)rocksdb_iter_key(cursor->iterator, &ret_key->size);
+    ret_value->data = (const uint8_t *)rocksdb_iter_value(cursor->iterator, &ret_value->size);
+    return true;
+}
+
+void ek_store_cursor_step(struct ek_store_cursor *cursor)
+{
+    rocksdb_iter_next(cursor->iterator);
+}
+
+enum ek_status ek_store_cursor_close(struct ek_store_cursor **reference, struct ek_error *error)
+{
+    struct ek_store_cursor *cursor = *reference;
+    char *text = NULL;
+    rocksdb_iter_get_error(cursor->iterator, &text);
+    enum ek_status status = EK_OK;
+    if (text) {
+        status = ek_error_set(error, status_of(text), "cannot read on: %s", text);
+        rocksdb_free(text);
+    }
+    rocksdb_iter_destroy(cursor->iterator);
+    rocksdb_readoptions_destroy(cursor->read);
+    free(cursor);
+    *reference = NULL;
+    return status;
+}
+
+/* ---- figures ---- */
+
+static uint64_t property(struct ek_store *store, enum ek_store_space space, const char *name)
+{
+    uint64_t value = 0;
+    (void)rocksdb_property_int_cf(store->db, store->spaces[space], name, &value);
+    return value;
+}
+
+static uint64_t level0_files(struct ek_store *store)
+{
+    char *text = rocksdb_property_value_cf(store->db, store->spaces[EK_STORE_ROWS], "rocksdb.num-files-at-level0");
+    uint64_t files = text ? strtoull(text, NULL, 10) : 0;
+    rocksdb_free(text);
+    return files;
+}
+
+void ek_store_figures(struct ek_store *store, struct ek_store_figures *ret)
+{
+    *ret = (struct ek_store_figures){
+        .level0_files = level0_files(store),
+        .pending_compaction_bytes = property(store, EK_STORE_ROWS, "rocksdb.estimate-pending-compaction-bytes"),
+        .delayed_bytes_per_second = property(store, EK_STORE_ROWS, "rocksdb.actual-delayed-write-rate"),
+        .writes_stopped = property(store, EK_STORE_ROWS, "rocksdb.is-write-stopped") != 0,
+        .unflushed_bytes = property(store, EK_STORE_ROWS, "rocksdb.cur-size-all-mem-tables"),
+        .table_bytes = property(store, EK_STORE_ROWS, "rocksdb.live-sst-files-size"),
+        .keys = property(store, EK_STORE_ROWS, "rocksdb.estimate-num-keys")};
+    struct statvfs disk;
+    if (statvfs(store->directory, &disk) == 0) {
+        ret->disk_free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+        ret->disk_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
+    }
+}
+
+void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t count, uint64_t *ret_bytes)
+{
+    size_t edges = count + 1;
+    uint8_t(*bytes)[3] = ek_alloc(edges * sizeof *bytes);
+    const char **keys = ek_alloc(edges * sizeof *keys);
+    size_t *sizes = ek_alloc(edges * sizeof *sizes);
+    for (size_t i = 0; i < edges; i++) {
+        /* Behind the last prefix stands a key above all others. */
+        bool last = bounds[i] >= EK_PREFIXES;
+        ek_put_u16(bytes[i], last ? UINT16_MAX : (uint16_t)bounds[i]);
+        bytes[i][2] = UINT8_MAX;
+        keys[i] = (const char *)bytes[i];
+        sizes[i] = last ? 3 : 2;
+    }
+    char *text = NULL;
+    rocksdb_approximate_sizes_cf(store->db, store->spaces[EK_STORE_ROWS], (int)count, keys, sizes, keys + 1, sizes + 1, ret_bytes,
+                                 &text);
+    rocksdb_free(text);
+    free(bytes);
+    free(keys);
+    free(sizes);
+}
