@@ -248,6 +248,16 @@ static struct part list_holdings(struct ek_broker *broker, int index, const int 
     return part;
 }
 
+/* `joining`: the worker that is told everything it holds; NULL = nobody. */
+static void spread_and_tell(struct ek_broker *broker, const struct ek_worker *joining)
+{
+    int *before = ek_alloc_zero(broker->config.shards, sizeof *before);
+    spread(broker, before);
+    for (size_t i = 0; i < broker->worker_count; i++)
+        act_assign(broker, &broker->workers[i], list_holdings(broker, (int)i, before, &broker->workers[i] == joining));
+    free(before);
+}
+
 /* What the report says of shards that others hold: the worker is told that it does not. False when the broker has to end. */
 static bool release_strays(struct ek_broker *broker, const struct ek_worker *worker, const struct ek_holding *holdings,
                            size_t count)
@@ -290,11 +300,7 @@ void ek_links_report(struct ek_broker *broker, struct ek_worker *worker, const s
         if (broker->shards[i].holder == index_of(broker, worker) && believe(broker, &broker->shards[i], positions[i]))
             ek_shard_set_state(broker, &broker->shards[i], EK_SHARD_OPENING);
     free(positions);
-    int *before = ek_alloc_zero(broker->config.shards, sizeof *before);
-    spread(broker, before);
-    for (size_t i = 0; i < broker->worker_count; i++)
-        act_assign(broker, &broker->workers[i], list_holdings(broker, (int)i, before, &broker->workers[i] == worker));
-    free(before);
+    spread_and_tell(broker, worker);
     ek_broker_say(broker, EK_ACTION_NOTICE, "worker %s joined and holds %u shards", worker->name, worker->shards);
 }
 
@@ -311,6 +317,8 @@ void ek_links_assigned(struct ek_broker *broker, struct ek_worker *worker, const
         ek_shard_set_state(broker, shard, EK_SHARD_SERVING);
         ek_dispatch_make_ready(broker, shard);
     }
+    /* Only now is it known which of them are empty, and somebody may have joined meanwhile. */
+    spread_and_tell(broker, NULL);
 }
 
 /* ---- life and death of a link ---- */

@@ -367,6 +367,25 @@ START_TEST(empty_shards_are_spread_evenly_and_durably_before_they_are_announced)
 }
 END_TEST
 
+START_TEST(a_worker_that_joins_before_the_first_has_confirmed_gets_its_share)
+{
+    size_t counts[3];
+    struct ek_link first = rig_hello(&rig, WORKER, 1);
+    struct ek_link second = rig_hello(&rig, OTHER_WORKER, 1);
+    rig_step(&rig, (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = WORKER, .link = first});
+    struct ek_holding holdings[RIG_SHARDS];
+    const struct ek_action *assign = rig_action(&rig, EK_ACTION_WORKER_ASSIGN, 0);
+    ck_assert_uint_eq(assign->assign.count, RIG_SHARDS);
+    memcpy(holdings, assign->assign.holdings, sizeof holdings);
+    rig_step(&rig, (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = OTHER_WORKER, .link = second});
+    rig_step(&rig, (struct ek_event){
+                       .type = EK_EVENT_WORKER_ASSIGNED, .peer = WORKER, .link = first, .holdings = holdings, .count = RIG_SHARDS});
+    count_shards(counts);
+    ck_assert_uint_eq(counts[0], RIG_SHARDS / 2);
+    ck_assert_uint_eq(counts[1], RIG_SHARDS / 2);
+}
+END_TEST
+
 START_TEST(shards_with_data_stay_where_they_are)
 {
     size_t counts[3];
@@ -605,6 +624,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_gap_is_given_back_and_uses_up_its_position);
     tcase_add_test(tests, a_worker_that_disagrees_begins_again);
     tcase_add_test(tests, empty_shards_are_spread_evenly_and_durably_before_they_are_announced);
+    tcase_add_test(tests, a_worker_that_joins_before_the_first_has_confirmed_gets_its_share);
     tcase_add_test(tests, shards_with_data_stay_where_they_are);
     tcase_add_test(tests, a_worker_that_is_away_keeps_its_shards_even_if_they_were_empty);
     tcase_add_test(tests, a_position_below_the_acknowledged_floor_is_quarantined);
