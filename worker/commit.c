@@ -220,6 +220,7 @@ static void carry_out(struct ek_commit *commit, struct ek_commit_done *done)
 static void *run(void *context)
 {
     struct ek_commit *commit = context;
+    ek_store_enter_thread();
     for (bool stopping = false; !stopping;) {
         struct ek_commit_done *done = ek_alloc_zero(1, sizeof *done);
         done->items = take_group(commit);

@@ -471,6 +471,7 @@ enum ek_status ek_worker_loop_run(const struct ek_worker_settings *settings, str
     loop.commit = ek_commit_start(engine, loop.load);
     if (!loop.commit)
         loop.verdict = ek_error_set(error, EK_IO, "cannot start the storage thread");
+    ek_store_enter_thread();
     ek_worker_link_init(&loop.link, ek_clock_monotonic_us());
     for (bool asked = false; !asked && loop.verdict == EK_OK;) {
         step_link(&loop);
