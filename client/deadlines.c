@@ -25,6 +25,8 @@ static void abandon(struct ek_session *session, struct ek_pending_job *job)
         ek_session_strip_job(session, job);
         return;
     }
+    /* What waited behind it may go. */
+    ek_session_make_ready(session, job->lane);
     ek_session_detach(session, job);
     ek_session_free_job(session, job);
 }

@@ -229,8 +229,8 @@ void ek_session_free_pools(struct ek_session *session);
 
 /* Moves the lobby's operations to their lanes. */
 void ek_session_empty_lobby(struct ek_session *session);
-/* Sends one operation of a settled read job again, by itself. */
-void ek_session_read_alone(struct ek_session *session, struct ek_call *call, struct ek_slice operation);
+/* Sends one operation of a settled read job, which had `serial`, again by itself. */
+void ek_session_read_alone(struct ek_session *session, struct ek_call *call, uint64_t serial, struct ek_slice operation);
 void ek_session_make_ready(struct ek_session *session, struct ek_lane *lane);
 
 /* ---- output.c ---- */

@@ -130,7 +130,7 @@ static void ask_alone(struct ek_session *session, const struct ek_pending_job *j
                       size_t index)
 {
     session->read_goal = index > 1 ? (uint32_t)index : 1;
-    ek_session_read_alone(session, call, ek_slice_of(job->body.data + offset, call->body_bytes));
+    ek_session_read_alone(session, call, job->serial, ek_slice_of(job->body.data + offset, call->body_bytes));
 }
 
 static size_t finish_batch(struct ek_session *session, struct ek_pending_job *job)

@@ -78,9 +78,8 @@ static struct ek_pending_job *open_job(struct ek_session *session, struct ek_lan
     struct ek_pending_job *tail = TAILQ_LAST(queue, ek_jobs);
     if (tail)
         tail->closed = true;
-    struct ek_pending_job *last_write = TAILQ_LAST(&lane->writes, ek_jobs);
     struct ek_pending_job *job = ek_session_take_job(session, lane, kind);
-    job->serial = !read ? ++lane->last_serial : last_write ? last_write->serial : 0;
+    job->serial = read ? lane->last_serial : ++lane->last_serial;
     job->closed = closed;
     job->queued = true;
     TAILQ_INSERT_TAIL(queue, job, in_lane);
@@ -118,7 +117,11 @@ static struct ek_pending_job *job_for(struct ek_session *session, struct ek_lane
     }
     struct ek_pending_job *tail = TAILQ_LAST(&lane->reads, ek_jobs);
     bool scan = call->code == EK_OPERATION_SCAN;
-    return tail && !scan && read_fits(session, lane, tail, size) ? tail : open_job(session, lane, EK_JOB_READ, scan);
+    if (!tail || scan || !read_fits(session, lane, tail, size))
+        return open_job(session, lane, EK_JOB_READ, scan);
+    /* Writes that have left count too: they may have to leave once more. */
+    tail->serial = lane->last_serial;
+    return tail;
 }
 
 /* The body's end, with room for `size` more bytes. */
@@ -175,11 +178,12 @@ void ek_session_empty_lobby(struct ek_session *session)
     session->lobby = NULL;
 }
 
-void ek_session_read_alone(struct ek_session *session, struct ek_call *call, struct ek_slice operation)
+void ek_session_read_alone(struct ek_session *session, struct ek_call *call, uint64_t serial, struct ek_slice operation)
 {
     struct ek_lane *lane = lane_of(session, call->prefix);
     struct ek_pending_job *job = open_job(session, lane, EK_JOB_READ, true);
     job->alone = true;
+    job->serial = serial;
     ek_buffer_append(body_of(job, operation.size), operation.data, operation.size);
     ek_session_add_call(session, job, call);
     ek_session_make_ready(session, lane);
