@@ -117,9 +117,10 @@ static void send_all(struct ek_client *client)
     }
 }
 
-static size_t receive_all(struct ek_client *client)
+static size_t receive_all(struct ek_client *client, bool *ret_heard)
 {
     size_t ran = 0;
+    *ret_heard = false;
     for (int i = 0; i < RECEIVE_MAX; i++) {
         struct ek_frame frame;
         enum ek_status status = ek_socket_receive(client->socket, &frame, NULL);
@@ -129,21 +130,22 @@ static size_t receive_all(struct ek_client *client)
             continue;
         ek_session_receive(client->session, ek_frame_bytes(&frame), ek_clock_monotonic_us());
         ran += run_callbacks(client);
+        *ret_heard = true;
         ek_frame_done(&frame);
     }
     return ran;
 }
 
-/* What callbacks submit leaves in the same pass. */
-static size_t pass(struct ek_client *client)
+/* What callbacks submit leaves in the same pass, and so does what a WELCOME sets free. */
+static size_t pass(struct ek_client *client, bool *ret_heard)
 {
     ek_session_tick(client->session, ek_clock_monotonic_us());
     size_t ran = run_callbacks(client);
     send_all(client);
-    size_t received = receive_all(client);
-    if (received)
+    ran += receive_all(client, ret_heard);
+    if (*ret_heard)
         send_all(client);
-    return ran + received;
+    return ran;
 }
 
 /* Waits for a message, for the session's next work or for `until_us`, whatever comes first. */
@@ -163,9 +165,10 @@ static void wait_for_work(struct ek_client *client, uint64_t until_us, uint64_t 
 
 size_t ek_client_step(struct ek_client *client, uint64_t until_us)
 {
-    size_t ran = pass(client);
+    bool heard;
+    size_t ran = pass(client, &heard);
     uint64_t now_us = ek_clock_monotonic_us();
-    if (ran == 0 && now_us < until_us)
+    if (ran == 0 && !heard && now_us < until_us)
         wait_for_work(client, until_us, now_us);
     return ran;
 }

@@ -22,7 +22,8 @@ struct ek_client {
 };
 
 void ek_client_set_error(struct ek_client *client, const char *text);
-/* Sends, receives and runs callbacks once; when none ran it waits for more work, until `until_us` at most. Returns how many ran. */
+/* Sends, receives and runs callbacks once; when nothing came and none ran it waits for work, until `until_us` at most. Returns how
+ * many callbacks ran. */
 size_t ek_client_step(struct ek_client *client, uint64_t until_us);
 
 #endif
