@@ -59,6 +59,9 @@ static void close_answer(struct ek_errand *errand)
         append(&errand->out, "\n");
     }
     errand->answered = true;
+    if (errand->gate)
+        --*errand->gate;
+    errand->gate = NULL;
 }
 
 static void judge(struct ek_errand *errand, enum ek_outcome outcome, const char *text)
@@ -202,6 +205,7 @@ static void begin(struct ek_errand *errand, const struct ek_errands *of, uint64_
     ek_buffer_clear(&errand->cursor);
     errand->of = of;
     errand->line = line;
+    errand->gate = NULL;
     errand->under_way = 0;
     errand->submitted = errand->answered = errand->more = errand->values = false;
     errand->outcome = EK_OUTCOME_OK;
@@ -209,10 +213,14 @@ static void begin(struct ek_errand *errand, const struct ek_errands *of, uint64_
     errand->count = errand->left = 0;
 }
 
-void ek_errand_start(struct ek_errand *errand, const struct ek_errands *of, uint64_t line, const struct ek_instruction *instruction)
+void ek_errand_start(struct ek_errand *errand, const struct ek_errands *of, uint64_t line, const struct ek_instruction *instruction,
+                     unsigned *gate)
 {
     struct ek_request request = instruction->request;
     begin(errand, of, line);
+    errand->gate = gate;
+    if (gate)
+        ++*gate;
     errand->kind = instruction->kind;
     errand->verb = instruction->verb;
     ek_buffer_append(&errand->key, request.key, request.key_size);

@@ -44,12 +44,14 @@ struct ek_errand {
     struct ek_buffer cursor;
     uint64_t left; /* scan: entries still wanted */
     bool values;
-    bool more; /* scan: there is another page to fetch */
+    bool more;      /* scan: there is another page to fetch */
+    unsigned *gate; /* counted down when the answer is there; may be NULL */
 };
 
-/* Submits; the answer may be there at once. The instruction is not kept. */
-void ek_errand_start(struct ek_errand *errand, const struct ek_errands *of, uint64_t line,
-                     const struct ek_instruction *instruction);
+/* Submits; the answer may be there at once. The instruction is not kept. `gate` (which may be NULL) is counted up until the answer
+ * is there. */
+void ek_errand_start(struct ek_errand *errand, const struct ek_errands *of, uint64_t line, const struct ek_instruction *instruction,
+                     unsigned *gate);
 /* Answers an input that is no instruction; `verb` may be NULL. */
 void ek_errand_refuse(struct ek_errand *errand, const struct ek_errands *of, uint64_t line, const char *verb,
                       enum ek_outcome outcome, const char *text);

@@ -6,6 +6,7 @@
 #include "client/cli/output.h"
 #include "client/cli/prompt.h"
 #include "client/cli/words.h"
+#include "common/hash.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 enum {
     PIPELINE_DEFAULT = 1000,
     PIPELINE_MAX = 100000,
+    GATES = 65536,      /* a power of two */
     INPUT_CHECK_MS = 1, /* how often new lines are looked for while answers are awaited */
     KEPT_BYTES = 64 * 1024,
     SMALL_BYTES = 4096
@@ -40,6 +42,8 @@ struct run {
     struct ek_instruction instruction;
     struct ek_errand *errands; /* a ring */
     size_t pipeline;
+    unsigned *gates;       /* reads under way, by the hash of their key */
+    unsigned wide_reads;   /* scans, and reads of many keys */
     uint64_t first, next;  /* errands [first, next) wait for their turn to answer */
     size_t largest_bytes;  /* of an answer so far: bounds how many may wait */
     bool failed;           /* some line was neither ok nor not_found nor condition_failed */
@@ -59,25 +63,6 @@ static bool has_room(const struct run *run)
     return waiting < run->pipeline && (waiting < fitting || waiting == 0);
 }
 
-/* True when it was the quitting word of a person. */
-static bool start(struct run *run, char *line, size_t size, enum ek_status status)
-{
-    struct ek_error error = {.text = "the line is too long"};
-    if (!status)
-        status = ek_words_split(&run->words, line, size, &error);
-    if (!status && (run->words.count == 0 || run->words.words[0][0] == '#'))
-        return false;
-    char *verb = status ? NULL : run->words.words[0];
-    struct ek_errand *errand = at(run, run->next++);
-    if (!status)
-        status = ek_instruction_parse(run->words.words, run->words.count, &run->instruction, &error);
-    if (status)
-        ek_errand_refuse(errand, &run->of, run->lines.number, verb ? ek_verb_of(verb) : NULL, EK_OUTCOME_USAGE, error.text);
-    else
-        ek_errand_start(errand, &run->of, run->lines.number, &run->instruction);
-    return true;
-}
-
 /* Writes the answers that are next in order. */
 static void answer(struct run *run)
 {
@@ -93,6 +78,65 @@ static void answer(struct run *run)
     /* A scan goes on when everything before it has been answered. */
     if (run->first < run->next)
         ek_errand_continue(at(run, run->first));
+}
+
+static unsigned *gate_at(struct run *run, const char *key, size_t size)
+{
+    return &run->gates[ek_hash(ek_slice_of(key, size)) & (GATES - 1)];
+}
+
+/* Where a read is counted while it is under way; NULL for a write. */
+static unsigned *gate_of(struct run *run, const struct ek_instruction *instruction)
+{
+    if (instruction->kind == EK_SCAN || (instruction->kind == EK_EXISTS && instruction->key_count > 1))
+        return &run->wide_reads;
+    if (instruction->kind == EK_GET || instruction->kind == EK_EXISTS)
+        return gate_at(run, instruction->request.key, instruction->request.key_size);
+    return NULL;
+}
+
+static bool is_read_now(struct run *run, const struct ek_instruction *instruction)
+{
+    if (run->wide_reads)
+        return true;
+    for (size_t i = 0; i < instruction->key_count; i++)
+        if (*gate_at(run, instruction->keys[i], strlen(instruction->keys[i])))
+            return true;
+    return false;
+}
+
+/* A read under way may see what is written after it: lines have to look as if they were carried out one after the other, so a write
+ * waits for the reads of its keys. */
+static void await_reads(struct run *run, const struct ek_instruction *instruction)
+{
+    while (!gate_of(run, instruction) && is_read_now(run, instruction)) {
+        answer(run);
+        if (!is_read_now(run, instruction))
+            return;
+        (void)ek_output_flush();
+        (void)ek_client_poll(run->of.client, -1);
+    }
+}
+
+/* False when the line asks for nothing. */
+static bool start(struct run *run, char *line, size_t size, enum ek_status status)
+{
+    struct ek_error error = {.text = "the line is too long"};
+    if (!status)
+        status = ek_words_split(&run->words, line, size, &error);
+    if (!status && (run->words.count == 0 || run->words.words[0][0] == '#'))
+        return false;
+    char *verb = status ? NULL : run->words.words[0];
+    if (!status)
+        status = ek_instruction_parse(run->words.words, run->words.count, &run->instruction, &error);
+    if (!status)
+        await_reads(run, &run->instruction);
+    struct ek_errand *errand = at(run, run->next++);
+    if (status)
+        ek_errand_refuse(errand, &run->of, run->lines.number, verb ? ek_verb_of(verb) : NULL, EK_OUTCOME_USAGE, error.text);
+    else
+        ek_errand_start(errand, &run->of, run->lines.number, &run->instruction, gate_of(run, &run->instruction));
+    return true;
 }
 
 static bool has_input(const struct run *run, int timeout_ms)
@@ -173,6 +217,8 @@ static int run_person(struct run *run)
 
 static int run_input(const struct ek_cli *cli, struct run *run)
 {
+    /* What is not there in time is each line's own answer. */
+    (void)ek_connect_await(cli, run->of.client);
     enum ek_status status = run_lines(run);
     if (status)
         return ek_fail(cli, EK_OUTCOME_FAILED, "%s", run->error.text);
@@ -191,12 +237,16 @@ static int run_run(const struct ek_cli *cli, const void *options, char **words, 
     run.of = (struct ek_errands){.cli = cli, .timeout_ms = person ? cli->timeout_ms : ek_cli_long_timeout(cli)};
     run.of.format = cli->json ? EK_ERRAND_JSON : person ? EK_ERRAND_PLAIN : EK_ERRAND_LINE;
     run.errands = ek_alloc_zero(run.pipeline, sizeof *run.errands);
+    run.gates = ek_alloc_zero(GATES, sizeof *run.gates);
     enum ek_outcome outcome = ek_connect(cli, NULL, &run.of.client);
-    int code = outcome ? ek_exit_code(outcome) : person ? run_person(&run) : run_input(cli, &run);
+    int code = ek_exit_code(outcome);
+    if (!outcome)
+        code = person ? run_person(&run) : run_input(cli, &run);
     ek_client_close(&run.of.client);
     for (size_t i = 0; i < run.pipeline; i++)
         ek_errand_done(&run.errands[i]);
     free(run.errands);
+    free(run.gates);
     ek_words_done(&run.words);
     ek_lines_done(&run.lines);
     return code;

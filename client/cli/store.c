@@ -21,7 +21,7 @@ static int carry_out(const struct ek_cli *cli, const struct ek_instruction *inst
     if (outcome)
         return ek_exit_code(outcome);
     struct ek_errand errand = {0};
-    ek_errand_start(&errand, &of, 0, instruction);
+    ek_errand_start(&errand, &of, 0, instruction, NULL);
     ek_errand_await(&errand, true);
     int code = ek_errand_finish(&errand);
     ek_client_close(&of.client);
