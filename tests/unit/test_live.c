@@ -1,0 +1,92 @@
+#include "worker/live.h"
+#include "tests/support/run_suite.h"
+
+#include <stdlib.h>
+
+START_TEST(a_record_goes_when_no_shard_needs_it)
+{
+    struct ek_live *live = malloc(sizeof *live);
+    uint64_t sequence;
+    ek_live_init(live, 100);
+    ek_live_add(live, 1, 60);
+    ek_live_touch(live, 4, 1);
+    ek_live_touch(live, 5, 1);
+    ek_live_add(live, 2, 60);
+    ek_live_touch(live, 4, 2);
+    ek_live_touch(live, 6, 2);
+    ck_assert(!ek_live_drop(live, &sequence));
+    ck_assert_uint_eq(ek_live_oldest(live), 4);
+    ek_live_settle(live, 4);
+    ck_assert(!ek_live_drop(live, &sequence));
+    ck_assert_uint_eq(ek_live_oldest(live), 5);
+    ek_live_settle(live, 5);
+    ck_assert(ek_live_drop(live, &sequence));
+    ck_assert_uint_eq(sequence, 1);
+    ck_assert_uint_eq(live->bytes, 60);
+    ck_assert(!ek_live_drop(live, &sequence));
+    ek_live_settle(live, 6);
+    ck_assert(ek_live_drop(live, &sequence));
+    ck_assert_uint_eq(ek_live_oldest(live), EK_LIVE_NONE);
+    ck_assert(!ek_live_drop(live, &sequence));
+    ek_live_done(live);
+    free(live);
+}
+END_TEST
+
+START_TEST(nothing_is_due_below_the_limit)
+{
+    struct ek_live *live = malloc(sizeof *live);
+    ek_live_init(live, 100);
+    ek_live_add(live, 1, 100);
+    ek_live_touch(live, 4, 1);
+    ck_assert_uint_eq(ek_live_snapshots_due(live, 100), 0);
+    ek_live_add(live, 2, 1);
+    ck_assert_uint_ge(ek_live_snapshots_due(live, 1), 1);
+    ek_live_done(live);
+    free(live);
+}
+END_TEST
+
+START_TEST(live_records_stay_below_twice_the_limit)
+{
+    enum { SHARDS = 512, LIMIT = 1 << 20 };
+    struct ek_live *live = malloc(sizeof *live);
+    unsigned seed = 2;
+    size_t most = 0;
+    uint64_t snapshots = 0;
+    ek_live_init(live, LIMIT);
+    for (int group = 0; group < 20000; group++) {
+        uint64_t sequence = live->next_sequence;
+        size_t bytes = 1 + (size_t)rand_r(&seed) % 4000;
+        ek_live_add(live, sequence, bytes);
+        for (int i = 0; i < 20; i++)
+            ek_live_touch(live, (uint16_t)(rand_r(&seed) % SHARDS), sequence);
+        for (uint32_t due = ek_live_snapshots_due(live, bytes); due && live->dirty; due--, snapshots++)
+            ek_live_settle(live, ek_live_oldest(live));
+        while (ek_live_drop(live, &sequence))
+            ;
+        most = live->bytes > most ? live->bytes : most;
+    }
+    ck_assert_uint_gt(most, LIMIT);
+    ck_assert_uint_lt(most, 2 * LIMIT);
+    ck_assert_uint_lt(snapshots, 20000 * 4);
+    ek_live_done(live);
+    free(live);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("live");
+    TCase *tests = tcase_create("live");
+    tcase_add_test(tests, a_record_goes_when_no_shard_needs_it);
+    tcase_add_test(tests, nothing_is_due_below_the_limit);
+    tcase_add_test(tests, live_records_stay_below_twice_the_limit);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return ek_run_suite(suite());
+}

@@ -1,0 +1,171 @@
+#include "worker/producers.h"
+#include "tests/support/run_suite.h"
+
+#include <stdlib.h>
+
+static struct ek_verdict numbered(const struct ek_producers *producers, uint64_t producer, uint64_t number)
+{
+    return (struct ek_verdict){.position = producers->position + 1,
+                               .count = 1,
+                               .stamp_unix_ms = producers->stamp_unix_ms + 1,
+                               .producer = producer,
+                               .number = number,
+                               .lowest = 1,
+                               .used = true};
+}
+
+static void record(struct ek_producers *producers, uint64_t producer, uint64_t number)
+{
+    struct ek_verdict verdict = numbered(producers, producer, number);
+    ek_producers_record(producers, &verdict);
+}
+
+static enum ek_numbering look(const struct ek_producers *producers, uint64_t producer, uint64_t number)
+{
+    uint64_t awaited;
+    return ek_producers_look(producers, producer, number, &awaited);
+}
+
+START_TEST(numbers_are_taken_in_order)
+{
+    struct ek_producers producers = {0};
+    uint64_t awaited;
+    ck_assert_int_eq(look(&producers, 7, 1), EK_NUMBER_NEW);
+    ck_assert_int_eq(ek_producers_look(&producers, 7, 2, &awaited), EK_NUMBER_GAP);
+    ck_assert_uint_eq(awaited, 1);
+    record(&producers, 7, 1);
+    ck_assert_int_eq(look(&producers, 7, 1), EK_NUMBER_SEEN);
+    ck_assert_int_eq(look(&producers, 7, 2), EK_NUMBER_NEW);
+    ck_assert_int_eq(ek_producers_look(&producers, 7, 3, &awaited), EK_NUMBER_GAP);
+    ck_assert_uint_eq(awaited, 2);
+    ck_assert_int_eq(look(&producers, 8, 1), EK_NUMBER_NEW);
+    ck_assert_int_eq(look(&producers, 7, 0), EK_NUMBER_SEEN);
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(replies_stay_until_they_are_not_needed)
+{
+    struct ek_producers producers = {0};
+    for (uint64_t number = 1; number <= 5; number++) {
+        struct ek_verdict verdict = numbered(&producers, 7, number);
+        verdict.body = ek_slice_text("reply");
+        verdict.status = EK_WIRE_FAILED;
+        ek_producers_record(&producers, &verdict);
+    }
+    const struct ek_stored_reply *reply = ek_producers_reply(&producers, 7, 3);
+    ck_assert_ptr_nonnull(reply);
+    ck_assert_uint_eq(reply->position, 3);
+    ck_assert_int_eq(reply->status, EK_WIRE_FAILED);
+    ck_assert(ek_slice_equal(ek_slice_of(reply->body, reply->body_bytes), ek_slice_text("reply")));
+    struct ek_verdict verdict = numbered(&producers, 7, 6);
+    verdict.lowest = 4;
+    ek_producers_record(&producers, &verdict);
+    ck_assert_ptr_null(ek_producers_reply(&producers, 7, 3));
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 7, 4));
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 7, 6));
+    ck_assert_int_eq(look(&producers, 7, 3), EK_NUMBER_SEEN);
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(a_producer_keeps_a_bounded_number_of_replies)
+{
+    struct ek_producers producers = {0};
+    for (uint64_t number = 1; number <= EK_UNSETTLED_MAX + 10; number++)
+        record(&producers, 7, number);
+    ck_assert_ptr_null(ek_producers_reply(&producers, 7, 10));
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 7, 11));
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(a_verdict_without_a_number_moves_the_position_only)
+{
+    struct ek_producers producers = {0};
+    struct ek_verdict verdict = numbered(&producers, 7, 5);
+    verdict.used = false;
+    verdict.count = 3;
+    ek_producers_record(&producers, &verdict);
+    ck_assert_uint_eq(producers.position, 3);
+    ck_assert_uint_eq(producers.table.count, 0);
+    ck_assert_int_eq(look(&producers, 7, 1), EK_NUMBER_NEW);
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(a_full_table_forgets_whoever_was_silent_longest)
+{
+    struct ek_producers producers = {0};
+    for (uint64_t id = 1; id <= EK_PRODUCERS_PER_SHARD_MAX; id++)
+        record(&producers, id, 1);
+    record(&producers, 1, 2); /* so that 2 is the silent one */
+    record(&producers, 100000, 1);
+    ck_assert_uint_eq(producers.table.count, EK_PRODUCERS_PER_SHARD_MAX);
+    ck_assert_uint_eq(producers.floor, 2);
+    ck_assert_int_eq(look(&producers, 2, 2), EK_NUMBER_FORGOTTEN);
+    ck_assert_int_eq(look(&producers, 2, 1), EK_NUMBER_FORGOTTEN);
+    ck_assert_int_eq(look(&producers, 1, 3), EK_NUMBER_NEW);
+    ck_assert_int_eq(look(&producers, 3, 2), EK_NUMBER_NEW);
+    ck_assert_int_eq(look(&producers, 100001, 1), EK_NUMBER_NEW);
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(replies_of_a_shard_are_bounded_in_bytes)
+{
+    static const uint8_t body[EK_WRITE_REPLY_BYTES_MAX];
+    struct ek_producers producers = {0};
+    for (uint64_t id = 1; id <= 3000; id++) {
+        struct ek_verdict verdict = numbered(&producers, id, 1);
+        verdict.body = ek_slice_of(body, sizeof body);
+        ek_producers_record(&producers, &verdict);
+        ck_assert_uint_le(producers.numbered_bytes, EK_PRODUCERS_BYTES_MAX);
+    }
+    ck_assert_int_eq(look(&producers, 1, 2), EK_NUMBER_FORGOTTEN);
+    ck_assert_int_eq(look(&producers, 3000, 2), EK_NUMBER_NEW);
+    ck_assert_uint_gt(producers.table.count, 500);
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(thin_replies_stay_until_they_are_confirmed)
+{
+    struct ek_producers producers = {0};
+    for (int i = 0; i < 4; i++) {
+        struct ek_verdict verdict = {.position = producers.position + 1, .count = 2, .used = true, .stamp_unix_ms = 5};
+        ek_producers_record(&producers, &verdict);
+    }
+    ck_assert_uint_eq(producers.position, 8);
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 0, 3));
+    ck_assert_ptr_null(ek_producers_reply(&producers, 0, 4));
+    struct ek_verdict verdict = {.position = 9, .count = 1, .used = true, .stamp_unix_ms = 5, .confirmed = 4};
+    ek_producers_record(&producers, &verdict);
+    ck_assert_ptr_null(ek_producers_reply(&producers, 0, 1));
+    ck_assert_ptr_null(ek_producers_reply(&producers, 0, 3));
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 0, 5));
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 0, 9));
+    ek_producers_done(&producers);
+    ck_assert_uint_eq(producers.thin_bytes, 0);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("producers");
+    TCase *tests = tcase_create("producers");
+    tcase_add_test(tests, numbers_are_taken_in_order);
+    tcase_add_test(tests, replies_stay_until_they_are_not_needed);
+    tcase_add_test(tests, a_producer_keeps_a_bounded_number_of_replies);
+    tcase_add_test(tests, a_verdict_without_a_number_moves_the_position_only);
+    tcase_add_test(tests, a_full_table_forgets_whoever_was_silent_longest);
+    tcase_add_test(tests, replies_of_a_shard_are_bounded_in_bytes);
+    tcase_add_test(tests, thin_replies_stay_until_they_are_confirmed);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return ek_run_suite(suite());
+}

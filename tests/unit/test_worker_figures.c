@@ -1,0 +1,135 @@
+#include "tests/support/run_suite.h"
+#include "worker/credit.h"
+#include "worker/load.h"
+
+#define RESERVE_BYTES (1024ull * EK_MIB)
+
+static struct ek_store_figures healthy(void)
+{
+    return (struct ek_store_figures){.disk_free_bytes = 100 * RESERVE_BYTES, .level0_files = 3};
+}
+
+static struct ek_worker_credit credit_of(struct ek_store_figures figures, uint64_t p99_us)
+{
+    return ek_worker_credit_of(&figures, RESERVE_BYTES, p99_us);
+}
+
+START_TEST(a_healthy_store_gives_full_credit)
+{
+    struct ek_worker_credit credit = credit_of(healthy(), 2000);
+    ck_assert_uint_eq(credit.jobs, EK_CREDIT_JOBS_MAX);
+    ck_assert_uint_eq(credit.bytes, EK_CREDIT_BYTES_MAX);
+    ck_assert_uint_eq(credit.reads, EK_CREDIT_READS_MAX);
+    ck_assert_str_eq(credit.alarm, "");
+}
+END_TEST
+
+START_TEST(credit_falls_before_the_store_stalls)
+{
+    uint32_t before = UINT32_MAX;
+    for (uint64_t files = 0; files <= 40; files++) {
+        struct ek_store_figures figures = healthy();
+        figures.level0_files = files;
+        struct ek_worker_credit credit = credit_of(figures, 0);
+        ck_assert_uint_le(credit.bytes, before);
+        ck_assert_uint_gt(credit.bytes, 0);
+        ck_assert_uint_gt(credit.jobs, 0);
+        before = credit.bytes;
+    }
+    ck_assert_uint_lt(before, EK_CREDIT_BYTES_MAX / 8);
+    struct ek_store_figures debt = healthy();
+    debt.pending_compaction_bytes = 40ull << 30;
+    ck_assert_uint_lt(credit_of(debt, 0).bytes, EK_CREDIT_BYTES_MAX);
+    struct ek_store_figures delayed = healthy();
+    delayed.delayed_bytes_per_second = 1 << 20;
+    ck_assert_uint_lt(credit_of(delayed, 0).jobs, EK_CREDIT_JOBS_MAX / 8);
+    ck_assert_uint_lt(credit_of(healthy(), 1000000).bytes, EK_CREDIT_BYTES_MAX);
+}
+END_TEST
+
+START_TEST(a_stopped_store_gets_no_writes)
+{
+    struct ek_store_figures figures = healthy();
+    figures.writes_stopped = true;
+    struct ek_worker_credit credit = credit_of(figures, 0);
+    ck_assert_uint_eq(credit.bytes, 0);
+    ck_assert_str_ne(credit.alarm, "");
+}
+END_TEST
+
+START_TEST(a_short_disk_stops_writes_then_deletes)
+{
+    struct ek_store_figures figures = healthy();
+    figures.disk_free_bytes = RESERVE_BYTES;
+    ck_assert_uint_gt(credit_of(figures, 0).bytes, 0);
+    figures.disk_free_bytes = RESERVE_BYTES - 1;
+    struct ek_worker_credit credit = credit_of(figures, 0);
+    ck_assert_uint_eq(credit.bytes, 0);
+    ck_assert_uint_gt(credit.jobs, 0);
+    ck_assert_uint_eq(credit.reads, EK_CREDIT_READS_MAX);
+    ck_assert_str_ne(credit.alarm, "");
+    figures.disk_free_bytes = RESERVE_BYTES / 2 - 1;
+    ck_assert_uint_eq(credit_of(figures, 0).jobs, 0);
+}
+END_TEST
+
+START_TEST(only_changed_shards_are_told)
+{
+    struct ek_load *load = ek_load_new();
+    static struct ek_shard_load told[16];
+    ck_assert_uint_eq(ek_load_changed(load, 16, told), 0);
+    ek_load_add(load, 3, 10, 1000, 0, 50);
+    ek_load_add(load, 9, 1, 0, 77, 1);
+    ck_assert_uint_eq(ek_load_changed(load, 16, told), 2);
+    ck_assert_uint_eq(told[0].shard, 3);
+    ck_assert_uint_eq(told[0].operations, 10);
+    ck_assert_uint_eq(told[0].stored_bytes, 1000);
+    ck_assert_uint_eq(told[0].busy_us, 50);
+    ck_assert_uint_eq(told[1].shard, 9);
+    ck_assert_uint_eq(told[1].bytes_out, 77);
+    ck_assert_uint_eq(ek_load_changed(load, 16, told), 0);
+    ek_load_add(load, 3, 5, 500, 0, 10);
+    ck_assert_uint_eq(ek_load_changed(load, 16, told), 1);
+    ck_assert_uint_eq(told[0].operations, 15);
+    ek_load_forget_told(load);
+    ck_assert_uint_eq(ek_load_changed(load, 16, told), 2);
+    ek_load_destroy(&load);
+}
+END_TEST
+
+START_TEST(a_size_is_tables_and_what_is_not_flushed_yet)
+{
+    struct ek_load *load = ek_load_new();
+    uint64_t tables[2] = {5000, 0};
+    ek_load_add(load, 0, 1, 3000, 0, 0);
+    ek_load_add(load, 1, 1, 1000, 0, 0);
+    ek_load_measure(load, 2, tables, 4000);
+    ck_assert_uint_eq(ek_load_stored_bytes(load, 0), 8000);
+    ck_assert_uint_eq(ek_load_stored_bytes(load, 1), 1000);
+    tables[0] = 8000;
+    tables[1] = 1000;
+    ek_load_measure(load, 2, tables, 0); /* a flush took everything */
+    ck_assert_uint_eq(ek_load_stored_bytes(load, 0), 8000);
+    ck_assert_uint_eq(ek_load_stored_bytes(load, 1), 1000);
+    ek_load_destroy(&load);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("worker_figures");
+    TCase *tests = tcase_create("worker_figures");
+    tcase_add_test(tests, a_healthy_store_gives_full_credit);
+    tcase_add_test(tests, credit_falls_before_the_store_stalls);
+    tcase_add_test(tests, a_stopped_store_gets_no_writes);
+    tcase_add_test(tests, a_short_disk_stops_writes_then_deletes);
+    tcase_add_test(tests, only_changed_shards_are_told);
+    tcase_add_test(tests, a_size_is_tables_and_what_is_not_flushed_yet);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return ek_run_suite(suite());
+}
