@@ -46,10 +46,12 @@ struct loop {
 
 /* ---- sending ---- */
 
-static void send_or_drop(struct loop *loop, struct ek_owned message)
+static bool send_or_drop(struct loop *loop, struct ek_owned message)
 {
-    if (ek_socket_send(loop->broker, 0, message) == EK_AGAIN)
+    enum ek_status status = ek_socket_send(loop->broker, 0, message);
+    if (status == EK_AGAIN)
         free(message.memory);
+    return status == EK_OK;
 }
 
 /* Replies of a link that has ended are nobody's: the broker would ignore them, or ask for yet another HELLO. */
@@ -95,14 +97,15 @@ static void say_hello(struct loop *loop)
     (void)snprintf(hello.endpoint, sizeof hello.endpoint, "%s", loop->endpoint);
     struct ek_buffer out = {0};
     ek_encode_worker_hello(&out, &hello);
-    send_or_drop(loop, ek_owned_of(&out));
+    (void)send_or_drop(loop, ek_owned_of(&out));
 }
 
 static void send_heartbeat(struct loop *loop)
 {
     struct ek_buffer out = {0};
     ek_pulse_write(loop->pulse, &out, loop->link.link, loop->serve->shard_count, loop->commit, ek_clock_monotonic_us());
-    send_or_drop(loop, ek_owned_of(&out));
+    if (!send_or_drop(loop, ek_owned_of(&out)))
+        ek_load_forget_told(loop->load); /* it was not told after all */
 }
 
 static void step_link(struct loop *loop)
@@ -427,7 +430,7 @@ static void stop(struct loop *loop, int signal_fd)
     if (loop->link.state == EK_WORKER_LINK_OPEN) {
         struct ek_buffer out = {0};
         ek_encode_link(&out, EK_MESSAGE_WORKER_BYE, loop->link.link);
-        send_or_drop(loop, ek_owned_of(&out));
+        (void)send_or_drop(loop, ek_owned_of(&out));
     }
 }
 
