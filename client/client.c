@@ -157,7 +157,8 @@ static void wait_for_work(struct ek_client *client, uint64_t until_us, uint64_t 
     /* A lingering job is due within a fraction of the poll's millisecond: it is waited for by looking again. */
     uint64_t left_us = due_us > now_us ? due_us - now_us : 0;
     uint64_t left_ms = due_us == UINT64_MAX ? UINT64_MAX : client->lingers ? left_us / 1000 : (left_us + 999) / 1000;
-    if (client->unsent.memory && left_ms > FULL_PIPE_WAIT_MS)
+    /* Whatever is due cannot leave before the pipe has room. */
+    if (client->unsent.memory)
         left_ms = FULL_PIPE_WAIT_MS;
     struct ek_poll_item item = {.socket = client->socket};
     (void)!ek_poll(&item, 1, left_ms > INT32_MAX ? -1 : (int64_t)left_ms);

@@ -74,9 +74,8 @@ void ek_session_pass_deadline(struct ek_session *session, struct ek_call *call, 
         return;
     }
     ek_wheel_arm(&session->wheel, &call->timer, call->deadline_us + EK_GRACE_US);
-    /* Refused until now, it becomes a cancellation, for which queues have room beyond their limits. */
+    /* Refused until now, it goes again at once, as a cancellation, for which queues have room beyond their limits. */
     if (job->number && !job->out && job->deadline_us <= now_us) {
-        job->cancel = true;
         job->lane->hold_until_us = 0;
         ek_session_make_ready(session, job->lane);
     }

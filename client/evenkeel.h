@@ -7,7 +7,7 @@
  *
  * Durability: a write is answered EK_OUTCOME_OK only after a worker has synced it. Exactly once: writes are numbered, and the
  * library repeats them after a silence without ever applying one twice. Order: one handle's writes on a hash tag take effect in the
- * order of their calls, and a read sees all writes that were submitted before it.
+ * order of their calls, and a read sees all writes that were submitted before it; it may see later ones.
  *
  * Keys are 1 byte to 4 KiB, values 0 to 16 MiB, both binary. Keys with the same part in their first `{…}` (the hash tag) lie
  * together: they can be scanned in order and changed in one transaction.
@@ -138,7 +138,8 @@ struct ek_completion {
     uint32_t failed_index; /* transaction: the operation that stopped it */
 };
 
-/* Called once for each submitted operation (once for a transaction: `completions` has one entry for each of its operations). */
+/* Called once for each submitted operation (once for a transaction: `completions` has one entry for each of its operations). It may
+ * submit more; synchronous calls are refused in it with USAGE, and polling or closing does nothing. */
 typedef void (*ek_callback)(void *context, const struct ek_completion *completions, size_t count);
 
 /*

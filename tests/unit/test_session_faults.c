@@ -339,6 +339,20 @@ START_TEST(one_of_a_batch_may_stop_waiting_alone)
 }
 END_TEST
 
+START_TEST(a_read_leaves_when_the_write_before_it_expires)
+{
+    send_writes(1);
+    ek_rig_submit(&rig, EK_DELETE, "{a}", 100, &notes[1]);
+    ek_rig_submit(&rig, EK_EXISTS, "{a}", 0, &notes[2]);
+    ek_rig_advance(&rig, 90 * MS);
+    ck_assert_uint_eq(rig.job_count, 1);
+    ek_rig_advance(&rig, 20 * MS);
+    assert_ended(&notes[1], EK_OUTCOME_EXPIRED);
+    ck_assert_int_eq(job(1)->kind, EK_JOB_READ);
+    ck_assert_uint_eq(job(1)->route.number, 1);
+}
+END_TEST
+
 START_TEST(reads_end_at_their_deadline_and_are_dropped)
 {
     ek_rig_submit(&rig, EK_GET, "a", 200, &notes[0]);
@@ -378,6 +392,33 @@ START_TEST(forgotten_takes_a_new_producer_for_what_was_sent_once)
     assert_ended(&notes[0], EK_OUTCOME_OK);
     assert_ended(&notes[2], EK_OUTCOME_OK);
     ck_assert_uint_eq(notes[2].last.version, 11);
+}
+END_TEST
+
+START_TEST(a_read_stays_behind_a_write_that_leaves_twice)
+{
+    ek_rig_submit(&rig, EK_EXISTS, "{a}", 0, &notes[0]);
+    ek_rig_turn(&rig);
+    ek_rig_submit(&rig, EK_EXISTS, "{a}", 0, &notes[1]);
+    ek_rig_turn(&rig);
+    ek_rig_put(&rig, "{a}", large, &notes[2]);
+    ek_rig_turn(&rig);
+    /* Joins the read that waits, whose own writes had all left. */
+    ek_rig_submit(&rig, EK_EXISTS, "{a}", 0, &notes[3]);
+    ek_rig_turn(&rig);
+    ck_assert_uint_eq(rig.job_count, 2);
+    rig.deaf = true;
+    ek_rig_reply(&rig, job(1)->id, EK_WIRE_FORGOTTEN, 1, NULL);
+    ek_rig_reply(&rig, job(0)->id, EK_WIRE_OK, 0, NULL);
+    ck_assert_uint_eq(rig.job_count, 2);
+    rig.deaf = false;
+    ek_rig_advance(&rig, S);
+    ck_assert_uint_eq(rig.job_count, 4);
+    ck_assert_int_eq(job(2)->kind, EK_JOB_WRITE);
+    ck_assert_int_eq(job(3)->kind, EK_JOB_READ);
+    ck_assert_uint_eq(job(3)->count, 2);
+    ck_assert_uint_eq(job(3)->route.number, 1);
+    ck_assert_uint_eq(job(3)->route.producer, 1001);
 }
 END_TEST
 
@@ -498,8 +539,10 @@ static Suite *suite(void)
     tcase_add_test(faults, a_sent_write_waits_a_second_more_and_then_is_unknown_but_settled);
     tcase_add_test(faults, a_verdict_in_the_last_second_still_counts);
     tcase_add_test(faults, one_of_a_batch_may_stop_waiting_alone);
+    tcase_add_test(faults, a_read_leaves_when_the_write_before_it_expires);
     tcase_add_test(faults, reads_end_at_their_deadline_and_are_dropped);
     tcase_add_test(faults, forgotten_takes_a_new_producer_for_what_was_sent_once);
+    tcase_add_test(faults, a_read_stays_behind_a_write_that_leaves_twice);
     tcase_add_test(faults, a_broker_without_producers_is_not_pestered);
     tcase_add_test(faults, a_number_that_was_refused_for_good_is_filled);
     tcase_add_test(faults, a_refusal_of_the_whole_batch_reaches_every_operation);
