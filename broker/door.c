@@ -110,11 +110,11 @@ static bool has_room(const struct ek_broker *broker, const struct ek_broker_clie
     return !over(broker->away_bytes, more, total / 2) && !over(client->away_bytes, more, total / 4);
 }
 
-/* An earlier number of this producer was refused here and has not come again. */
+/* An earlier number of this producer was refused here and has not come again; one below `lowest` has its answer by now. */
 static bool waits_for_refused(struct ek_broker *broker, const struct ek_job *job)
 {
     const struct ek_busy_note *note = note_of(broker, &job->route);
-    return note_is_for(note, &job->route) && job->route.number > note->number;
+    return note_is_for(note, &job->route) && job->route.number > note->number && note->number >= job->route.lowest;
 }
 
 static bool is_admitted(struct ek_broker *broker, const struct ek_broker_client *client, const struct ek_job *job,

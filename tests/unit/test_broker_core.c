@@ -168,9 +168,28 @@ START_TEST(a_full_queue_answers_busy_and_later_numbers_wait_for_the_refused_one)
     ck_assert_uint_gt(replied(0)->retry_ms, 0);
     uint64_t refused = big.route.number;
     ck_assert_uint_gt(refused, 2); /* one job always has room */
-    ck_assert_int_eq(write_status(CLIENT, 0, 7, refused + 1), EK_WIRE_BUSY);
+    struct ek_job behind = rig_job(&rig, EK_JOB_WRITE, 0, 7, refused + 1);
+    behind.route.lowest = refused;
+    rig_jobs(&rig, CLIENT, &behind, 1);
+    ck_assert_int_eq(replied(0)->status, EK_WIRE_BUSY);
     ck_assert_int_eq(write_status(CLIENT, 0, 7, refused), EK_WIRE_OK);
     ck_assert_int_eq(write_status(CLIENT, 0, 7, refused + 1), EK_WIRE_OK);
+}
+END_TEST
+
+START_TEST(a_refused_number_that_was_answered_meanwhile_holds_nobody_back)
+{
+    static uint8_t body[9 * EK_MIB];
+    struct ek_job big = rig_job(&rig, EK_JOB_WRITE, 0, 7, 1);
+    big.body = ek_slice_of(body, sizeof body);
+    rig_jobs(&rig, CLIENT, &big, 1);
+    big.route.number = 2;
+    big.route.lowest = 1;
+    rig_jobs(&rig, CLIENT, &big, 1);
+    ck_assert_int_eq(replied(0)->status, EK_WIRE_BUSY);
+    struct ek_job later = rig_job(&rig, EK_JOB_WRITE, 0, 7, 4); /* its lowest says that 1 to 3 are answered */
+    rig_jobs(&rig, CLIENT, &later, 1);
+    ck_assert_ptr_null(replied(0));
 }
 END_TEST
 
@@ -614,6 +633,7 @@ static Suite *suite(void)
     tcase_add_test(tests, silence_ends_a_link_and_keeps_the_queue);
     tcase_add_test(tests, a_storage_thread_that_hangs_ends_the_link);
     tcase_add_test(tests, a_full_queue_answers_busy_and_later_numbers_wait_for_the_refused_one);
+    tcase_add_test(tests, a_refused_number_that_was_answered_meanwhile_holds_nobody_back);
     tcase_add_test(tests, shards_that_are_away_leave_room_for_the_others);
     tcase_add_test(tests, a_marked_repetition_joins_the_copy_that_is_here);
     tcase_add_test(tests, an_expired_thin_job_is_answered_and_a_numbered_one_becomes_its_cancellation);
