@@ -95,7 +95,7 @@ START_TEST(a_snapshot_comes_back_exactly)
     unsigned seed = 4;
     uint8_t body[300];
     memset(body, 'b', sizeof body);
-    struct ek_producers producers = {0};
+    struct ek_producers producers = {.floor = 1ull << 33};
     for (int i = 0; i < 2000; i++) {
         struct ek_verdict verdict = any_verdict(&seed, &producers, body);
         ek_producers_record(&producers, &verdict);
@@ -109,6 +109,8 @@ START_TEST(a_snapshot_comes_back_exactly)
     ck_assert(ek_slice_equal(ek_buffer_slice(&first), ek_buffer_slice(&second)));
     ck_assert_uint_eq(read.numbered_bytes, producers.numbered_bytes);
     ck_assert_uint_eq(read.thin_bytes, producers.thin_bytes);
+    ck_assert_uint_eq(read.floor, producers.floor);
+    ck_assert_uint_eq(read.position, producers.position);
     for (size_t cut = 0; cut < first.size; cut += 1 + cut / 50) {
         struct ek_producers part = {0};
         ck_assert_int_eq(ek_book_decode_snapshot(ek_slice_of(first.data, cut), &part), EK_CORRUPT);

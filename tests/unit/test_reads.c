@@ -330,6 +330,24 @@ START_TEST(keys_of_one_tag_come_in_order_and_end_the_scan)
 }
 END_TEST
 
+START_TEST(a_cursor_skips_nothing_that_sorts_right_behind_it)
+{
+    static const char bytes[] = "{u}a\0\0";
+    for (size_t size = 4; size <= 6; size++) {
+        struct ek_operation operation = {.code = EK_OPERATION_PUT, .key = ek_slice_of(bytes, size), .value = ek_slice_text("v")};
+        ck_assert_int_eq(ek_rig_run_one(&rig, EK_JOB_WRITE, operation).status, EK_WIRE_OK);
+    }
+    struct seen seen = {0};
+    struct found at = {0};
+    for (int i = 1; i <= 3; i++) {
+        scan("{u}", &at, 1, false, see, &seen);
+        ck_assert_int_eq(seen.total, i);
+        ck_assert_int_eq(at.cursor.size != 0, i < 3);
+    }
+    ek_buffer_done(&at.cursor);
+}
+END_TEST
+
 START_TEST(a_scan_stops_when_its_reply_is_full)
 {
     enum { ROWS = 30, VALUE_BYTES = 100000 };
@@ -402,6 +420,7 @@ static Suite *suite(void)
     tcase_add_test(tests, reads_that_make_no_sense_fail);
     tcase_add_test(tests, a_whole_store_is_walked_without_loss_or_repetition);
     tcase_add_test(tests, keys_of_one_tag_come_in_order_and_end_the_scan);
+    tcase_add_test(tests, a_cursor_skips_nothing_that_sorts_right_behind_it);
     tcase_add_test(tests, a_scan_stops_when_its_reply_is_full);
     tcase_add_test(tests, a_scan_beside_others_may_have_to_be_asked_for_alone);
     tcase_add_test(tests, expired_rows_are_left_out_of_scans);
