@@ -43,7 +43,7 @@ VERSION  = $$(sed -n 's/^\#define EK_VERSION "\(.*\)"/\1/p' common/args.h)
 # `make V=1` shows whole commands.
 Q        = $(if $(V),,@)
 SAY      = $(if $(V),:,echo)
-SUBMAKE  = +@$(MAKE) --no-print-directory
+SUBMAKE  = +@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$$(nproc))
 
 .PHONY: all
 all: deps ## programs in build/bin and the client library in build/lib

@@ -123,6 +123,8 @@ class Cluster:
         command = [program("evenkeel-broker"), "--data", str(self.directory / "broker"), "--shards", str(self.shards)]
         for name, endpoint in self.endpoints.items():
             command += [f"--{name}", endpoint]
+        if SLOWER > 1:  # a sanitizer makes long breaks where there are none
+            command += ["--liveness", f"{2 * SLOWER}s"]
         return command + self.broker_flags + list(flags)
 
     def worker_command(self, name, *flags):
