@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EK_NOBODY = -1, EK_BUSY_NOTES = 4096, EK_DISPATCH_JOBS_MAX = 4096 };
+enum { EK_NOBODY = -1, EK_BUSY_NOTES = 32768, EK_DISPATCH_JOBS_MAX = 4096 };
 
 enum ek_shard_state {
     EK_SHARD_UNASSIGNED,

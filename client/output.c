@@ -129,6 +129,7 @@ static void send_job(struct ek_session *session, struct ek_pending_job *job, uin
     job->sent_us = now_us;
     job->out = true;
     TAILQ_INSERT_TAIL(&session->in_flight, job, in_progress);
+    job->lane->writes_in_flight = (uint16_t)(job->lane->writes_in_flight + !read);
     if (!read && !ek_timer_is_armed(&job->lane->wake))
         ek_wheel_arm(&session->wheel, &job->lane->wake, now_us + job->lane->probe_us);
 }
@@ -218,9 +219,10 @@ static bool send_one(struct ek_session *session, struct ek_lane *lane, uint64_t 
 {
     if (now_us < lane->hold_until_us)
         return false;
+    bool has_window = lane->writes_in_flight < lane->window;
     if (lane->resends)
-        return resend_one(session, lane, now_us);
-    return write_one(session, lane, now_us) || read_one(session, lane, now_us);
+        return has_window && resend_one(session, lane, now_us);
+    return (has_window && write_one(session, lane, now_us)) || read_one(session, lane, now_us);
 }
 
 static bool may_send_jobs(const struct ek_session *session, uint64_t now_us)

@@ -133,9 +133,11 @@ struct ek_lane {
     uint32_t refusals; /* rounds of refusals without a settled job between */
     uint16_t shard;
     uint16_t reads_in_flight;
-    bool ready;     /* in the session's list */
-    bool busy;      /* the last refusal was BUSY */
-    bool forgotten; /* no new number until the old producer's are answered */
+    uint16_t writes_in_flight;
+    uint16_t window; /* writes that may be in flight: one after a BUSY, doubled by each that is settled */
+    bool ready;      /* in the session's list */
+    bool busy;       /* the last refusal was BUSY */
+    bool forgotten;  /* no new number until the old producer's are answered */
 };
 
 TAILQ_HEAD(ek_lanes, ek_lane);

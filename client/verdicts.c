@@ -11,8 +11,10 @@ void ek_session_take_back(struct ek_session *session, struct ek_pending_job *job
         lane->reads_in_flight--;
         job->queued = true;
         TAILQ_INSERT_HEAD(&lane->reads, job, in_lane);
-    } else
+    } else {
         lane->resends++;
+        lane->writes_in_flight--;
+    }
     ek_session_make_ready(session, lane);
 }
 
@@ -32,6 +34,7 @@ void ek_session_detach(struct ek_session *session, struct ek_pending_job *job)
     else {
         TAILQ_REMOVE(&lane->unsettled, job, in_lane);
         lane->resends -= !job->out;
+        lane->writes_in_flight = (uint16_t)(lane->writes_in_flight - job->out);
         lane->unsettled_bytes -= job->lane_bytes;
         job->lane_bytes = 0;
         job->number = 0;
@@ -49,6 +52,7 @@ void ek_session_resend_all(struct ek_session *session)
             ek_session_make_ready(session, lane);
         lane->hold_until_us = 0;
         lane->refusals = 0;
+        lane->window = EK_UNSETTLED_MAX;
     }
 }
 
@@ -74,6 +78,7 @@ static void settle(struct ek_session *session, struct ek_pending_job *job, const
     TAILQ_INSERT_TAIL(&session->finished, job, in_progress);
     lane->refusals = 0;
     lane->busy = false;
+    lane->window = lane->window < EK_UNSETTLED_MAX / 2 ? (uint16_t)(lane->window * 2) : EK_UNSETTLED_MAX;
     lane->probe_us = EK_PROBE_US;
     session->patience_us = EK_SILENCE_US;
     end_forgotten(lane);
@@ -114,6 +119,8 @@ static void refuse(struct ek_session *session, struct ek_pending_job *job, const
     uint64_t base_us = (uint64_t)hint_ms * 1000 > EK_HOLD_MIN_US ? (uint64_t)hint_ms * 1000 : EK_HOLD_MIN_US;
     job->refusals += busy && !job->cancel;
     job->lane->busy = busy;
+    if (busy) /* one finds out whether there is room, and not all at once */
+        job->lane->window = 1;
     session->counters.busy_jobs += busy;
     ek_session_take_back(session, job);
     hold(session, job, base_us, now_us);

@@ -22,7 +22,7 @@
 #define EK_JOB_BODY_BYTES_MAX    (EK_VALUE_BYTES_MAX + 64u * EK_KIB)
 #define EK_ENVELOPE_JOBS_MAX     8192u
 #define EK_ENVELOPE_BYTES_MAX    (20u * EK_MIB) /* also the largest frame that a bound socket takes */
-#define EK_ENVELOPE_BYTES_GOAL   (1u * EK_MIB)  /* an envelope that has reached it is sent */
+#define EK_ENVELOPE_BYTES_GOAL   (256u * EK_KIB)  /* an envelope that has reached it is sent */
 #define EK_WRITE_REPLY_BYTES_MAX (4u * EK_KIB)
 #define EK_READ_REPLY_BYTES_MAX  (EK_VALUE_BYTES_MAX + 64u * EK_KIB)
 #define EK_READ_REPLY_BYTES_GOAL (1u * EK_MIB) /* beyond it a read's later results say "alone" */
@@ -49,7 +49,7 @@
 
 /* Worker */
 #define EK_CREDIT_JOBS_MAX      65536u
-#define EK_CREDIT_BYTES_MAX     (64u * EK_MIB)
+#define EK_CREDIT_BYTES_MAX     (16u * EK_MIB)
 #define EK_CREDIT_READS_MAX     4096u
 #define EK_BOOK_LIVE_BYTES_MAX  (32u * EK_MIB)
 #define EK_DISK_RESERVE_DEFAULT (1024ull * EK_MIB)

@@ -11,8 +11,9 @@ enum {
     HANDSHAKE_MS = 3000,
     RECONNECT_MS = 20,
     RECONNECT_MAX_MS = 500,
-    MESSAGES_MAX = 256, /* per pipe and direction; bytes are bounded by credit, queue limits and outboxes */
-    ROUTE_BYTES = 5,    /* of an automatic routing id: a zero byte and 32 bits */
+    MESSAGES_MAX = 256,       /* per pipe and direction; bytes are bounded by credit, queue limits and outboxes */
+    ROUTER_RECEIVED_MAX = 16, /* per peer: what lies here was not yet judged against any limit in bytes */
+    ROUTE_BYTES = 5,          /* of an automatic routing id: a zero byte and 32 bits */
     ROUTING_ID_MAX = 255,
     POLL_ITEMS_MAX = 8
 };
@@ -73,7 +74,8 @@ static bool set_limits(void *zmq, enum ek_socket_kind kind)
 {
     int64_t message_bytes_max = EK_ENVELOPE_BYTES_MAX;
     bool done = set(zmq, ZMQ_LINGER, LINGER_MS) && set(zmq, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
-                set(zmq, ZMQ_SNDHWM, MESSAGES_MAX) && set(zmq, ZMQ_RCVHWM, MESSAGES_MAX) &&
+                set(zmq, ZMQ_SNDHWM, MESSAGES_MAX) &&
+                set(zmq, ZMQ_RCVHWM, kind == EK_SOCKET_ROUTER ? ROUTER_RECEIVED_MAX : MESSAGES_MAX) &&
                 set(zmq, ZMQ_RECONNECT_IVL, RECONNECT_MS) && set(zmq, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) &&
                 zmq_setsockopt(zmq, ZMQ_MAXMSGSIZE, &message_bytes_max, sizeof message_bytes_max) == 0;
     return done && (kind != EK_SOCKET_ROUTER || set(zmq, ZMQ_ROUTER_MANDATORY, 1));

@@ -171,11 +171,10 @@ static bool has_ended(const struct ek_bench_thread *thread)
     return true;
 }
 
-/* Nothing could be submitted and nothing had come: waits for the first of both. */
-static void wait(struct ek_bench_thread *thread, size_t turn)
+/* Nothing could be submitted and nothing had come: waits for the first of both, at `producer` where it can wait at one only. */
+static void wait(struct ek_bench_thread *thread, struct ek_bench_producer *producer)
 {
     const struct ek_bench_plan *plan = thread->plan;
-    struct ek_bench_producer *producer = &thread->producers[turn % thread->count];
     if (!plan->rate || plan->loading) {
         (void)ek_client_poll(producer->client, thread->count == 1 ? -1 : IDLE_MS);
         return;
@@ -218,7 +217,7 @@ void *ek_bench_thread_run(void *context)
 {
     struct ek_bench_thread *thread = context;
     begin(thread);
-    for (size_t turn = 0; !has_ended(thread); turn++) {
+    for (size_t turn = 0; !has_ended(thread); turn = turn + 1 < thread->count ? turn + 1 : 0) {
         size_t moved = 0;
         for (size_t i = 0; i < thread->count; i++) {
             moved += submit_all(&thread->producers[i]);
@@ -227,7 +226,7 @@ void *ek_bench_thread_run(void *context)
         }
         if (moved == 0) {
             thread->until_clock = 0;
-            wait(thread, turn);
+            wait(thread, &thread->producers[turn]);
         }
         atomic_store_explicit(&thread->progress, thread->operations, memory_order_relaxed);
     }

@@ -135,11 +135,8 @@ static void close_scan(struct ek_errand *errand)
         append(out, " ");
         ek_text_uint(out, errand->count);
         append(out, errand->count == 1 ? " entry" : " entries");
-    }
-    if (!is_json(errand) && errand->cursor.size) {
-        append(out, errand->of->format == EK_ERRAND_LINE ? ", more with --cursor " : "there is more: --cursor ");
+        append(out, errand->cursor.size ? ", more with --cursor " : "");
         append(out, cursor);
-        append(out, errand->of->format == EK_ERRAND_LINE ? "" : "\n");
     }
     close_answer(errand);
     ek_buffer_done(&hex);
@@ -291,6 +288,17 @@ void ek_errand_await(struct ek_errand *errand, bool streaming)
     }
 }
 
+/* Beside the rows, which are for other programs too. */
+static void note_cursor(const struct ek_errand *errand)
+{
+    struct ek_buffer hex = {0};
+    ek_hex_encode(&hex, ek_buffer_slice(&errand->cursor));
+    ek_buffer_append(&hex, "", 1);
+    (void)ek_output_flush();
+    ek_note("there is more: --cursor %s", (const char *)hex.data);
+    ek_buffer_done(&hex);
+}
+
 int ek_errand_finish(struct ek_errand *errand)
 {
     bool to_stderr = errand->of->format == EK_ERRAND_PLAIN || errand->of->format == EK_ERRAND_RAW;
@@ -298,6 +306,8 @@ int ek_errand_finish(struct ek_errand *errand)
     bool counted = errand->outcome == EK_OUTCOME_NOT_FOUND && (errand->kind == EK_DELETE || errand->kind == EK_EXISTS);
     if (errand->outcome && to_stderr && !counted)
         return ek_fail(errand->of->cli, errand->outcome, "%s", errand->error.text);
+    if (to_stderr && errand->kind == EK_SCAN && errand->cursor.size)
+        note_cursor(errand);
     return ek_output_end(ek_exit_code(errand->outcome));
 }
 

@@ -15,12 +15,12 @@ static void print_options(const struct ek_option *options)
     }
 }
 
-void ek_help_program(const struct ek_command *const *commands, size_t count, const struct ek_option *options)
+void ek_help_program(const struct ek_command *const *commands, const struct ek_option *options)
 {
     (void)printf("evenkeel [OPTION...] COMMAND [ARGUMENT...]\n"
                  "Talks to a durable key-value store that is fed by a message broker.\n\nCommands:\n");
-    for (size_t i = 0; i < count; i++)
-        (void)printf("  %-*s%s\n", NAME_COLUMN, commands[i]->name, commands[i]->summary);
+    for (; *commands; commands++)
+        (void)printf("  %-*s%s\n", NAME_COLUMN, (*commands)->name, (*commands)->summary);
     (void)printf("\nOptions, before or behind the command:\n");
     print_options(options);
     (void)printf("\nExamples:\n"
@@ -66,17 +66,18 @@ static size_t distance(const char *a, const char *b)
     return row[b_size];
 }
 
-const char *ek_help_guess(const struct ek_command *const *commands, size_t count, const char *word)
+const char *ek_help_guess(const struct ek_command *const *commands, const char *word)
 {
     const char *best = NULL;
     size_t nearest = 3;
     if (strlen(word) > WORD_BYTES_MAX)
         return NULL;
-    for (size_t i = 0; i < count; i++) {
-        size_t off = distance(commands[i]->name, word);
-        if (off < nearest && off < strlen(commands[i]->name)) {
+    for (; *commands; commands++) {
+        const char *name = (*commands)->name;
+        size_t off = distance(name, word);
+        if (off < nearest && off < strlen(name)) {
             nearest = off;
-            best = commands[i]->name;
+            best = name;
         }
     }
     return best;

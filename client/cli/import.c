@@ -165,7 +165,9 @@ static int take_options(const struct ek_cli *cli, const struct import_options *o
 {
     struct ek_error error;
     bool tab = strcmp(options->separator, "\\t") == 0 || strcmp(options->separator, "tab") == 0;
-    import->separator = tab ? '\t' : options->separator[0];
+    import->separator = options->separator[0];
+    if (tab)
+        import->separator = '\t';
     if (!tab && (strlen(options->separator) != 1 || strchr("\"\r\n", import->separator)))
         return ek_fail(cli, EK_OUTCOME_USAGE, "--separator takes one character, such as `;` or `\\t`, not `%.40s`",
                        options->separator);

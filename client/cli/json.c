@@ -116,17 +116,14 @@ void ek_json_null(struct ek_buffer *out, const char *name)
 
 static void append_escaped(struct ek_buffer *out, uint8_t byte)
 {
-    static const char hex[] = "0123456789abcdef";
     static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
-    char text[6] = {'\\', byte < sizeof shorts ? shorts[byte] : '\0'};
-    if (text[1]) {
-        ek_buffer_append(out, text, 2);
-        return;
-    }
-    memcpy(text + 1, "u00", 3);
-    text[4] = hex[byte >> 4];
-    text[5] = hex[byte & 15];
-    ek_buffer_append(out, text, sizeof text);
+    char text[8];
+    int size;
+    if (byte < sizeof shorts && shorts[byte])
+        size = snprintf(text, sizeof text, "\\%c", shorts[byte]);
+    else
+        size = snprintf(text, sizeof text, "\\u%04x", byte);
+    ek_buffer_append(out, text, (size_t)size);
 }
 
 static void append_string(struct ek_buffer *out, struct ek_slice bytes)

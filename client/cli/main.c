@@ -14,11 +14,24 @@
 enum { TIMEOUT_DEFAULT_MS = 5000 };
 
 static const struct ek_command *const commands[] = {
-    &ek_command_up,    &ek_command_put,     &ek_command_get,    &ek_command_del,    &ek_command_exists, &ek_command_incr,
-    &ek_command_scan,  &ek_command_txn,     &ek_command_import, &ek_command_export, &ek_command_run,    &ek_command_bench,
-    &ek_command_stats, &ek_command_workers, &ek_command_shards, &ek_command_ping,
+    &ek_command_up,
+    &ek_command_put,
+    &ek_command_get,
+    &ek_command_del,
+    &ek_command_exists,
+    &ek_command_incr,
+    &ek_command_scan,
+    &ek_command_txn,
+    &ek_command_import,
+    &ek_command_export,
+    &ek_command_run,
+    &ek_command_bench,
+    &ek_command_stats,
+    &ek_command_workers,
+    &ek_command_shards,
+    &ek_command_ping,
+    NULL,
 };
-#define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
 struct globals {
     const char *broker;
@@ -46,9 +59,9 @@ uint32_t ek_cli_long_timeout(const struct ek_cli *cli)
 
 static const struct ek_command *find(const char *name)
 {
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
+    for (const struct ek_command *const *command = commands; *command; command++)
+        if (strcmp((*command)->name, name) == 0)
+            return *command;
     return NULL;
 }
 
@@ -65,7 +78,7 @@ static void take_globals(struct ek_cli *cli, const struct globals *globals)
 
 static int refuse_command(const struct ek_cli *cli, const char *word)
 {
-    const char *guess = ek_help_guess(commands, COMMAND_COUNT, word);
+    const char *guess = ek_help_guess(commands, word);
     return ek_fail(cli, EK_OUTCOME_USAGE, "there is no command `%.80s`%s%s%s; see: evenkeel help", word,
                    guess ? ", did you mean `" : "", guess ? guess : "", guess ? "`?" : "");
 }
@@ -99,7 +112,7 @@ static int run_command(struct ek_cli *cli, struct globals *globals, const struct
 static int help(const struct ek_cli *cli, char **words, size_t count)
 {
     if (count == 0) {
-        ek_help_program(commands, COMMAND_COUNT, global_options);
+        ek_help_program(commands, global_options);
         return ek_output_end(0);
     }
     const struct ek_command *command = find(words[0]);

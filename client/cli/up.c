@@ -28,6 +28,7 @@ enum {
     STEADY_US = 30000000, /* who lived so long begins with a short back-off again */
     ASK_EVERY_US = 50000,
     ASK_MS = 1000,
+    PATIENCE_US = 10000000, /* then it says what it is waiting for */
     STOP_US = 10000000
 };
 
@@ -80,6 +81,7 @@ struct up {
     size_t child_count;
     int signals; /* a signalfd */
     struct ek_client *client;
+    uint64_t say_us;   /* when to say what the start is waiting for; 0 = said */
     uint64_t ask_us;   /* when to look again whether all serve */
     bool broker_known; /* its endpoints are the true ones */
     bool ready;
@@ -273,34 +275,45 @@ static void answer_ready(const struct up *up)
     (void)ek_output_flush();
 }
 
+static bool open_client(struct up *up)
+{
+    char endpoint[EK_TEXT_BYTES_MAX];
+    if (up->client)
+        return true;
+    ek_endpoint_reach(endpoint, up->endpoints.clients, NULL);
+    struct ek_client_options options = {.endpoint = endpoint, .name = "evenkeel up", .timeout_ms = ASK_MS};
+    return ek_client_open(&options, &up->client) == EK_OUTCOME_OK;
+}
+
 /* Asks the broker whether everybody has joined and every shard is served. */
-static void look_whether_ready(struct up *up, uint64_t now_us)
+static bool do_all_serve(struct up *up, uint64_t *ret_workers_up, uint64_t *ret_unavailable)
 {
     const char *json;
+    if (!open_client(up) || ek_client_query(up->client, "stats", &json))
+        return false;
+    return ek_view_number(ek_slice_text(json), "workers_up", ret_workers_up) &&
+           ek_view_number(ek_slice_text(json), "shards_unavailable", ret_unavailable) && *ret_workers_up >= up->child_count - 1 &&
+           *ret_unavailable == 0;
+}
+
+static void look_whether_ready(struct up *up, uint64_t now_us)
+{
     uint64_t workers_up = 0;
-    uint64_t unavailable = 1;
-    for (size_t i = 0; i < up->child_count; i++)
-        if (!up->children[i].ready)
-            return;
-    if (now_us < up->ask_us)
+    uint64_t unavailable = 0;
+    if (now_us < up->ask_us || !up->broker_known)
         return;
     up->ask_us = now_us + ASK_EVERY_US;
-    if (!up->client) {
-        char endpoint[EK_TEXT_BYTES_MAX];
-        ek_endpoint_reach(endpoint, up->endpoints.clients, NULL);
-        struct ek_client_options options = {.endpoint = endpoint, .name = "evenkeel up", .timeout_ms = ASK_MS};
-        if (ek_client_open(&options, &up->client))
-            return;
+    if (do_all_serve(up, &workers_up, &unavailable)) {
+        up->ready = true;
+        ek_client_close(&up->client);
+        answer_ready(up);
+        return;
     }
-    if (ek_client_query(up->client, "stats", &json))
-        return;
-    bool known = ek_view_number(ek_slice_text(json), "workers_up", &workers_up) &&
-                 ek_view_number(ek_slice_text(json), "shards_unavailable", &unavailable);
-    if (!known || workers_up < up->child_count - 1 || unavailable)
-        return;
-    up->ready = true;
-    ek_client_close(&up->client);
-    answer_ready(up);
+    if (up->say_us && now_us >= up->say_us) {
+        up->say_us = 0;
+        ek_note("still starting: %llu of %zu workers have joined, %llu shards are not served; see: evenkeel shards",
+                (unsigned long long)workers_up, up->child_count - 1, (unsigned long long)unavailable);
+    }
 }
 
 static int wait_ms(const struct up *up, uint64_t now_us)
@@ -429,6 +442,7 @@ static int run_up(const struct ek_cli *cli, const void *options, char **words, s
     int code = begin(up);
     if (!code) {
         ek_note("the data is kept in %s", up->data);
+        up->say_us = ek_clock_monotonic_us() + PATIENCE_US;
         start(up, &up->children[0]);
         serve(up);
         stop(up, 1, up->child_count);
