@@ -53,6 +53,7 @@ START_TEST(backslashes_keep_the_next_byte)
     expect("a\\ b c\\\\d \\'x \\\"y", (const char *const[]){"a b", "c\\d", "'x", "\"y", NULL});
     /* Inside '…' nothing is special; inside "…" only \" and \\ are. */
     expect("'a\\' \"b\\\"c\\\\d\\e\"", (const char *const[]){"a\\", "b\"c\\d\\e", NULL});
+    expect("'b\\\"c\\\\d'", (const char *const[]){"b\\\"c\\\\d", NULL});
 }
 END_TEST
 
