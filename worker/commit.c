@@ -37,28 +37,13 @@ void ek_commit_push(struct ek_commit *commit, struct ek_commit_item *item)
     (void)pthread_mutex_unlock(&commit->mutex);
 }
 
-/* How much of the queue makes a group: the last item that belongs to it. */
-static struct ek_commit_item *group_end(struct ek_commit_item *item)
-{
-    uint64_t operations = 0;
-    uint64_t bytes = 0;
-    for (; item->kind == EK_COMMIT_JOBS; item = item->next) {
-        operations += item->parcel->operations;
-        bytes += item->parcel->bytes;
-        bool full = operations >= EK_COMMIT_OPERATIONS_GOAL || bytes >= EK_COMMIT_BYTES_GOAL;
-        if (full || !item->next || item->next->kind != EK_COMMIT_JOBS)
-            return item;
-    }
-    return item;
-}
-
 static struct ek_commit_item *take_group(struct ek_commit *commit)
 {
     (void)pthread_mutex_lock(&commit->mutex);
     while (!commit->first)
         (void)pthread_cond_wait(&commit->arrived, &commit->mutex);
     struct ek_commit_item *first = commit->first;
-    struct ek_commit_item *end = group_end(first);
+    struct ek_commit_item *end = ek_group_end(first);
     commit->first = end->next;
     if (!commit->first)
         commit->last = NULL;
@@ -88,21 +73,6 @@ struct ek_commit_done *ek_commit_take(struct ek_commit *commit)
     return done;
 }
 
-void ek_commit_done_destroy(struct ek_commit_done *done)
-{
-    for (struct ek_commit_item *item = done->items, *next; item; item = next) {
-        next = item->next;
-        if (item->parcel)
-            ek_parcel_release(item->parcel);
-        free(item->holdings);
-        free(item->passed);
-        free(item);
-    }
-    ek_answers_done(&done->answers);
-    free(done->positions);
-    free(done);
-}
-
 /* ---- the thread ---- */
 
 /* What the disk holds is in doubt: no destructor may write, nothing may be acknowledged. */
@@ -112,107 +82,15 @@ static void die(const struct ek_error *error)
     _exit(EXIT_FAILURE);
 }
 
-static void judge_read(struct ek_commit *commit, struct ek_commit_item *item, uint32_t index, struct ek_answers *answers)
-{
-    struct ek_worker_reply reply;
-    struct ek_parcel *parcel = item->parcel;
-    if (!ek_judge_read(&commit->engine->judge, parcel->link, &parcel->jobs[index], &reply)) {
-        ek_answers_add(answers, parcel->link, &reply);
-        return;
-    }
-    if (!item->passed)
-        item->passed = ek_alloc(parcel->count * sizeof *item->passed);
-    item->passed[item->passed_count++] = index;
-}
-
-static void judge_item(struct ek_commit *commit, struct ek_commit_item *item, struct ek_answers *answers)
-{
-    struct ek_engine *engine = commit->engine;
-    struct ek_parcel *parcel = item->parcel;
-    for (uint32_t i = 0; i < parcel->count; i++) {
-        const struct ek_worker_job *job = &parcel->jobs[i];
-        if (job->kind == EK_JOB_READ) {
-            if (!ek_job_is_plain_read(job))
-                judge_read(commit, item, i, answers);
-            continue;
-        }
-        struct ek_worker_reply reply;
-        if (ek_judge_write(&engine->judge, parcel->link, job, &reply) != EK_OK)
-            die(&engine->read_error);
-        ek_answers_add(answers, parcel->link, &reply);
-    }
-}
-
-static void note_positions(const struct ek_judge *judge, struct ek_commit_done *done)
-{
-    done->positions = ek_alloc(judge->touched_count * sizeof *done->positions);
-    done->position_count = judge->touched_count;
-    for (size_t i = 0; i < judge->touched_count; i++)
-        done->positions[i] =
-            (struct ek_commit_position){.shard = judge->touched[i], .position = judge->shards[judge->touched[i]].memory.position};
-}
-
-/* A shard's part in the group's time is its part in the operations. */
-static void note_load(struct ek_commit *commit, uint64_t took_us)
-{
-    const struct ek_judge *judge = &commit->engine->judge;
-    for (size_t i = 0; i < judge->touched_count; i++) {
-        const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
-        ek_load_add(commit->load, judge->touched[i], shard->group_operations, shard->group_bytes, 0,
-                    took_us * shard->group_operations / judge->group_operations);
-    }
-}
-
-static void run_group(struct ek_commit *commit, struct ek_commit_done *done, uint64_t began_us)
-{
-    struct ek_engine *engine = commit->engine;
-    struct ek_error error;
-    ek_engine_begin(engine);
-    for (struct ek_commit_item *item = done->items; item; item = item->next)
-        judge_item(commit, item, &done->answers);
-    if (ek_engine_commit(engine, &error) != EK_OK)
-        die(&error);
-    ek_answers_seal(&done->answers);
-    note_positions(&engine->judge, done);
-    note_load(commit, ek_clock_monotonic_us() - began_us);
-}
-
-static void adopt(struct ek_commit *commit, struct ek_commit_item *item, struct ek_commit_done *done)
-{
-    done->status = ek_engine_adopt(commit->engine, &item->welcome, &done->error);
-    if (done->status != EK_OK && done->status != EK_MISMATCH && done->status != EK_DENIED)
-        die(&done->error);
-    if (done->status != EK_OK)
-        return;
-    item->holdings = ek_alloc(EK_SHARDS_MAX * sizeof *item->holdings);
-    item->holding_count = ek_engine_report(commit->engine, item->holdings);
-}
-
-static void assign(struct ek_commit *commit, struct ek_commit_item *item, struct ek_commit_done *done)
-{
-    done->status = ek_engine_assign(commit->engine, item->link, item->holdings, item->holding_count, &done->error);
-    if (done->status != EK_OK && done->status != EK_AGAIN && done->status != EK_MALFORMED)
-        die(&done->error);
-}
-
 static void carry_out(struct ek_commit *commit, struct ek_commit_done *done)
 {
+    struct ek_error error;
     uint64_t began_us = ek_clock_monotonic_us();
     atomic_store_explicit(&commit->began_us, began_us, memory_order_relaxed);
-    switch (done->items->kind) {
-    case EK_COMMIT_JOBS:
-        run_group(commit, done, began_us);
-        break;
-    case EK_COMMIT_ADOPT:
-        adopt(commit, done->items, done);
-        break;
-    case EK_COMMIT_ASSIGN:
-        assign(commit, done->items, done);
-        break;
-    case EK_COMMIT_STOP:
-        break;
-    }
+    if (ek_group_run(commit->engine, done, &error) != EK_OK)
+        die(&error);
     done->took_us = ek_clock_monotonic_us() - began_us;
+    ek_group_note_load(commit->engine, done, commit->load);
     atomic_fetch_add_explicit(&commit->busy_us, done->took_us, memory_order_relaxed);
     atomic_store_explicit(&commit->began_us, 0, memory_order_relaxed);
 }

@@ -1,0 +1,142 @@
+#include "worker/group.h"
+
+#include <stdlib.h>
+
+struct ek_commit_item *ek_group_end(struct ek_commit_item *first)
+{
+    uint64_t operations = 0;
+    uint64_t bytes = 0;
+    struct ek_commit_item *item = first;
+    for (; item->kind == EK_COMMIT_JOBS; item = item->next) {
+        operations += item->parcel->operations;
+        bytes += item->parcel->bytes;
+        bool full = operations >= EK_COMMIT_OPERATIONS_GOAL || bytes >= EK_COMMIT_BYTES_GOAL;
+        if (full || !item->next || item->next->kind != EK_COMMIT_JOBS)
+            return item;
+    }
+    return item;
+}
+
+void ek_commit_done_destroy(struct ek_commit_done *done)
+{
+    for (struct ek_commit_item *item = done->items, *next; item; item = next) {
+        next = item->next;
+        if (item->parcel)
+            ek_parcel_release(item->parcel);
+        free(item->holdings);
+        free(item->passed);
+        free(item);
+    }
+    ek_answers_done(&done->answers);
+    free(done->positions);
+    free(done);
+}
+
+/* ---- jobs ---- */
+
+static void judge_read(const struct ek_judge *judge, struct ek_commit_item *item, uint32_t index, struct ek_answers *answers)
+{
+    struct ek_worker_reply reply;
+    struct ek_parcel *parcel = item->parcel;
+    if (!ek_judge_read(judge, parcel->link, &parcel->jobs[index], &reply)) {
+        ek_answers_add(answers, parcel->link, &reply);
+        return;
+    }
+    if (!item->passed)
+        item->passed = ek_alloc(parcel->count * sizeof *item->passed);
+    item->passed[item->passed_count++] = index;
+}
+
+static enum ek_status judge_item(struct ek_engine *engine, struct ek_commit_item *item, struct ek_answers *answers)
+{
+    struct ek_parcel *parcel = item->parcel;
+    for (uint32_t i = 0; i < parcel->count; i++) {
+        const struct ek_worker_job *job = &parcel->jobs[i];
+        if (job->kind == EK_JOB_READ) {
+            if (!ek_job_is_plain_read(job))
+                judge_read(&engine->judge, item, i, answers);
+            continue;
+        }
+        struct ek_worker_reply reply;
+        enum ek_status status = ek_judge_write(&engine->judge, parcel->link, job, &reply);
+        if (status != EK_OK)
+            return status;
+        ek_answers_add(answers, parcel->link, &reply);
+    }
+    return EK_OK;
+}
+
+static void note_positions(const struct ek_judge *judge, struct ek_commit_done *done)
+{
+    done->positions = ek_alloc(judge->touched_count * sizeof *done->positions);
+    done->position_count = judge->touched_count;
+    for (size_t i = 0; i < judge->touched_count; i++)
+        done->positions[i] =
+            (struct ek_commit_position){.shard = judge->touched[i], .position = judge->shards[judge->touched[i]].memory.position};
+}
+
+void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_done *done, struct ek_load *load)
+{
+    const struct ek_judge *judge = &engine->judge;
+    for (size_t i = 0; done->items->kind == EK_COMMIT_JOBS && i < judge->touched_count; i++) {
+        const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
+        ek_load_add(load, judge->touched[i], shard->group_operations, shard->group_bytes, 0,
+                    done->took_us * shard->group_operations / judge->group_operations);
+    }
+}
+
+static enum ek_status run_jobs(struct ek_engine *engine, struct ek_commit_done *done, struct ek_error *error)
+{
+    ek_engine_begin(engine);
+    for (struct ek_commit_item *item = done->items; item; item = item->next) {
+        enum ek_status status = judge_item(engine, item, &done->answers);
+        if (status != EK_OK) {
+            *error = engine->read_error;
+            return status;
+        }
+    }
+    enum ek_status status = ek_engine_commit(engine, error);
+    if (status != EK_OK)
+        return status;
+    ek_answers_seal(&done->answers);
+    note_positions(&engine->judge, done);
+    return EK_OK;
+}
+
+/* ---- what is not a job ---- */
+
+static enum ek_status adopt(struct ek_engine *engine, struct ek_commit_item *item, struct ek_commit_done *done)
+{
+    done->status = ek_engine_adopt(engine, &item->welcome, &done->error);
+    if (done->status == EK_OK) {
+        item->holdings = ek_alloc(EK_SHARDS_MAX * sizeof *item->holdings);
+        item->holding_count = ek_engine_report(engine, item->holdings);
+    }
+    return done->status == EK_MISMATCH || done->status == EK_DENIED ? EK_OK : done->status;
+}
+
+static enum ek_status assign(struct ek_engine *engine, struct ek_commit_item *item, struct ek_commit_done *done)
+{
+    done->status = ek_engine_assign(engine, item->link, item->holdings, item->holding_count, &done->error);
+    return done->status == EK_AGAIN || done->status == EK_MALFORMED ? EK_OK : done->status;
+}
+
+enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *done, struct ek_error *error)
+{
+    enum ek_status status = EK_OK;
+    switch (done->items->kind) {
+    case EK_COMMIT_JOBS:
+        return run_jobs(engine, done, error);
+    case EK_COMMIT_ADOPT:
+        status = adopt(engine, done->items, done);
+        break;
+    case EK_COMMIT_ASSIGN:
+        status = assign(engine, done->items, done);
+        break;
+    case EK_COMMIT_STOP:
+        break;
+    }
+    if (status != EK_OK)
+        *error = done->error;
+    return status;
+}
