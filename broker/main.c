@@ -2,6 +2,7 @@
  * evenkeel-broker: flags, durable state, sockets, then the loop.
  */
 #include "broker/loop.h"
+#include "broker/office.h"
 #include "common/args.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -142,30 +143,16 @@ static enum ek_status open_sockets(struct parts *parts, const struct flags *flag
     return status;
 }
 
-/* Takes office: a generation above every earlier one, and a time ceiling, are durable before anybody hears of them. */
 static enum ek_status take_office(struct parts *parts, const struct flags *flags, struct ek_error *error)
 {
-    struct ek_broker_config config = {
-        .cluster = parts->state.cluster,
-        .generation = parts->state.generation + 1,
-        .shards = parts->state.shards,
+    struct ek_office office = {
         .queue_bytes_max = flags->queue_bytes_max,
         .liveness_us = flags->liveness_ms * 1000,
-        .started_us = ek_clock_monotonic_us(),
-        .started_unix_ms = ek_clock_unix_ms(),
-        .ceiling_unix_ms = parts->state.ceiling_unix_ms,
+        .now_us = ek_clock_monotonic_us(),
+        .now_unix_ms = ek_clock_unix_ms(),
         .stats_endpoint = parts->stats_endpoint,
     };
-    if (ek_broker_new(&config, parts->state.records, parts->state.record_count, &parts->broker) != EK_OK)
-        return ek_error_set(error, EK_CORRUPT, "the records in %s contradict each other: restore the directory from a copy",
-                            flags->data);
-    struct ek_event durable = {.type = EK_EVENT_CEILING_DURABLE, .now_us = config.started_us};
-    durable.ceiling_unix_ms = ek_broker_wanted_ceiling(parts->broker, config.started_us);
-    enum ek_status status = ek_meta_write_office(parts->meta, config.generation, durable.ceiling_unix_ms, error);
-    size_t ignored;
-    if (status == EK_OK)
-        (void)ek_broker_step(parts->broker, &durable, &ignored);
-    return status;
+    return ek_office_take(&office, parts->meta, &parts->state, &parts->broker, error);
 }
 
 static int serve(struct parts *parts, const struct flags *flags)
