@@ -1,6 +1,7 @@
 #include "common/transport.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,21 @@ struct ek_context {
     void *zmq;
 };
 
+/* What a socket's messages still hold; outlives the socket when ZeroMQ lingers over them. */
+struct tally {
+    _Atomic size_t bytes;
+    _Atomic size_t users; /* the socket, and each message under way */
+};
+
+struct sent {
+    struct tally *tally;
+    uint8_t *memory;
+    size_t bytes;
+};
+
 struct ek_socket {
     void *zmq;
+    struct tally *tally;
     enum ek_socket_kind kind;
     uint8_t last_sender[ROUTING_ID_MAX];
     size_t last_sender_bytes;
@@ -93,8 +107,16 @@ enum ek_status ek_socket_open(struct ek_context *context, enum ek_socket_kind ki
     struct ek_socket *socket = ek_alloc_zero(1, sizeof *socket);
     socket->zmq = zmq;
     socket->kind = kind;
+    socket->tally = ek_alloc_zero(1, sizeof *socket->tally);
+    atomic_init(&socket->tally->users, 1);
     *ret = socket;
     return EK_OK;
+}
+
+static void release_tally(struct tally *tally)
+{
+    if (atomic_fetch_sub(&tally->users, 1) == 1)
+        free(tally);
 }
 
 void ek_socket_close(struct ek_socket **socket)
@@ -102,6 +124,7 @@ void ek_socket_close(struct ek_socket **socket)
     if (!*socket)
         return;
     (void)zmq_close((*socket)->zmq);
+    release_tally((*socket)->tally);
     free(*socket);
     *socket = NULL;
 }
@@ -231,10 +254,20 @@ void ek_frame_done(struct ek_frame *frame)
     (void)zmq_msg_close(message_of(frame));
 }
 
-static void free_memory(void *data, void *memory)
+/* ZeroMQ is through with a message; called from its own thread. */
+static void free_sent(void *data, void *hint)
 {
+    struct sent *sent = hint;
     (void)data;
-    free(memory);
+    atomic_fetch_sub(&sent->tally->bytes, sent->bytes);
+    release_tally(sent->tally);
+    free(sent->memory);
+    free(sent);
+}
+
+size_t ek_socket_unsent_bytes(const struct ek_socket *socket)
+{
+    return atomic_load(&socket->tally->bytes);
 }
 
 /* The frames before a ROUTER's payload. */
@@ -262,8 +295,12 @@ static bool has_room(struct ek_socket *socket)
 static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned message)
 {
     zmq_msg_t frame;
-    if (zmq_msg_init_data(&frame, (void *)(uintptr_t)message.message.data, message.message.size, free_memory, message.memory)) {
-        free(message.memory);
+    struct sent *hint = ek_alloc(sizeof *hint);
+    *hint = (struct sent){.tally = socket->tally, .memory = message.memory, .bytes = message.message.size};
+    atomic_fetch_add(&socket->tally->users, 1);
+    atomic_fetch_add(&socket->tally->bytes, hint->bytes);
+    if (zmq_msg_init_data(&frame, (void *)(uintptr_t)message.message.data, message.message.size, free_sent, hint)) {
+        free_sent(NULL, hint);
         return EK_UNREACHABLE;
     }
     int sent;

@@ -42,7 +42,7 @@ void ek_answers_push(struct ek_answers *answers, struct ek_link link, struct ek_
     *message = (struct ek_answer_message){.link = link, .owned = owned};
     *(answers->last ? &answers->last->next : &answers->first) = message;
     answers->last = message;
-    answers->count++;
+    answers->bytes += owned.message.size;
 }
 
 void ek_answers_move(struct ek_answers *to, struct ek_answers *from)
@@ -51,10 +51,10 @@ void ek_answers_move(struct ek_answers *to, struct ek_answers *from)
         return;
     *(to->last ? &to->last->next : &to->first) = from->first;
     to->last = from->last;
-    to->count += from->count;
+    to->bytes += from->bytes;
     from->first = NULL;
     from->last = NULL;
-    from->count = 0;
+    from->bytes = 0;
 }
 
 struct ek_answer_message *ek_answers_peek(const struct ek_answers *answers)
@@ -68,7 +68,7 @@ void ek_answers_pop(struct ek_answers *answers, bool keep_bytes)
     answers->first = message->next;
     if (!answers->first)
         answers->last = NULL;
-    answers->count--;
+    answers->bytes -= message->owned.message.size;
     if (!keep_bytes)
         free(message->owned.memory);
     free(message);

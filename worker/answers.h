@@ -19,7 +19,7 @@ struct ek_answers {
     struct ek_link open_link;
     struct ek_answer_message *first;
     struct ek_answer_message *last;
-    size_t count;
+    size_t bytes; /* of the sealed messages */
 };
 
 void ek_answers_done(struct ek_answers *answers);

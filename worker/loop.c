@@ -21,7 +21,8 @@ enum {
     UUID_TEXT_BYTES = 37
 };
 #define STOP_US          ((uint64_t)5000000)
-#define PARCEL_BYTES_MAX (2 * (size_t)EK_CREDIT_BYTES_MAX) /* beyond it nothing more is received: twice the credit */
+#define UNSENT_BYTES_MAX (2 * (size_t)EK_ENVELOPE_BYTES_MAX) /* in the pipe to the broker, and in replies to reads behind it */
+#define PARCEL_BYTES_MAX (2 * (size_t)EK_CREDIT_BYTES_MAX)   /* beyond it nothing more is received: twice the credit */
 
 struct loop {
     const struct ek_worker_settings *settings;
@@ -61,13 +62,18 @@ static bool is_wanted(const struct loop *loop, const struct ek_answer_message *m
            message->link.generation == loop->link.link.generation;
 }
 
+static bool pipe_is_full(const struct loop *loop)
+{
+    return ek_socket_unsent_bytes(loop->broker) >= UNSENT_BYTES_MAX;
+}
+
 static void flush_outbox(struct loop *loop)
 {
     struct ek_answer_message *message;
     while ((message = ek_answers_peek(&loop->outbox))) {
         bool sent = false;
         if (is_wanted(loop, message)) {
-            if (ek_socket_send(loop->broker, 0, message->owned) == EK_AGAIN)
+            if (pipe_is_full(loop) || ek_socket_send(loop->broker, 0, message->owned) == EK_AGAIN)
                 return;
             sent = true;
         }
@@ -156,10 +162,7 @@ static void adopted(struct loop *loop, const struct ek_commit_done *done)
         loop->verdict = ek_error_set(loop->error, EK_MISMATCH, "%s", done->error.text);
         return;
     }
-    loop->identity.generation = welcome->link.generation;
-    loop->identity.has_cluster = true;
-    loop->identity.cluster = welcome->cluster;
-    loop->identity.shards = welcome->shards;
+    loop->identity = done->identity;
     ek_serve_adopt(loop->serve, welcome->link, welcome->shards, item->holdings, item->holding_count);
     if (!ek_worker_link_adopted(&loop->link, welcome->link))
         return; /* another WELCOME is on its way through the queue */
@@ -374,6 +377,9 @@ static void answer_peers(struct loop *loop)
 static void serve_reads(struct loop *loop)
 {
     struct ek_answers answers = {0};
+    /* What nobody takes is not read: it would pile up here. */
+    if (loop->outbox.bytes >= UNSENT_BYTES_MAX)
+        return;
     if (ek_serve_run(loop->serve, &answers, &loop->more_reads, loop->error) != EK_OK)
         loop->verdict = EK_IO;
     ek_answers_seal(&answers);
@@ -383,10 +389,10 @@ static void serve_reads(struct loop *loop)
 
 static int64_t wait_ms(const struct loop *loop, uint64_t due_us)
 {
-    if (loop->more_reads)
-        return 0;
     if (ek_answers_peek(&loop->outbox))
         return RETRY_MS;
+    if (loop->more_reads)
+        return 0;
     uint64_t now_us = ek_clock_monotonic_us();
     return due_us <= now_us ? 0 : (int64_t)((due_us - now_us + 999) / 1000);
 }

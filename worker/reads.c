@@ -9,10 +9,12 @@
 #include <string.h>
 
 enum {
-    ROUND_LOOKUPS = 64,                  /* jobs are served together up to this many operations */
+    PACE_FIRST = 8,
+    PACE_MAX = EK_STORE_GETS_MAX,
     RESULT_BYTES = 32,                   /* of a get beside its value */
-    LARGE_CHUNK_BYTES = 8 * 1024 * 1024, /* after a multi-get that held more, the next ones ask for less */
-    LARGE_CHUNK_LOOKUPS = 4,
+    SMALL_CHUNK_BYTES = 1024 * 1024,     /* rows read at once that held less: more are asked for next time */
+    LARGE_CHUNK_BYTES = 8 * 1024 * 1024, /* that held more: fewer */
+    PAUSE_BYTES = 4 * 1024 * 1024,
     PAUSE_ROWS = 100000 /* some 100 ms of scans */
 };
 
@@ -75,7 +77,7 @@ static size_t gather(struct ek_reads *reads, uint32_t shards, const struct ek_re
 {
     size_t taken = 0;
     size_t operations = 0;
-    while (taken < count && (taken == 0 || operations + jobs[taken].job->count <= ROUND_LOOKUPS)) {
+    while (taken < count && (taken == 0 || operations + jobs[taken].job->count <= reads->pace)) {
         size_t first = operations;
         operations += jobs[taken].job->count;
         reads->operations = ek_grow(reads->operations, &reads->operation_capacity, operations, sizeof *reads->operations);
@@ -177,15 +179,23 @@ static size_t choose(struct ek_reads *reads, size_t from, size_t total, size_t l
     return at - from;
 }
 
+/* What is read at once is held in memory until it is encoded: at most about EK_VALUE_BYTES_MAX times the pace. */
+static void set_pace(struct ek_reads *reads, size_t chunk_bytes)
+{
+    if (chunk_bytes > LARGE_CHUNK_BYTES && reads->pace > 1)
+        reads->pace /= 2;
+    else if (chunk_bytes < SMALL_CHUNK_BYTES && reads->pace < PACE_MAX)
+        reads->pace *= 2;
+}
+
 static enum ek_status look_up(struct ek_reads *reads, struct ek_store *store, size_t total, struct ek_error *error)
 {
-    size_t limit = EK_STORE_GETS_MAX;
     for (size_t at = 0; at < total;) {
         size_t chosen[EK_STORE_GETS_MAX];
         struct ek_slice keys[EK_STORE_GETS_MAX];
         struct ek_pinned rows[EK_STORE_GETS_MAX];
         size_t count;
-        at += choose(reads, at, total, limit, chosen, &count);
+        at += choose(reads, at, total, reads->pace, chosen, &count);
         for (size_t i = 0; i < count; i++)
             keys[i] = reads->order[chosen[i]].key;
         enum ek_status status = count ? ek_store_get_many(store, keys, count, rows, error) : EK_OK;
@@ -201,8 +211,7 @@ static enum ek_status look_up(struct ek_reads *reads, struct ek_store *store, si
         if (worst != EK_OK)
             return ek_error_set(error, worst, "a stored row cannot be read: %s",
                                 worst == EK_NEWER ? "it is of a newer format" : "it is damaged");
-        if (bytes > LARGE_CHUNK_BYTES)
-            limit = LARGE_CHUNK_LOOKUPS;
+        set_pace(reads, bytes);
     }
     return EK_OK;
 }
@@ -266,8 +275,11 @@ enum ek_status ek_reads_run(struct ek_reads *reads, struct ek_store *store, uint
                             size_t count, struct ek_answers *answers, uint32_t *ret_bytes, size_t *ret_done, struct ek_error *error)
 {
     uint32_t rows = 0;
+    size_t bytes = 0;
     size_t done = 0;
-    while (done < count && rows < PAUSE_ROWS) {
+    if (reads->pace == 0 || reads->pace > PACE_FIRST)
+        reads->pace = PACE_FIRST; /* nothing tells beforehand how large these rows are */
+    while (done < count && rows < PAUSE_ROWS && bytes < PAUSE_BYTES) {
         size_t taken = gather(reads, shards, jobs + done, count - done);
         enum ek_status status = look_up(reads, store, sort_lookups(reads, taken), error);
         for (size_t j = 0; j < taken && status == EK_OK; j++) {
@@ -278,6 +290,7 @@ enum ek_status ek_reads_run(struct ek_reads *reads, struct ek_store *store, uint
             ek_answers_add(answers, reads->jobs[j].read->link, &reply);
             ret_bytes[done + j] = (uint32_t)reply.body.size;
             rows += reads->jobs[j].rows_looked;
+            bytes += reply.body.size;
         }
         if (status != EK_OK)
             return status; /* what is still held goes with the process */

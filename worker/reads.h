@@ -43,6 +43,7 @@ struct ek_reads {
     size_t order_capacity;
     struct ek_reads_job *jobs;
     size_t job_capacity;
+    size_t pace; /* rows asked for at once: fewer while they are large; 0 = not known yet */
     struct ek_buffer keys;
     struct ek_buffer body;
     struct ek_buffer entries;

@@ -199,6 +199,25 @@ START_TEST(one_large_value_is_always_given)
 }
 END_TEST
 
+START_TEST(large_replies_are_handed_over_before_more_is_read)
+{
+    enum { COUNT = 6, VALUE_BYTES = 3 * 1024 * 1024 };
+    uint8_t *value = ek_alloc_zero(1, VALUE_BYTES);
+    put("a", ek_slice_of(value, VALUE_BYTES), 0);
+    struct ek_operation operation = get("a");
+    struct ek_worker_job job = ek_rig_job(&rig, EK_JOB_READ, &operation, 1);
+    struct ek_read asked[COUNT];
+    uint32_t bytes[COUNT];
+    size_t done = 0;
+    for (int i = 0; i < COUNT; i++)
+        asked[i] = (struct ek_read){.link = rig.link, .job = &job};
+    reads.pace = 1; /* as after large rows */
+    ck_assert_int_eq(ek_reads_run(&reads, rig.store, EK_RIG_SHARDS, asked, COUNT, &answers, bytes, &done, NULL), EK_OK);
+    ck_assert_uint_eq(done, 2);
+    free(value);
+}
+END_TEST
+
 START_TEST(reads_that_make_no_sense_fail)
 {
     struct ek_operation operations[] = {get("{t}a"), get("foreign")};
@@ -417,6 +436,7 @@ static Suite *suite(void)
     tcase_add_test(tests, many_jobs_at_once_get_their_own_rows);
     tcase_add_test(tests, what_does_not_fit_is_to_be_asked_for_alone);
     tcase_add_test(tests, one_large_value_is_always_given);
+    tcase_add_test(tests, large_replies_are_handed_over_before_more_is_read);
     tcase_add_test(tests, reads_that_make_no_sense_fail);
     tcase_add_test(tests, a_whole_store_is_walked_without_loss_or_repetition);
     tcase_add_test(tests, keys_of_one_tag_come_in_order_and_end_the_scan);
