@@ -109,6 +109,7 @@ static enum ek_status adopt(struct ek_engine *engine, struct ek_commit_item *ite
 {
     done->status = ek_engine_adopt(engine, &item->welcome, &done->error);
     if (done->status == EK_OK) {
+        done->identity = engine->identity;
         item->holdings = ek_alloc(EK_SHARDS_MAX * sizeof *item->holdings);
         item->holding_count = ek_engine_report(engine, item->holdings);
     }

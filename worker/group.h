@@ -48,7 +48,8 @@ struct ek_commit_done {
     struct ek_commit_position *positions; /* shards that moved, synced */
     size_t position_count;
     uint64_t took_us;
-    enum ek_status status; /* ADOPT: EK_MISMATCH or EK_DENIED when the broker was refused; ASSIGN: EK_AGAIN, EK_MALFORMED */
+    struct ek_identity identity; /* after ADOPT */
+    enum ek_status status;       /* ADOPT: EK_MISMATCH or EK_DENIED when the broker was refused; ASSIGN: EK_AGAIN, EK_MALFORMED */
     struct ek_error error;
 };
 
