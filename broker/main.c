@@ -10,6 +10,7 @@
 #include <argp.h>
 #include <czmq.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -216,6 +217,14 @@ static void block_signals(void)
     (void)setenv("ZSYS_SIGHANDLER", "false", 1);
 }
 
+/* Frames are allocated by an I/O thread and freed here; with an arena a thread, and a threshold that grows, glibc would keep them all. */
+static void return_memory(void)
+{
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
     struct flags flags = {
@@ -238,6 +247,7 @@ int main(int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &flags) != 0)
         return EXIT_USAGE;
     ek_log_open("evenkeel-broker", flags.log_level);
+    return_memory();
     ek_raise_file_limit();
     block_signals();
     return run(&flags);
