@@ -115,7 +115,7 @@ MESSAGES = [
                                                  [1004, 0, 12000, 1, None]]]),
     ("worker_heartbeat", "worker_heartbeat", [71, 3, 5, 4096, 8388608, 1024, 2**38, 2**30, 1000001, 200, 900, 123456789, "",
                                               [[7, 2**20, 10, 11, 12, 13], [8191, 1, 2, 3, 4, U64]]]),
-    ("worker_heartbeat_alarm", "worker_heartbeat", [1, 1, 2**32 - 1, 65536, 67108864, 4096, 0, 0, 0, 2**32 - 1, 2**32 - 1, U64, "disk below its reserve", []]),
+    ("worker_heartbeat_alarm", "worker_heartbeat", [1, 1, 2**32 - 1, 65536, 16777216, 4096, 0, 0, 0, 2**32 - 1, 2**32 - 1, U64, "disk below its reserve", []]),
     ("worker_pulse", "worker_pulse", [71, 3]),
     ("worker_bye", "worker_bye", [U64, U64]),
 ]
@@ -264,7 +264,7 @@ REFUSED_MESSAGES = [
     ("worker_job_body_nil", pack([1, 38, 1, 1, [[1, 0, 1, 1, 1, 1, 0, 0, 0, 0, None]]]), MALFORMED),
     ("worker_reply_flags_unknown", pack([1, 39, 1, 1, [[1, 0, 1, 2, None]]]), MALFORMED),
     ("heartbeat_credit_over_limit", pack([1, 40, 1, 1, 0, 65537, 1, 1, 1, 1, 1, 1, 1, 1, "", []]), MALFORMED),
-    ("heartbeat_credit_bytes_over_limit", pack([1, 40, 1, 1, 0, 1, 67108865, 1, 1, 1, 1, 1, 1, 1, "", []]), MALFORMED),
+    ("heartbeat_credit_bytes_over_limit", pack([1, 40, 1, 1, 0, 1, 16777217, 1, 1, 1, 1, 1, 1, 1, "", []]), MALFORMED),
     ("load_a_field_too_few", pack([1, 40, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, "", [[0, 1, 2, 3, 4]]]), MALFORMED),
     ("pulse_with_more", pack([1, 41, 1, 1, 1]), MALFORMED),
 ]
