@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 /* Most holdings that one step can say: strays, everything a joining worker holds, and each moved shard taken and given. */
-enum { HOLDINGS_A_SHARD = 4 };
+enum { HOLDINGS_A_SHARD = 4, TEXTS_A_STEP = 64 };
 
 /* ---- actions ---- */
 
@@ -25,11 +25,15 @@ struct ek_action *ek_broker_act(struct ek_broker *broker, enum ek_action_type ty
 
 void ek_broker_say(struct ek_broker *broker, enum ek_action_type type, const char *format, ...)
 {
+    if (broker->texts.capacity - broker->texts.size < EK_TEXT_BYTES_MAX)
+        return;
+    char *text = (char *)broker->texts.data + broker->texts.size;
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(broker->text, sizeof broker->text, format, args);
+    (void)vsnprintf(text, EK_TEXT_BYTES_MAX, format, args);
     va_end(args);
-    ek_broker_act(broker, type, 0)->text = broker->text;
+    ek_buffer_advance(&broker->texts, EK_TEXT_BYTES_MAX);
+    ek_broker_act(broker, type, 0)->text = text;
 }
 
 static struct ek_alarm *find_alarm(struct ek_broker *broker, const char *code, int worker, int shard)
@@ -139,6 +143,7 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
         broker->shards[i].number = (uint16_t)i;
         broker->shards[i].holder = EK_NOBODY;
     }
+    (void)ek_buffer_reserve(&broker->texts, (size_t)TEXTS_A_STEP * EK_TEXT_BYTES_MAX);
     broker->holding_capacity = (size_t)config->shards * HOLDINGS_A_SHARD;
     broker->holdings = ek_alloc_zero(broker->holding_capacity, sizeof *broker->holdings);
     ek_time_start(&broker->time, config->started_us, config->started_unix_ms, config->ceiling_unix_ms);
@@ -172,6 +177,7 @@ void ek_broker_destroy(struct ek_broker **destroyed)
     ek_jobs_done(&broker->jobs);
     ek_clients_done(broker);
     ek_buffer_done(&broker->scratch);
+    ek_buffer_done(&broker->texts);
     free(broker->shards);
     free(broker->actions);
     free(broker->holdings);
@@ -225,6 +231,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
     broker->holding_count = 0;
     broker->record_count = 0;
     ek_buffer_clear(&broker->scratch);
+    ek_buffer_clear(&broker->texts);
     switch (event->type) {
     case EK_EVENT_CLIENT_HELLO:
         ek_door_hello(broker, event->peer, event->hello, event->now_us);

@@ -30,12 +30,6 @@ static void refuse(struct ek_broker *broker, ek_broker_peer peer, enum ek_wire_s
     ek_broker_act(broker, EK_ACTION_WORKER_REFUSED, peer)->refusal = &broker->refusal;
 }
 
-static void end_broker(struct ek_broker *broker, const char *text)
-{
-    (void)snprintf(broker->text, sizeof broker->text, "%s", text);
-    ek_broker_act(broker, EK_ACTION_END, 0)->text = broker->text;
-}
-
 static struct ek_record *add_record(struct ek_broker *broker, enum ek_record_type type)
 {
     broker->records = ek_grow(broker->records, &broker->record_capacity, broker->record_count + 1, sizeof *broker->records);
@@ -106,7 +100,8 @@ void ek_links_hello(struct ek_broker *broker, ek_broker_peer peer, const struct 
     }
     uint64_t ours = broker->config.generation;
     if (hello->generation > ours || (hello->generation == ours && !worker->welcomed)) {
-        end_broker(broker, "a worker has seen this generation or a later one before: this broker's directory is old");
+        ek_broker_say(broker, EK_ACTION_END,
+                      "a worker has seen this generation or a later one before: this broker's directory is old");
         return;
     }
     if (worker->state != EK_WORKER_AWAY)
@@ -268,7 +263,7 @@ static bool release_strays(struct ek_broker *broker, const struct ek_worker *wor
             continue;
         const struct ek_shard *shard = &broker->shards[holdings[i].shard];
         if (holdings[i].epoch > shard->epoch) {
-            end_broker(broker, "a worker knows a later epoch of a shard: this broker's directory is old");
+            ek_broker_say(broker, EK_ACTION_END, "a worker knows a later epoch of a shard: this broker's directory is old");
             return false;
         }
         if (shard->holder != index_of(broker, worker) && holdings[i].state == EK_HOLDING_SERVING &&
@@ -358,8 +353,9 @@ void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char
     }
     worker->state = EK_WORKER_AWAY;
     worker->has_credit = false;
-    ek_broker_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY, why);
-    ek_broker_say(broker, EK_ACTION_NOTICE, "worker %s is away with %u shards: %s", worker->name, worker->shards, why);
+    char text[EK_TEXT_BYTES_MAX];
+    (void)snprintf(text, sizeof text, "worker %.64s is away with %u shards: %.120s", worker->name, worker->shards, why);
+    ek_broker_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY, text);
 }
 
 void ek_links_lost(struct ek_broker *broker, ek_broker_peer peer)

@@ -217,7 +217,8 @@ static void block_signals(void)
     (void)setenv("ZSYS_SIGHANDLER", "false", 1);
 }
 
-/* Frames are allocated by an I/O thread and freed here; with an arena a thread, and a threshold that grows, glibc would keep them all. */
+/* Frames are allocated by an I/O thread and freed here; with an arena a thread, and a threshold that grows, glibc would keep them
+ * all. */
 static void return_memory(void)
 {
     (void)mallopt(M_ARENA_MAX, 1);

@@ -168,12 +168,12 @@ struct ek_broker {
     struct ek_record *records;
     size_t record_count;
     size_t record_capacity;
-    char text[EK_TEXT_BYTES_MAX];
+    struct ek_buffer texts; /* has its full size from the start, so that pointers into it hold */
 };
 
 /* Appends an action of this step. */
 struct ek_action *ek_broker_act(struct ek_broker *broker, enum ek_action_type type, ek_broker_peer peer);
-/* A line for the log, as printf; at most one a step survives. */
+/* A line for the log, or the reason to end, as printf. What one step can say is bounded; beyond it lines are left out. */
 void ek_broker_say(struct ek_broker *broker, enum ek_action_type type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Keeps an alarm until it is cleared; saying it again changes its text. */
