@@ -1,5 +1,6 @@
 #include "worker/store.h"
 
+#include "common/rocks.h"
 #include "worker/rows.h"
 
 #include <errno.h>
@@ -50,33 +51,10 @@ struct ek_store_cursor {
 
 /* ---- errors are strings ---- */
 
-static bool begins(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
-static enum ek_status status_of(const char *text)
-{
-    if (begins(text, "IO error") && strstr(text, "lock"))
-        return EK_IN_USE;
-    if (begins(text, "IO error") && (strstr(text, "Permission denied") || strstr(text, "Read-only")))
-        return EK_DENIED;
-    if (begins(text, "Corruption"))
-        return EK_CORRUPT;
-    return EK_IO;
-}
-
 /* Takes RocksDB's text. */
 static enum ek_status failed(const struct ek_store *store, const char *doing, char *text, struct ek_error *error)
 {
-    enum ek_status status = status_of(text);
-    if (status == EK_IN_USE)
-        status =
-            ek_error_set(error, status, "%s is in use by another worker; give this one a directory of its own", store->directory);
-    else
-        status = ek_error_set(error, status, "cannot %s %s: %s", doing, store->directory, text);
-    rocksdb_free(text);
-    return status;
+    return ek_rocks_status(text, doing, store->directory, error);
 }
 
 /* ---- rows that expired ---- */
@@ -343,11 +321,7 @@ enum ek_status ek_store_cursor_close(struct ek_store_cursor **reference, struct 
     struct ek_store_cursor *cursor = *reference;
     char *text = NULL;
     rocksdb_iter_get_error(cursor->iterator, &text);
-    enum ek_status status = EK_OK;
-    if (text) {
-        status = ek_error_set(error, status_of(text), "cannot read on: %s", text);
-        rocksdb_free(text);
-    }
+    enum ek_status status = ek_rocks_status(text, "read on in", "the worker's directory", error);
     rocksdb_iter_destroy(cursor->iterator);
     rocksdb_readoptions_destroy(cursor->read);
     free(cursor);
