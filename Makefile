@@ -28,10 +28,11 @@ CLI     = $(filter-out client/cli/main.c,$(wildcard client/cli/*.c))
 SUPPORT = $(wildcard tests/support/*.c)
 UNIT    = $(wildcard tests/unit/test_*.c)
 FUZZ    = $(wildcard tests/fuzz/*.c)
+SIM     = $(wildcard tests/sim/*.c)
 EXAMPLE = $(wildcard tests/integration/example.c)
 SCRIPTS = $(wildcard tests/integration/test_*.py)
-SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(EXAMPLE)
-HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(EXAMPLE)
+HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 archive = $(BUILD)/lib/parts/$(1).a
@@ -144,6 +145,31 @@ unit: $(UNIT_PROGRAMS) ## unit tests only
 unit-one: $(BUILD)/tests/unit/test_$(TEST) ## one unit test: make unit-one TEST=codec
 	$<
 
+# ---- simulation ----
+
+# The product without its sockets, disks, threads and clocks, for which tests/sim has its own, and with limits that are soon reached.
+SIM_EDGES = common/transport.c common/clock.c common/log.c common/mailbox.c common/rocks.c common/args.c broker/main.c broker/keeper.c \
+    broker/stats.c broker/stats_json.c broker/meta_rocksdb.c worker/main.c worker/commit.c worker/options.c worker/store_rocksdb.c
+SIM_PARTS = $(filter-out $(SIM_EDGES),$(COMMON) $(BROKER) $(WORKER) $(CLIENT)) $(SIM)
+SIM_LIMITS = -DEK_VALUE_BYTES_MAX=8192u -DEK_READ_REPLY_BYTES_GOAL=12288u -DEK_PRODUCERS_PER_SHARD_MAX=4u
+SIM_WRAPS = -Wl,--wrap=read,--wrap=close,--wrap=signalfd,--wrap=_exit
+
+$(BUILD)/sim/%.o: %.c
+	@mkdir -p $(@D)
+	@$(SAY) CC $< for the simulation
+	$(Q)$(CC) $(CFLAGS) $(SIM_LIMITS) -c $< -o $@
+
+$(BUILD)/bin/evenkeel-sim: $(patsubst %.c,$(BUILD)/sim/%.o,$(SIM_PARTS))
+	@mkdir -p $(@D)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $(SIM_WRAPS) $^ -o $@ -lxxhash -lm
+
+SEEDS ?= 200
+SEED  ?= 1
+.PHONY: sim
+sim: $(BUILD)/bin/evenkeel-sim ## SEEDS=200 simulated clusters with faults, from SEED=1 on; V=1 tells the story
+	@$< $(if $(V),-v) $(SEEDS) $(SEED)
+
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 
 .PHONY: test-asan
@@ -203,4 +229,4 @@ install: all ## programs, library, header and pkg-config file under PREFIX=/usr/
 clean: ## remove everything that was built
 	rm -rf build
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/sim -name '*.d' 2>/dev/null)

@@ -1,5 +1,6 @@
 /*
- * Every limit that the protocol or a queue has, in one place. Sizes are bytes unless the name says otherwise.
+ * Every limit that the protocol or a queue has, in one place. Sizes are bytes unless the name says otherwise. A simulation makes some
+ * of them small, so that they are reached.
  */
 #ifndef EK_COMMON_LIMITS_H
 #define EK_COMMON_LIMITS_H
@@ -9,7 +10,9 @@
 
 /* Rows */
 #define EK_KEY_BYTES_MAX   (4u * EK_KIB)  /* at least 1 */
+#ifndef EK_VALUE_BYTES_MAX
 #define EK_VALUE_BYTES_MAX (16u * EK_MIB) /* at least 0 */
+#endif
 #define EK_TTL_MS_MAX      (100ull * 366 * 24 * 3600 * 1000)
 
 /* Shards */
@@ -25,7 +28,9 @@
 #define EK_ENVELOPE_BYTES_GOAL   (256u * EK_KIB)  /* an envelope that has reached it is sent */
 #define EK_WRITE_REPLY_BYTES_MAX (4u * EK_KIB)
 #define EK_READ_REPLY_BYTES_MAX  (EK_VALUE_BYTES_MAX + 64u * EK_KIB)
+#ifndef EK_READ_REPLY_BYTES_GOAL
 #define EK_READ_REPLY_BYTES_GOAL (1u * EK_MIB) /* beyond it a read's later results say "alone" */
+#endif
 #define EK_DEADLINE_MS_MAX       (24u * 3600u * 1000u)
 #define EK_TEXT_BYTES_MAX        256u /* names, endpoints, error texts */
 #define EK_ANSWER_BYTES_MAX      (16u * EK_MIB)
@@ -36,7 +41,9 @@
 
 /* Producers */
 #define EK_UNSETTLED_MAX           64u   /* numbers of one producer on one shard */
+#ifndef EK_PRODUCERS_PER_SHARD_MAX
 #define EK_PRODUCERS_PER_SHARD_MAX 4096u /* beyond it the one that was silent longest is forgotten */
+#endif
 
 /* Broker */
 #define EK_QUEUE_BYTES_DEFAULT  (256ull * EK_MIB)

@@ -1,0 +1,281 @@
+#include "tests/sim/disk.h"
+
+#include "tests/sim/world.h"
+#include "worker/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { WRITE_US = 20, COMPACT_PERCENT = 3 };
+
+struct change {
+    enum ek_store_space space;
+    bool deletes;
+    struct sim_row row;
+};
+
+struct ek_store {
+    struct sim_disk *disk;
+    struct change *batch;
+    size_t count;
+    size_t capacity;
+    bool writing; /* the batch is on its way to the disk */
+    uint64_t horizons[EK_PREFIXES];
+};
+
+struct ek_store_cursor {
+    const struct sim_rows *rows;
+    size_t at;
+    size_t end;
+};
+
+static struct sim_disk disks[SIM_DISKS_MAX];
+
+struct sim_disk *sim_disk_of(unsigned number)
+{
+    return &disks[number % SIM_DISKS_MAX];
+}
+
+/* ---- rows by key ---- */
+
+static struct ek_slice key_of(const struct sim_row *row)
+{
+    return ek_slice_of(row->key, row->key_size);
+}
+
+/* Where `key` is, or would be. */
+static size_t search(const struct sim_rows *rows, struct ek_slice key, bool *ret_found)
+{
+    size_t low = 0;
+    size_t high = rows->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ek_slice_compare(key_of(&rows->rows[middle]), key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_found = low < rows->count && ek_slice_equal(key_of(&rows->rows[low]), key);
+    return low;
+}
+
+static void free_row(struct sim_row *row)
+{
+    free(row->key);
+    free(row->value);
+}
+
+static void remove_at(struct sim_rows *rows, size_t at)
+{
+    free_row(&rows->rows[at]);
+    memmove(&rows->rows[at], &rows->rows[at + 1], (--rows->count - at) * sizeof *rows->rows);
+}
+
+static void apply(struct sim_disk *disk, struct change *change)
+{
+    struct sim_rows *rows = &disk->spaces[change->space];
+    bool found;
+    size_t at = search(rows, key_of(&change->row), &found);
+    if (change->deletes) {
+        free_row(&change->row);
+        if (found)
+            remove_at(rows, at);
+        return;
+    }
+    if (found) {
+        free_row(&rows->rows[at]);
+        rows->rows[at] = change->row;
+        return;
+    }
+    rows->rows = ek_grow(rows->rows, &rows->capacity, rows->count + 1, sizeof *rows->rows);
+    memmove(&rows->rows[at + 1], &rows->rows[at], (rows->count++ - at) * sizeof *rows->rows);
+    rows->rows[at] = change->row;
+}
+
+static void apply_batch(struct ek_store *store)
+{
+    for (size_t i = 0; i < store->count; i++)
+        apply(store->disk, &store->batch[i]);
+    store->count = 0;
+    store->disk->commits++;
+}
+
+void sim_disk_crash(struct sim_disk *disk)
+{
+    struct ek_store *store = disk->store;
+    if (store && store->writing && sim_chance(50))
+        apply_batch(store);
+    disk->store = NULL;
+    disk->used = false;
+}
+
+void sim_disk_compact(struct sim_disk *disk)
+{
+    struct sim_rows *rows = &disk->spaces[EK_STORE_ROWS];
+    for (size_t i = rows->count; disk->store && i-- > 0;) {
+        struct ek_row row;
+        uint16_t prefix = ek_get_u16(rows->rows[i].key);
+        if (ek_row_decode(ek_slice_of(rows->rows[i].value, rows->rows[i].value_size), &row) == EK_OK &&
+            ek_row_expired(row.expiry_unix_ms, disk->store->horizons[prefix]))
+            remove_at(rows, i);
+    }
+}
+
+/* ---- worker/store.h: opening ---- */
+
+enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_store **ret, struct ek_error *error)
+{
+    struct sim_disk *disk = sim_disk_of((unsigned)strtoul(options->directory, NULL, 10));
+    if (disk->used)
+        return ek_error_set(error, EK_IN_USE, "disk %s is in use", options->directory);
+    sim_sleep_us(sim_delay_us(disk->sync_us * 4));
+    struct ek_store *store = ek_alloc_zero(1, sizeof *store);
+    store->disk = disk;
+    disk->store = store;
+    disk->used = true;
+    *ret = store;
+    return EK_OK;
+}
+
+void ek_store_close(struct ek_store **store)
+{
+    if (!*store)
+        return;
+    (*store)->disk->used = false;
+    (*store)->disk->store = NULL;
+    free((*store)->batch);
+    free(*store);
+    *store = NULL;
+}
+
+void ek_store_enter_thread(void)
+{
+}
+
+/* ---- writing ---- */
+
+static struct change *add_change(struct ek_store *store, enum ek_store_space space, struct ek_slice key)
+{
+    store->batch = ek_grow(store->batch, &store->capacity, store->count + 1, sizeof *store->batch);
+    struct change *change = &store->batch[store->count++];
+    *change = (struct change){.space = space, .row = {.key = ek_slice_copy(key), .key_size = key.size}};
+    return change;
+}
+
+void ek_store_put(struct ek_store *store, enum ek_store_space space, struct ek_slice key, struct ek_slice head,
+                  struct ek_slice value)
+{
+    struct change *change = add_change(store, space, key);
+    struct ek_buffer joined = {0};
+    ek_buffer_append(&joined, head.data, head.size);
+    ek_buffer_append(&joined, value.data, value.size);
+    change->row.value_size = joined.size;
+    change->row.value = ek_buffer_take(&joined);
+}
+
+void ek_store_delete(struct ek_store *store, enum ek_store_space space, struct ek_slice key)
+{
+    add_change(store, space, key)->deletes = true;
+}
+
+enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error)
+{
+    struct sim_disk *disk = store->disk;
+    (void)error;
+    bool slow = sim_now_us() < disk->slow_until_us;
+    sim_sleep_us(WRITE_US);
+    store->writing = true;
+    sim_sleep_us(slow ? sim_between(disk->slow_us / 4, disk->slow_us) : sim_delay_us(disk->sync_us));
+    store->writing = false;
+    apply_batch(store);
+    sim_note(7, disk->commits);
+    if (sim_chance(COMPACT_PERCENT))
+        sim_disk_compact(disk);
+    return EK_OK;
+}
+
+/* ---- reading ---- */
+
+void ek_pinned_done(struct ek_pinned *pinned)
+{
+    free(pinned->holder);
+    *pinned = (struct ek_pinned){0};
+}
+
+enum ek_status ek_store_get(struct ek_store *store, enum ek_store_space space, struct ek_slice key, struct ek_pinned *ret,
+                            struct ek_error *error)
+{
+    const struct sim_rows *rows = &store->disk->spaces[space];
+    bool found;
+    size_t at = search(rows, key, &found);
+    (void)error;
+    if (!found)
+        return EK_NOT_FOUND;
+    ret->holder = ek_alloc(rows->rows[at].value_size + 1);
+    memcpy(ret->holder, rows->rows[at].value, rows->rows[at].value_size);
+    ret->bytes = ek_slice_of(ret->holder, rows->rows[at].value_size);
+    return EK_OK;
+}
+
+enum ek_status ek_store_get_many(struct ek_store *store, const struct ek_slice *keys, size_t count, struct ek_pinned *ret,
+                                 struct ek_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = (struct ek_pinned){0};
+        (void)!ek_store_get(store, EK_STORE_ROWS, keys[i], &ret[i], error);
+    }
+    return EK_OK;
+}
+
+struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end)
+{
+    struct ek_store_cursor *cursor = ek_alloc_zero(1, sizeof *cursor);
+    bool found;
+    cursor->rows = &store->disk->spaces[space];
+    cursor->at = search(cursor->rows, first, &found);
+    cursor->end = end.size ? search(cursor->rows, end, &found) : cursor->rows->count;
+    return cursor;
+}
+
+bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)
+{
+    if (cursor->at >= cursor->end)
+        return false;
+    const struct sim_row *row = &cursor->rows->rows[cursor->at];
+    *ret_key = key_of(row);
+    *ret_value = ek_slice_of(row->value, row->value_size);
+    return true;
+}
+
+void ek_store_cursor_step(struct ek_store_cursor *cursor)
+{
+    cursor->at++;
+}
+
+enum ek_status ek_store_cursor_close(struct ek_store_cursor **cursor, struct ek_error *error)
+{
+    (void)error;
+    free(*cursor);
+    *cursor = NULL;
+    return EK_OK;
+}
+
+/* ---- figures ---- */
+
+void ek_store_figures(struct ek_store *store, struct ek_store_figures *ret)
+{
+    *ret = (struct ek_store_figures){.keys = store->disk->spaces[EK_STORE_ROWS].count,
+                                     .disk_free_bytes = store->disk->full ? 0 : 1ull << 40,
+                                     .disk_bytes = 1ull << 41};
+}
+
+void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t count, uint64_t *ret_bytes)
+{
+    (void)store, (void)bounds, (void)count, (void)ret_bytes;
+}
+
+void ek_store_set_horizon(struct ek_store *store, uint32_t first, uint32_t end, uint64_t stamp_unix_ms)
+{
+    for (uint32_t prefix = first; prefix < end; prefix++)
+        store->horizons[prefix] = stamp_unix_ms;
+}

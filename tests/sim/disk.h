@@ -1,0 +1,58 @@
+/*
+ * The disks of a simulation: what a worker's store (worker/store.h) and the broker's durable state (broker/meta.h) keep across the
+ * end of a program. A write is on disk when its sync has come back; a program that ends before loses it or does not, by chance. The
+ * directory's name, a decimal number, is the disk's.
+ */
+#ifndef EK_TESTS_SIM_DISK_H
+#define EK_TESTS_SIM_DISK_H
+
+#include "broker/records.h"
+#include "worker/store.h"
+
+enum { SIM_DISKS_MAX = 16, SIM_RECORDS_MAX = 256 };
+
+struct sim_row {
+    uint8_t *key;
+    size_t key_size;
+    uint8_t *value;
+    size_t value_size;
+};
+
+struct sim_rows {
+    struct sim_row *rows; /* by key */
+    size_t count;
+    size_t capacity;
+};
+
+/* A worker's. */
+struct sim_disk {
+    uint64_t sync_us;       /* usual */
+    uint64_t slow_until_us; /* syncs take `slow_us` until then */
+    uint64_t slow_us;
+    bool full; /* as far as it says: writes get no credit */
+    bool used; /* a program has it open */
+    struct sim_rows spaces[2];
+    struct ek_store *store; /* of that program */
+    uint64_t commits;
+};
+
+/* A broker's. */
+struct sim_directory {
+    uint64_t sync_us;
+    bool made;
+    struct ek_cluster_id cluster;
+    uint64_t generation;
+    uint32_t shards;
+    uint64_t ceiling_unix_ms;
+    struct ek_record records[SIM_RECORDS_MAX];
+    size_t record_count;
+};
+
+struct sim_disk *sim_disk_of(unsigned number);
+struct sim_directory *sim_directory(void);
+/* The program that had it open is gone: what it was writing is there, or not. */
+void sim_disk_crash(struct sim_disk *disk);
+/* What the compaction filter may drop goes. */
+void sim_disk_compact(struct sim_disk *disk);
+
+#endif

@@ -1,0 +1,232 @@
+#include "tests/sim/faults.h"
+
+#include "tests/sim/cluster.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/net.h"
+#include "tests/sim/workload.h"
+
+enum { PLACES_MAX = 1 + SIM_WORKERS_MAX + SIM_CLIENTS_MAX, WATCH_US = 20 * 1000, LATE_US = 4 * 1000 * 1000, SPREE = 4 };
+#define YEAR_MS INT64_C(31557600000)
+
+static struct {
+    uint32_t allowed;
+    uint64_t usual_us;
+    size_t count;
+    bool over;
+    uint64_t up_us[PLACES_MAX]; /* nobody is started again before */
+} faults;
+
+/* ---- places: the broker, the workers, the clients ---- */
+
+static unsigned place_count(void)
+{
+    return 1 + sim_worker_count() + sim_client_count();
+}
+
+static struct sim_process *process_at(unsigned place)
+{
+    if (place == 0)
+        return sim_broker();
+    return place <= sim_worker_count() ? sim_worker(place - 1) : sim_client(place - 1 - sim_worker_count());
+}
+
+static void start_at(unsigned place)
+{
+    if (place == 0)
+        sim_broker_start();
+    else if (place <= sim_worker_count())
+        sim_worker_start(place - 1);
+    else
+        sim_client_start(place - 1 - sim_worker_count());
+}
+
+static void watch(void *context, uint64_t argument)
+{
+    (void)context, (void)argument;
+    for (unsigned i = 0; i < place_count(); i++)
+        if (process_at(i)->state == SIM_ENDED && sim_now_us() >= faults.up_us[i])
+            start_at(i);
+    sim_at(sim_now_us() + WATCH_US, watch, NULL, 0);
+}
+
+static unsigned some_worker(void)
+{
+    return 1 + (unsigned)sim_draw(sim_worker_count());
+}
+
+static unsigned some_client(void)
+{
+    return 1 + sim_worker_count() + (unsigned)sim_draw(sim_client_count());
+}
+
+static uint64_t some_while_us(void)
+{
+    uint64_t liveness_us = sim_liveness_us();
+    return sim_chance(60) ? sim_draw(liveness_us / 2) : sim_draw(liveness_us * 3);
+}
+
+/* ---- faults ---- */
+
+static void kill_at(unsigned place, uint64_t down_us)
+{
+    if (process_at(place)->state == SIM_ENDED)
+        return;
+    faults.up_us[place] = sim_now_us() + down_us;
+    sim_tell("FAULT kill %s", process_at(place)->name);
+    sim_kill(process_at(place));
+}
+
+static void go_on(void *context, uint64_t life)
+{
+    struct sim_process *process = context;
+    if (process->life == life)
+        sim_continue(process);
+}
+
+static void pause_at(unsigned place, uint64_t time_us)
+{
+    struct sim_process *process = process_at(place);
+    sim_tell("FAULT pause %s for %llu ms", process->name, (unsigned long long)(time_us / 1000));
+    sim_pause(process);
+    sim_at(sim_now_us() + time_us, go_on, process, process->life);
+}
+
+static void part(unsigned place)
+{
+    uint64_t way = sim_draw(3);
+    uint64_t until_us = sim_now_us() + some_while_us();
+    sim_tell("FAULT part %s (%s)", process_at(place)->name, way == 0 ? "both ways" : way == 1 ? "from it" : "to it");
+    sim_net_hold(process_at(place), way != 2, way != 1, until_us);
+}
+
+static void slow_disk(unsigned worker)
+{
+    struct sim_disk *disk = sim_disk_of(worker);
+    disk->slow_until_us = sim_now_us() + some_while_us();
+    disk->slow_us = sim_between(20 * 1000, sim_chance(30) ? sim_liveness_us() * 2 : 300 * 1000);
+    sim_tell("FAULT slow disk %u", worker);
+}
+
+static void empty_disk(void *context, uint64_t argument)
+{
+    (void)argument;
+    ((struct sim_disk *)context)->full = false;
+}
+
+static void fill_disk(unsigned worker)
+{
+    sim_disk_of(worker)->full = true;
+    sim_tell("FAULT full disk %u", worker);
+    sim_at(sim_now_us() + some_while_us(), empty_disk, sim_disk_of(worker), 0);
+}
+
+static void step_wall_clock(void)
+{
+    struct sim_process *process = process_at((unsigned)sim_draw(1 + sim_worker_count()));
+    int64_t span_ms = sim_chance(50) ? YEAR_MS : 20 * 1000;
+    process->wall_ahead_ms = (int64_t)sim_draw((uint64_t)span_ms * 2) - span_ms;
+    sim_tell("FAULT wall clock of %s %+lld ms", process->name, (long long)process->wall_ahead_ms);
+}
+
+static void kill_all(void)
+{
+    for (unsigned i = 0; i < place_count(); i++)
+        if (i <= sim_worker_count() || sim_chance(30))
+            kill_at(i, sim_draw(sim_liveness_us()));
+}
+
+static void strike(enum sim_fault fault)
+{
+    unsigned anybody = (unsigned)sim_draw(place_count());
+    switch (fault) {
+    case SIM_KILL_WORKER:
+        kill_at(some_worker(), some_while_us());
+        break;
+    case SIM_KILL_BROKER:
+        kill_at(0, some_while_us());
+        break;
+    case SIM_KILL_CLIENT:
+        kill_at(some_client(), some_while_us());
+        break;
+    case SIM_KILL_ALL:
+        kill_all();
+        break;
+    case SIM_BREAK:
+        sim_tell("FAULT break %s", process_at(anybody)->name);
+        sim_net_break(process_at(anybody));
+        break;
+    case SIM_PART:
+        part(anybody);
+        break;
+    case SIM_PAUSE:
+        pause_at(anybody, some_while_us());
+        break;
+    case SIM_SLOW_DISK:
+        slow_disk(some_worker());
+        break;
+    case SIM_STOP:
+        anybody %= 1 + sim_worker_count();
+        faults.up_us[anybody] = sim_now_us() + some_while_us();
+        sim_tell("FAULT stop %s", process_at(anybody)->name);
+        sim_stop(process_at(anybody));
+        break;
+    case SIM_WALL_CLOCK:
+        step_wall_clock();
+        break;
+    case SIM_COMPACT:
+        sim_disk_compact(sim_disk_of(some_worker()));
+        break;
+    case SIM_FULL_DISK:
+        fill_disk(some_worker());
+        break;
+    case SIM_FAULTS:
+        break;
+    }
+}
+
+static void strike_on(void *context, uint64_t argument)
+{
+    (void)context, (void)argument;
+    if (faults.over)
+        return;
+    enum sim_fault fault = (enum sim_fault)sim_draw(SIM_FAULTS);
+    if (fault == SIM_KILL_ALL && sim_chance(60))
+        fault = SIM_KILL_WORKER;
+    if (faults.allowed >> fault & 1) {
+        strike(fault);
+        faults.count++;
+    }
+    /* Some come in close succession: the second one while the first is being dealt with. */
+    sim_at(sim_now_us() + (sim_chance(25) ? sim_draw(5000) : sim_draw(faults.usual_us * 2)), strike_on, NULL, 0);
+}
+
+void sim_faults_open(uint32_t allowed, uint64_t usual_us, unsigned late)
+{
+    faults.allowed = allowed;
+    faults.usual_us = usual_us;
+    for (unsigned i = 0; i < late && i + 1 < sim_worker_count(); i++)
+        faults.up_us[sim_worker_count() - i] = sim_now_us() + sim_draw(LATE_US);
+    watch(NULL, 0);
+    if (allowed)
+        sim_at(sim_now_us() + sim_draw(usual_us * SPREE), strike_on, NULL, 0);
+}
+
+void sim_faults_heal(void)
+{
+    sim_tell("healed");
+    faults.over = true;
+    for (unsigned i = 0; i < place_count(); i++) {
+        faults.up_us[i] = 0;
+        sim_continue(process_at(i));
+    }
+    for (unsigned i = 1; i <= sim_worker_count(); i++) {
+        sim_disk_of(i)->slow_until_us = 0;
+        sim_disk_of(i)->full = false;
+    }
+    sim_net_heal();
+}
+
+size_t sim_faults_count(void)
+{
+    return faults.count;
+}

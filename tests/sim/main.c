@@ -1,0 +1,186 @@
+/*
+ * Runs the simulation, seed by seed: broker, workers and clients on one virtual clock, with faults; then everything heals, every
+ * call ends, every client writes again, and the history is judged.
+ *
+ *     sim [-v] [SEEDS [FIRST]]
+ *
+ * Each seed has a process of its own, whose memory goes with it. The last line says how many passed and failed.
+ */
+#include "tests/sim/cluster.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/history.h"
+#include "tests/sim/net.h"
+#include "tests/sim/seeds.h"
+#include "tests/sim/wire.h"
+#include "tests/sim/workload.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SECOND_US   UINT64_C(1000000)
+#define PATIENCE_US (180 * SECOND_US) /* everything must have ended so long after the healing */
+
+enum { DEFAULT_SEEDS = 200, SAME_SEEDS = 3 };
+
+/* ---- one seed ---- */
+
+static uint64_t one_of(const uint64_t *values, size_t count)
+{
+    return values[sim_draw(count)];
+}
+
+#define ONE_OF(...) one_of((const uint64_t[]){__VA_ARGS__}, sizeof(const uint64_t[]){__VA_ARGS__} / sizeof(uint64_t))
+
+static void open_all(void)
+{
+    struct sim_net_options net = {
+        .delay_us = ONE_OF(50, 300, 2000, 10000), .messages_max = (unsigned)ONE_OF(3, 16, 256), .repeats = sim_chance(50)};
+    struct sim_cluster_options cluster = {.workers = (unsigned)sim_between(1, 3),
+                                          .shards = (uint32_t)ONE_OF(1, 3, 8),
+                                          .liveness_ms = ONE_OF(400, 2000),
+                                          .queue_bytes_max = 0,
+                                          .live_bytes_max = ONE_OF(300, 3000, 1 << 20),
+                                          .sync_us = ONE_OF(100, 1000, 8000)};
+    struct sim_workload_options workload = {.clients = (unsigned)sim_between(2, 4),
+                                            .thin_clients = (unsigned)sim_draw(3),
+                                            .calls = (unsigned)ONE_OF(60, 150, 250),
+                                            .large = sim_chance(20)};
+    workload.thin_clients = net.repeats ? 0 : workload.thin_clients; /* their jobs have no number */
+    sim_net_open(&net, sim_wire_see);
+    sim_cluster_open(&cluster);
+    sim_workload_open(&workload);
+    sim_tell("%u workers, %u shards, liveness %" PRIu64 " ms, %u clients, %u thin ones, %u calls each", cluster.workers,
+             cluster.shards, cluster.liveness_ms, workload.clients, workload.thin_clients, workload.calls);
+}
+
+/* A seed allows all faults, or few, or one kind only: what is rare among others is frequent there. */
+static uint32_t some_faults(void)
+{
+    uint32_t all = (UINT32_C(1) << SIM_FAULTS) - 1;
+    uint64_t choice = sim_draw(10);
+    if (choice < 4)
+        return all;
+    if (choice < 9)
+        return (uint32_t)sim_random() & all;
+    return UINT32_C(1) << sim_draw(SIM_FAULTS);
+}
+
+static void run_until(bool (*done)(void), const char *what)
+{
+    uint64_t until_us = sim_now_us() + PATIENCE_US;
+    while (!sim_failed() && !done())
+        if (sim_now_us() >= until_us)
+            sim_fail("%" PRIu64 " s after the healing %s", PATIENCE_US / SECOND_US, what);
+        else
+            (void)sim_run_one();
+}
+
+static void run_seed(uint64_t seed, FILE *report, bool verbose)
+{
+    sim_world_open(seed, report, verbose);
+    open_all();
+    sim_faults_open(some_faults(), ONE_OF(150, 600, 2000) * 1000, (unsigned)sim_draw(3));
+    sim_run(sim_now_us() + sim_between(5, 25) * SECOND_US);
+    sim_faults_heal();
+    sim_workload_calm();
+    run_until(sim_workload_is_idle, "some calls have not ended");
+    sim_workload_finish();
+    run_until(sim_workload_is_finished, "some client cannot write or read");
+    if (!sim_failed())
+        sim_history_judge(sim_shard_count());
+    (void)fprintf(report,
+                  "seed %" PRIu64 ": %zu calls, %zu acknowledged writes, %zu faults, %zu repetitions, hash %016" PRIx64 "\n", seed,
+                  sim_history_calls(), sim_history_acknowledged(), sim_faults_count(), sim_wire_repetitions(), sim_hash());
+}
+
+/* ---- seeds ---- */
+
+struct result {
+    bool passed;
+    char *text; /* what it reported */
+};
+
+static char *read_all(FILE *file)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    char buffer[4096];
+    size_t got;
+    rewind(file);
+    while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)
+        (void)fwrite(buffer, 1, got, memory);
+    (void)fclose(memory);
+    return text;
+}
+
+static struct result try_seed(uint64_t seed, bool verbose)
+{
+    FILE *report = tmpfile();
+    if (!report)
+        abort();
+    (void)fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stdout)) /* programs say that they are ready */
+            abort();
+        run_seed(seed, report, verbose);
+        (void)fflush(report);
+        quick_exit(sim_failed());
+    }
+    int status = -1;
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        abort();
+    struct result result = {.passed = WIFEXITED(status) && WEXITSTATUS(status) == 0, .text = read_all(report)};
+    if (!WIFEXITED(status))
+        (void)printf("seed %" PRIu64 ": killed by signal %d\n", seed, WTERMSIG(status));
+    (void)fclose(report);
+    return result;
+}
+
+static bool pass_seed(uint64_t seed, bool verbose, bool twice)
+{
+    struct result result = try_seed(seed, verbose);
+    if (!result.passed || verbose)
+        (void)printf("%s", result.text);
+    if (!result.passed)
+        (void)printf("FAILED seed %" PRIu64 "; repeat it with: make sim SEEDS=1 SEED=%" PRIu64 "\n", seed, seed);
+    if (twice && result.passed) {
+        struct result again = try_seed(seed, verbose);
+        result.passed = again.passed && strcmp(again.text, result.text) == 0;
+        if (!result.passed)
+            (void)printf("FAILED seed %" PRIu64 " does not repeat itself:\n%s%s", seed, result.text, again.text);
+        free(again.text);
+    }
+    free(result.text);
+    (void)fflush(stdout);
+    return result.passed;
+}
+
+int main(int argc, char **argv)
+{
+    bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+    char **arguments = argv + 1 + verbose;
+    int left = argc - 1 - verbose;
+    uint64_t seeds = left > 0 ? strtoull(arguments[0], NULL, 10) : DEFAULT_SEEDS;
+    uint64_t first = left > 1 ? strtoull(arguments[1], NULL, 10) : 1;
+    size_t passed = 0;
+    size_t failed = 0;
+    for (uint64_t i = 0; i < seeds; i++)
+        if (pass_seed(first + i, verbose, i < SAME_SEEDS))
+            passed++;
+        else
+            failed++;
+    for (size_t i = 0; i < sim_regression_count && left == 0; i++)
+        if (pass_seed(sim_regressions[i].seed, verbose, false))
+            passed++;
+        else {
+            (void)printf("that seed once found: %s\n", sim_regressions[i].found);
+            failed++;
+        }
+    (void)printf("%zu passed, %zu failed\n", passed, failed);
+    return failed > 0;
+}

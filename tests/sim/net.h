@@ -1,0 +1,37 @@
+/*
+ * The network of a simulation: common/transport.h without ZeroMQ. Connections between a DEALER and a ROUTER keep order inside one
+ * connection, as TCP does; when one is replaced, messages at its ends are lost, stay for the next one, or come late, as with
+ * ZeroMQ. It knows messages as bytes only.
+ */
+#ifndef EK_TESTS_SIM_NET_H
+#define EK_TESTS_SIM_NET_H
+
+#include "common/transport.h"
+#include "tests/sim/world.h"
+
+struct sim_net_options {
+    uint64_t delay_us;     /* usual, one way */
+    unsigned messages_max; /* of one direction of a connection: the high-water mark */
+    bool repeats;          /* a replaced connection may carry messages once more */
+};
+
+/* Sees every message when it is sent; `to` is NULL while there is no connection. */
+typedef void (*sim_net_tap)(const struct sim_process *from, const struct sim_process *to, struct ek_slice message);
+
+void sim_net_open(const struct sim_net_options *options, sim_net_tap tap);
+/* Replaces the connections of `process`' DEALERs, without either side knowing at first. */
+void sim_net_break(struct sim_process *process);
+/* Holds what goes from, or to, `process` until `until_us`. */
+void sim_net_hold(struct sim_process *process, bool from, bool to, uint64_t until_us);
+/* Ends all holds; from now on nothing is lost, unless a process ends. */
+void sim_net_heal(void);
+/* A program is gone: its sockets are closed. */
+void sim_net_forget(struct sim_process *process);
+
+/* Descriptors that ek_poll takes beside sockets; they belong to the process that asks. */
+int sim_fd_new(void);
+void sim_fd_raise(int fd);
+/* Takes it back; true when it was raised. */
+bool sim_fd_take(int fd);
+
+#endif

@@ -1,0 +1,141 @@
+#include "tests/sim/wire.h"
+
+#include "common/codec.h"
+#include "common/hash.h"
+#include "common/table.h"
+
+#include <inttypes.h>
+
+/* A job as a client calls it, and the number that it had when it was last sent. */
+struct job {
+    struct ek_table_link link;
+    int client;
+    uint64_t life;
+    uint64_t id;
+    struct ek_route route;
+};
+
+/* A number, and how it ended. */
+struct verdict {
+    struct ek_table_link link;
+    uint64_t producer;
+    uint16_t shard;
+    uint64_t number;
+    enum ek_wire_status status;
+    uint64_t position;
+    uint64_t body;
+};
+
+static struct ek_table jobs;
+static struct ek_table verdicts;
+static size_t repetitions;
+
+static bool same_job(const struct ek_table_link *item, const void *wanted)
+{
+    const struct job *a = EK_ITEM(item, const struct job, link);
+    const struct job *b = wanted;
+    return a->client == b->client && a->life == b->life && a->id == b->id;
+}
+
+static uint64_t hash_job(const struct job *job)
+{
+    return ek_mix(job->id * 1000003 + job->life * 1009 + (uint64_t)job->client);
+}
+
+static struct job *find_job(const struct job *wanted)
+{
+    struct ek_table_link *found = ek_table_find(&jobs, hash_job(wanted), same_job, wanted);
+    return found ? EK_ITEM(found, struct job, link) : NULL;
+}
+
+static void see_jobs(const struct sim_process *from, struct ek_reader *fields)
+{
+    uint32_t count;
+    if (ek_decode_count(fields, EK_ENVELOPE_JOBS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        struct ek_job message;
+        if (ek_decode_job(fields, &message) != EK_OK)
+            return;
+        if (!message.route.present || message.kind == EK_JOB_READ)
+            continue;
+        struct job wanted = {.client = from->number, .life = from->life, .id = message.id, .route = message.route};
+        struct job *job = find_job(&wanted);
+        if (!job) {
+            job = sim_alloc(1, sizeof *job);
+            *job = wanted;
+            ek_table_add(&jobs, &job->link, hash_job(&wanted));
+        }
+        job->route = message.route;
+    }
+}
+
+static bool same_verdict(const struct ek_table_link *item, const void *wanted)
+{
+    const struct verdict *a = EK_ITEM(item, const struct verdict, link);
+    const struct verdict *b = wanted;
+    return a->producer == b->producer && a->shard == b->shard && a->number == b->number;
+}
+
+static bool is_final(enum ek_wire_status status)
+{
+    return status == EK_WIRE_OK || status == EK_WIRE_CONDITION_FAILED || status == EK_WIRE_EXPIRED || status == EK_WIRE_FAILED ||
+           status == EK_WIRE_DEAD;
+}
+
+static void see_verdict(const struct verdict *verdict)
+{
+    uint64_t hash = ek_mix(verdict->producer * 31 + verdict->shard) ^ ek_mix(verdict->number);
+    struct ek_table_link *found = ek_table_find(&verdicts, hash, same_verdict, verdict);
+    if (!found) {
+        struct verdict *kept = sim_alloc(1, sizeof *kept);
+        *kept = *verdict;
+        ek_table_add(&verdicts, &kept->link, hash);
+        return;
+    }
+    const struct verdict *first = EK_ITEM(found, const struct verdict, link);
+    repetitions++;
+    if (first->status != verdict->status || first->position != verdict->position || first->body != verdict->body)
+        sim_fail("shard %u, producer %" PRIu64 ", number %" PRIu64 ": answered %s at %" PRIu64 ", then %s at %" PRIu64 "%s",
+                 verdict->shard, verdict->producer, verdict->number, ek_wire_status_name(first->status), first->position,
+                 ek_wire_status_name(verdict->status), verdict->position, first->body == verdict->body ? "" : ", another body");
+}
+
+static void see_replies(const struct sim_process *to, struct ek_reader *fields)
+{
+    uint32_t count;
+    if (ek_decode_count(fields, EK_ENVELOPE_JOBS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        struct ek_reply reply;
+        if (ek_decode_reply(fields, &reply) != EK_OK)
+            return;
+        const struct job *job = find_job(&(struct job){.client = to->number, .life = to->life, .id = reply.id});
+        if (job && is_final(reply.status))
+            see_verdict(&(struct verdict){.producer = job->route.producer,
+                                          .shard = job->route.shard,
+                                          .number = job->route.number,
+                                          .status = reply.status,
+                                          .position = reply.position,
+                                          .body = ek_hash(reply.body)});
+    }
+}
+
+void sim_wire_see(const struct sim_process *from, const struct sim_process *to, struct ek_slice message)
+{
+    enum ek_message_type type;
+    struct ek_reader fields;
+    if (ek_decode_type(message, &type, &fields) != EK_OK)
+        sim_fail("%s sends what cannot be read", from->name);
+    else if (type == EK_MESSAGE_JOBS)
+        see_jobs(from, &fields);
+    else if (type == EK_MESSAGE_REPLIES && to)
+        see_replies(to, &fields);
+    else if (type == EK_MESSAGE_ERROR)
+        sim_fail("%s says ERROR", from->name);
+}
+
+size_t sim_wire_repetitions(void)
+{
+    return repetitions;
+}

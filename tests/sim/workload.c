@@ -1,0 +1,369 @@
+#include "tests/sim/workload.h"
+
+#include "client/handle.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/history.h"
+#include "tests/sim/net.h"
+#include "tests/sim/thin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 4000, NUMBER_ROOM = 32, PAGE = 3 };
+
+enum phase { LOAD, CALM, FINISH, FINISHED };
+
+struct place {
+    struct sim_process process;
+    char name[8];
+    unsigned number;
+    unsigned left; /* calls */
+    bool idle;
+    bool written; /* in the last phase */
+};
+
+/* The last scan, over the whole store, page by page. */
+struct walk {
+    uint8_t cursor[64];
+    size_t cursor_size;
+    bool ended;
+    bool waits;
+    unsigned found[SIM_TAGS][SIM_TAG_KEYS];
+};
+
+static struct {
+    struct sim_workload_options options;
+    enum phase phase;
+    struct place places[SIM_CLIENTS_MAX];
+    uint64_t values; /* each text is written once */
+    struct walk walk;
+    struct sim_call *last_gets[SIM_TAGS][SIM_TAG_KEYS];
+} load;
+
+/* ---- calls ---- */
+
+static unsigned session_of(const struct place *place)
+{
+    return place->number * 1000 + (unsigned)place->process.life;
+}
+
+static const char *value_text(char *text, size_t size, int64_t value)
+{
+    int length = snprintf(text, size, "v%lld ", (long long)value);
+    if (!load.options.large || sim_chance(50))
+        return text;
+    memset(text + length, '.', LARGE_BYTES);
+    text[length + LARGE_BYTES] = 0;
+    return text;
+}
+
+/* A version that was seen of this key, or nearly. */
+static uint64_t some_version(void)
+{
+    return 1 + sim_draw(sim_history_acknowledged() / 2 + 4);
+}
+
+static void make_write(struct check_step *step, unsigned key)
+{
+    *step = (struct check_step){.key = key};
+    uint64_t choice = sim_draw(100);
+    if (key == 2 && choice < 85) {
+        step->kind = CHECK_INCREMENT;
+        step->value = (int64_t)sim_between(1, 3);
+    } else if (choice < 80) {
+        step->kind = CHECK_PUT;
+        step->value = (int64_t)++load.values;
+        step->ttl_ms = key == 3 ? sim_between(50, 8000) : 0;
+        step->condition = sim_chance(65) ? CHECK_ALWAYS : sim_chance(50) ? CHECK_IF_ABSENT : CHECK_IF_VERSION;
+        step->if_version = step->condition == CHECK_IF_VERSION ? some_version() : 0;
+    } else
+        step->kind = CHECK_DELETE;
+}
+
+static void make_read(struct check_step *step, unsigned key)
+{
+    *step = (struct check_step){.key = key, .kind = sim_chance(80) ? CHECK_GET : CHECK_EXISTS};
+}
+
+static struct ek_request request_of(unsigned tag, const struct check_step *step, char *text, size_t text_size)
+{
+    static const enum ek_operation_kind kinds[] = {EK_PUT, EK_DELETE, EK_EXISTS, EK_INCREMENT, EK_GET};
+    const char *key = sim_key(tag, step->key);
+    struct ek_request request = {.kind = kinds[step->kind], .key = key, .key_size = strlen(key)};
+    if (step->kind == CHECK_PUT) {
+        request.value = value_text(text, text_size, step->value);
+        request.value_size = strlen(text);
+        request.put = (struct ek_put_options){
+            .ttl_ms = step->ttl_ms, .if_absent = step->condition == CHECK_IF_ABSENT, .if_version = step->if_version};
+    }
+    request.by = step->value;
+    return request;
+}
+
+static uint32_t some_timeout_ms(void)
+{
+    static const uint32_t timeouts_ms[] = {200, 1500, 5000, UINT32_MAX};
+    return load.phase == LOAD ? timeouts_ms[sim_draw(4)] : UINT32_MAX;
+}
+
+static struct sim_call *submit(struct ek_client *client, const struct place *place, unsigned tag, const struct check_step *step)
+{
+    char text[LARGE_BYTES + NUMBER_ROOM];
+    struct sim_call *call = sim_history_begin(session_of(place), tag, 1);
+    call->steps[0] = *step;
+    call->call.writes = step->kind != CHECK_GET && step->kind != CHECK_EXISTS;
+    struct ek_request request = request_of(tag, step, text, sizeof text);
+    if (ek_submit(client, &request, some_timeout_ms(), sim_history_end, call) != EK_OUTCOME_OK)
+        sim_history_refused(call);
+    return call;
+}
+
+static void submit_scan(struct ek_client *client, const struct place *place, unsigned tag)
+{
+    char prefix[8];
+    (void)snprintf(prefix, sizeof prefix, "{t%u}", tag);
+    struct sim_call *call = sim_history_begin(session_of(place), tag, SIM_TAG_KEYS);
+    for (unsigned i = 0; i < SIM_TAG_KEYS; i++)
+        call->steps[i] = (struct check_step){.kind = CHECK_GET, .key = i};
+    struct ek_request request = {.kind = EK_SCAN, .key = prefix, .key_size = strlen(prefix), .values = true};
+    if (ek_submit(client, &request, some_timeout_ms(), sim_history_end, call) != EK_OUTCOME_OK)
+        sim_history_refused(call);
+}
+
+static void submit_transaction(struct ek_client *client, const struct place *place, unsigned tag)
+{
+    char texts[SIM_STEPS_MAX][LARGE_BYTES + NUMBER_ROOM];
+    struct ek_request requests[SIM_STEPS_MAX];
+    size_t count = sim_between(2, SIM_STEPS_MAX);
+    struct sim_call *call = sim_history_begin(session_of(place), tag, count);
+    call->call.writes = true;
+    for (size_t i = 0; i < count; i++) {
+        make_write(&call->steps[i], (unsigned)sim_draw(SIM_TAG_KEYS));
+        requests[i] = request_of(tag, &call->steps[i], texts[i], sizeof texts[i]);
+    }
+    if (ek_submit_transaction(client, requests, count, some_timeout_ms(), sim_history_end, call) != EK_OUTCOME_OK)
+        sim_history_refused(call);
+}
+
+static void submit_some(struct ek_client *client, struct place *place)
+{
+    struct check_step step;
+    unsigned tag = (unsigned)sim_draw(SIM_TAGS);
+    unsigned key = (unsigned)sim_draw(SIM_TAG_KEYS);
+    uint64_t choice = sim_draw(100);
+    if (choice < 12)
+        submit_transaction(client, place, tag);
+    else if (choice < 20)
+        submit_scan(client, place, tag);
+    else {
+        if (choice < 65)
+            make_write(&step, key);
+        else
+            make_read(&step, key);
+        (void)submit(client, place, tag, &step);
+    }
+    place->left--;
+}
+
+/* ---- the last phase ---- */
+
+static void write_each_tag(struct ek_client *client, const struct place *place)
+{
+    for (unsigned tag = 0; tag < SIM_TAGS; tag++)
+        (void)submit(client, place, tag, &(struct check_step){.kind = CHECK_PUT, .key = 1, .value = (int64_t)++load.values});
+}
+
+static void take_page(void *context, const struct ek_completion *completion, size_t count)
+{
+    struct walk *walk = context;
+    (void)count;
+    walk->waits = false;
+    if (completion->outcome != EK_OUTCOME_OK) {
+        sim_fail("the last scan ended as %s: %s", ek_outcome_name(completion->outcome), completion->text);
+        return;
+    }
+    for (size_t i = 0; i < completion->found_count; i++)
+        for (unsigned tag = 0; tag < SIM_TAGS; tag++)
+            for (unsigned key = 0; key < SIM_TAG_KEYS; key++)
+                if (completion->found[i].key_size == strlen(sim_key(tag, key)) &&
+                    memcmp(completion->found[i].key, sim_key(tag, key), completion->found[i].key_size) == 0)
+                    walk->found[tag][key]++;
+    walk->ended = completion->cursor == NULL;
+    walk->cursor_size = completion->cursor_size;
+    if (walk->cursor_size > sizeof walk->cursor)
+        sim_fail("a cursor of %zu bytes", walk->cursor_size);
+    else if (walk->cursor_size)
+        memcpy(walk->cursor, completion->cursor, walk->cursor_size);
+}
+
+static void walk_on(struct ek_client *client)
+{
+    struct walk *walk = &load.walk;
+    struct ek_request request = {.kind = EK_SCAN,
+                                 .key = "",
+                                 .limit = PAGE,
+                                 .cursor = walk->cursor_size ? walk->cursor : NULL,
+                                 .cursor_size = walk->cursor_size};
+    walk->waits = ek_submit(client, &request, UINT32_MAX, take_page, walk) == EK_OUTCOME_OK;
+}
+
+static void wait_for_all(struct ek_client *client)
+{
+    while (ek_client_pending(client))
+        (void)ek_client_poll(client, POLL_MS_MAX);
+}
+
+static void read_everything(struct ek_client *client, const struct place *place)
+{
+    for (unsigned tag = 0; tag < SIM_TAGS; tag++) {
+        submit_scan(client, place, tag);
+        for (unsigned key = 0; key < SIM_TAG_KEYS; key++)
+            load.last_gets[tag][key] = submit(client, place, tag, &(struct check_step){.kind = CHECK_GET, .key = key});
+    }
+    wait_for_all(client);
+    while (!load.walk.ended && !sim_failed()) {
+        walk_on(client);
+        wait_for_all(client);
+    }
+    for (unsigned tag = 0; tag < SIM_TAGS; tag++)
+        for (unsigned key = 0; key < 3; key++) { /* the fourth expires */
+            bool there = load.last_gets[tag][key]->steps[0].answer == CHECK_OK;
+            if (load.walk.found[tag][key] != there)
+                sim_fail("a scan of the whole store shows %s %u times, it is %s", sim_key(tag, key), load.walk.found[tag][key],
+                         there ? "there" : "not there");
+        }
+}
+
+static bool all_written(void)
+{
+    for (unsigned i = 0; i < load.options.clients; i++)
+        if (!load.places[i].written)
+            return false;
+    return true;
+}
+
+static void finish(struct ek_client *client, struct place *place)
+{
+    if (!place->written) {
+        write_each_tag(client, place);
+        wait_for_all(client);
+        place->written = true;
+    }
+    if (place->number != 0 || !all_written() || load.phase == FINISHED)
+        return;
+    read_everything(client, place);
+    load.phase = FINISHED;
+}
+
+/* ---- programs ---- */
+
+static void run_client(void *context)
+{
+    struct place *place = context;
+    struct ek_client_options options = {.endpoint = "clients", .name = place->name, .linger_us = sim_chance(30) ? 500 : 0};
+    struct ek_client *client;
+    if (ek_client_open(&options, &client) != EK_OUTCOME_OK) {
+        sim_fail("%s cannot open its handle", place->name);
+        return;
+    }
+    /* The handle's own seed comes from an address, which is chance of another kind. */
+    ek_session_destroy(&client->session);
+    struct ek_session_options session = {
+        .name = place->name, .seed = sim_random(), .timeout_ms = 5000, .linger_us = options.linger_us, .pending_bytes_max = EK_MIB};
+    client->session = ek_session_new(&session, sim_now_us() + place->process.clock_ahead_us);
+    for (;;) {
+        place->idle = ek_client_pending(client) == 0;
+        if (load.phase == LOAD && place->left && ek_client_pending(client) < PENDING_MAX && sim_chance(60))
+            for (uint64_t n = sim_between(1, BURST_MAX); n && place->left; n--)
+                submit_some(client, place);
+        if (load.phase >= FINISH)
+            finish(client, place);
+        (void)ek_client_poll(client, (int)sim_draw(POLL_MS_MAX));
+        if (sim_chance(30))
+            sim_sleep_us(sim_draw(150 * 1000));
+    }
+}
+
+static void run_thin(void *context)
+{
+    struct place *place = context;
+    struct sim_thin *thin = sim_thin_open("clients");
+    for (;;) {
+        place->idle = true;
+        if (load.phase == LOAD && place->left) {
+            struct check_step step;
+            unsigned key = (unsigned)sim_draw(SIM_TAG_KEYS);
+            if (sim_chance(60))
+                make_write(&step, key);
+            else
+                make_read(&step, key);
+            place->left--;
+            place->idle = false;
+            sim_thin_call(thin, place->number * 1000 + 500 + place->left, (unsigned)sim_draw(SIM_TAGS), &step);
+        }
+        sim_sleep_us(sim_draw(200 * 1000));
+    }
+}
+
+static void close_behind(struct sim_process *process)
+{
+    sim_net_forget(process);
+}
+
+void sim_workload_open(const struct sim_workload_options *options)
+{
+    load.options = *options;
+    for (unsigned i = 0; i < sim_client_count(); i++) {
+        struct place *place = &load.places[i];
+        (void)snprintf(place->name, sizeof place->name, "%c%u", i < options->clients ? 'c' : 't', i + 1);
+        place->number = i;
+        place->left = options->calls;
+        place->process = (struct sim_process){.name = place->name,
+                                              .number = 100 + (int)i,
+                                              .state = SIM_ENDED,
+                                              .ended = close_behind,
+                                              .clock_ahead_us = sim_draw(1u << 30)};
+    }
+}
+
+unsigned sim_client_count(void)
+{
+    return load.options.clients + load.options.thin_clients;
+}
+
+struct sim_process *sim_client(unsigned number)
+{
+    return &load.places[number].process;
+}
+
+void sim_client_start(unsigned number)
+{
+    struct place *place = &load.places[number];
+    if (place->process.state == SIM_ENDED)
+        sim_start(&place->process, number < load.options.clients ? run_client : run_thin, place);
+}
+
+void sim_workload_calm(void)
+{
+    load.phase = CALM;
+    for (unsigned i = 0; i < sim_client_count(); i++)
+        load.places[i].idle = false;
+}
+
+bool sim_workload_is_idle(void)
+{
+    for (unsigned i = 0; i < sim_client_count(); i++)
+        if (!load.places[i].idle)
+            return false;
+    return true;
+}
+
+void sim_workload_finish(void)
+{
+    load.phase = FINISH;
+}
+
+bool sim_workload_is_finished(void)
+{
+    return load.phase == FINISHED;
+}

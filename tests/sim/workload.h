@@ -1,0 +1,31 @@
+/*
+ * Clients of a simulation: programs that put, increment, delete, read and scan a few keys, alone and in transactions, through the
+ * client library, or with bare messages as a thin client does. What they do is in the history.
+ */
+#ifndef EK_TESTS_SIM_WORKLOAD_H
+#define EK_TESTS_SIM_WORKLOAD_H
+
+#include "tests/sim/world.h"
+
+struct sim_workload_options {
+    unsigned clients;      /* with the library */
+    unsigned thin_clients; /* behind them */
+    unsigned calls;        /* of each, at most */
+    bool large;            /* values that fill queues */
+};
+
+void sim_workload_open(const struct sim_workload_options *options);
+unsigned sim_client_count(void);
+struct sim_process *sim_client(unsigned number);
+/* Starts it when it is not running. */
+void sim_client_start(unsigned number);
+
+/* No more new calls. */
+void sim_workload_calm(void);
+/* Every call has ended. */
+bool sim_workload_is_idle(void);
+/* Every client writes each tag once more; then the first one reads everything. */
+void sim_workload_finish(void);
+bool sim_workload_is_finished(void);
+
+#endif
