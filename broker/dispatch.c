@@ -160,21 +160,20 @@ uint64_t ek_dispatch_confirmed(const struct ek_shard *shard)
     return next && next->position ? next->position - 1 : shard->given;
 }
 
-/* What a read has to wait for: its client's own writes that are on their way. */
-static uint64_t awaited_position(struct ek_broker *broker, const struct ek_shard *shard, struct ek_broker_job *read)
+/*
+ * The position that a read has to wait for. One with a number has none: that its client's write has reached its position does not
+ * mean that the number was taken there, so the worker looks the number up. A thin client's writes are not numbered; waiting for
+ * everything that is in flight is more than enough.
+ */
+static uint64_t awaited_position(const struct ek_shard *shard, const struct ek_broker_job *read)
 {
-    if (read->producer) {
-        struct ek_broker_job *write = ek_job_by_number(&broker->jobs, read->producer, read->shard, read->number);
-        return write && write->position ? write->position + write->count - 1 : 0;
-    }
-    /* A thin client's writes are not numbered; waiting for everything that is in flight is more than enough. */
-    return read->client->thin_writes_in_flight && shard->writes.last ? shard->given : 0;
+    bool waits = read->producer == 0 && read->client->thin_writes_in_flight && shard->writes.last;
+    return waits ? shard->given : 0;
 }
 
 static void send(struct ek_broker *broker, struct ek_worker *worker, struct ek_shard *shard, struct ek_broker_job *job,
                  uint64_t now_us)
 {
-    uint64_t awaited = ek_job_writes(job) ? 0 : awaited_position(broker, shard, job);
     uint64_t confirmed = ek_dispatch_confirmed(shard);
     bool first_time = job->dispatched_us == 0;
     leave_queue(broker, shard, job);
@@ -196,11 +195,10 @@ static void send(struct ek_broker *broker, struct ek_worker *worker, struct ek_s
         .shard = job->shard,
         .epoch = shard->epoch,
         .kind = job->kind,
-        .position = ek_job_writes(job) ? job->position : awaited,
+        .position = ek_job_writes(job) ? job->position : awaited_position(shard, job),
         .stamp_unix_ms = job->stamp_unix_ms,
-        /* A read whose write was found is served by position alone; the worker need not look the number up. */
-        .producer = ek_job_writes(job) || awaited == 0 ? job->producer : 0,
-        .number = ek_job_writes(job) || awaited == 0 ? job->number : 0,
+        .producer = job->producer,
+        .number = job->number,
         .lowest = job->lowest,
         .confirmed = confirmed,
         .body = ek_slice_of(job->body, job->body_bytes),
