@@ -340,6 +340,41 @@ static void note_furthest(struct search *search, size_t required, size_t stuck_a
     search->report->stuck_at = stuck_at;
 }
 
+static bool is_ready(const struct search *search, size_t call)
+{
+    return !is_done(search, call) && !waits_for_session(search, call) && !waits_for_version(search, call);
+}
+
+static bool same_object(const struct object *a, const struct object *b)
+{
+    for (size_t i = 0; i < CHECK_KEYS_MAX; i++) {
+        const struct row *x = &a->rows[i];
+        const struct row *y = &b->rows[i];
+        if (x->present != y->present || x->is_number != y->is_number || x->value != y->value || x->version != y->version ||
+            x->expiry_high != y->expiry_high)
+            return false;
+    }
+    return a->version == b->version;
+}
+
+static bool has_doubts_before(const struct search *search, size_t call)
+{
+    for (size_t i = 0; i < call; i++)
+        if (search->calls[i].session == search->calls[call].session && search->calls[i].writes && search->calls[i].maybe &&
+            !is_done(search, i))
+            return true;
+    return false;
+}
+
+/* A call that fits here and changes nothing may as well be here: whatever order there is with it later, there is one with it now.
+ */
+static bool changes_nothing(const struct search *search, const struct object *object, size_t call)
+{
+    struct object next = *object;
+    return !search->calls[call].maybe && is_ready(search, call) && apply(&next, &search->calls[call], false) &&
+           same_object(object, &next) && !has_doubts_before(search, call);
+}
+
 static bool explore(struct search *search, const struct object *object)
 {
     if (search->required == 0)
@@ -353,11 +388,14 @@ static bool explore(struct search *search, const struct object *object)
     size_t stuck_at = 0;
     uint64_t until = first_return(search, &stuck_at);
     note_furthest(search, search->count, stuck_at);
+    for (size_t i = 0; i < search->count && search->calls[i].called < until; i++)
+        if (changes_nothing(search, object, i))
+            return linearize(search, object, i, false);
     /* Calls that have their answer first: what is not known is put in only where it is needed. */
     for (int maybe = 0; maybe < 2; maybe++)
         for (size_t i = 0; i < search->count && search->calls[i].called < until; i++) {
             const struct check_call *call = &search->calls[i];
-            if (call->maybe != maybe || is_done(search, i) || waits_for_session(search, i) || waits_for_version(search, i))
+            if (call->maybe != maybe || !is_ready(search, i))
                 continue;
             if (linearize(search, object, i, false) || (call->maybe && linearize(search, object, i, true)))
                 return true;

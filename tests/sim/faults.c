@@ -73,7 +73,10 @@ static void kill_at(unsigned place, uint64_t down_us)
         return;
     faults.up_us[place] = sim_now_us() + down_us;
     sim_tell("FAULT kill %s", process_at(place)->name);
-    sim_kill(process_at(place));
+    if (place > sim_worker_count())
+        sim_client_kill(place - 1 - sim_worker_count());
+    else
+        sim_kill(process_at(place));
 }
 
 static void go_on(void *context, uint64_t life)

@@ -28,6 +28,7 @@ struct sim_call *sim_history_begin(unsigned session, unsigned tag, size_t count)
     struct sim_call *call = sim_alloc(1, sizeof *call);
     calls[call_count++] = call;
     call->tag = tag;
+    sim_tell("call %" PRIu64 " of session %u on tag %u", clock_ticks + 1, session, tag);
     call->called_us = sim_now_us();
     call->returned_us = SIM_NEVER;
     call->call = (struct check_call){.session = session,
@@ -124,6 +125,7 @@ void sim_history_answered(struct sim_call *call, enum ek_outcome outcome)
     call->ended = true;
     call->returned_us = sim_now_us();
     sim_note(20 + outcome, call->call.called);
+    sim_tell("call %" PRIu64 " of session %u: %s", call->call.called, call->call.session, ek_outcome_name(outcome));
     bool verdict = outcome == EK_OUTCOME_OK || outcome == EK_OUTCOME_NOT_FOUND || outcome == EK_OUTCOME_CONDITION_FAILED ||
                    outcome == EK_OUTCOME_FAILED;
     if (!verdict) {

@@ -70,6 +70,78 @@ static void see_jobs(const struct sim_process *from, struct ek_reader *fields)
     }
 }
 
+/* The same as lines of the story. */
+static void tell_jobs(const struct sim_process *from, struct ek_reader fields)
+{
+    static const char *const kinds[] = {"read", "write", "transaction", "cancel", "delete"};
+    uint32_t count;
+    struct ek_job job;
+    if (ek_decode_count(&fields, EK_ENVELOPE_JOBS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count && ek_decode_job(&fields, &job) == EK_OK; i++)
+        sim_tell("%s: job %" PRIu64 " %s of %u on shard %u, producer %" PRIu64 " number %" PRIu64 " lowest %" PRIu64 "%s%s",
+                 from->name, job.id, kinds[job.kind], job.count, job.route.shard, job.route.producer, job.route.number,
+                 job.route.lowest, job.route.repeated ? ", repeated" : "", job.route.present ? "" : ", thin");
+}
+
+static void tell_worker_jobs(const struct sim_process *to, struct ek_reader fields)
+{
+    uint32_t count;
+    struct ek_link link;
+    struct ek_worker_job job;
+    if (ek_decode_link(&fields, &link) != EK_OK || ek_decode_count(&fields, EK_ENVELOPE_JOBS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count && ek_decode_worker_job(&fields, &job) == EK_OK; i++)
+        sim_tell("broker to %s: token %" PRIu64 " kind %d of %u on shard %u at %" PRIu64 ", producer %" PRIu64 " number %" PRIu64,
+                 to ? to->name : "nobody", job.token, (int)job.kind, job.count, job.shard, job.position, job.producer, job.number);
+}
+
+static void tell_replies(const struct sim_process *to, struct ek_reader fields)
+{
+    uint32_t count;
+    struct ek_reply reply;
+    if (ek_decode_count(&fields, EK_ENVELOPE_JOBS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count && ek_decode_reply(&fields, &reply) == EK_OK; i++)
+        sim_tell("%s is told: job %" PRIu64 " %s at %" PRIu64, to ? to->name : "nobody", reply.id,
+                 ek_wire_status_name(reply.status), reply.position);
+}
+
+static void tell_worker_replies(const struct sim_process *from, struct ek_reader fields)
+{
+    uint32_t count;
+    struct ek_link link;
+    struct ek_worker_reply reply;
+    if (ek_decode_link(&fields, &link) != EK_OK || ek_decode_count(&fields, EK_ENVELOPE_JOBS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count && ek_decode_worker_reply(&fields, &reply) == EK_OK; i++)
+        sim_tell("%s: token %" PRIu64 " %s at %" PRIu64 "%s", from->name, reply.token, ek_wire_status_name(reply.status),
+                 reply.position, reply.repeated ? ", repeated" : "");
+}
+
+static void tell(const struct sim_process *from, const struct sim_process *to, enum ek_message_type type, struct ek_reader fields)
+{
+    switch (type) {
+    case EK_MESSAGE_JOBS:
+        tell_jobs(from, fields);
+        break;
+    case EK_MESSAGE_REPLIES:
+        tell_replies(to, fields);
+        break;
+    case EK_MESSAGE_WORKER_JOBS:
+        tell_worker_jobs(to, fields);
+        break;
+    case EK_MESSAGE_WORKER_REPLIES:
+        tell_worker_replies(from, fields);
+        break;
+    case EK_MESSAGE_WORKER_HEARTBEAT:
+    case EK_MESSAGE_WORKER_PULSE:
+        break;
+    default:
+        sim_tell("%s to %s: message of type %d", from->name, to ? to->name : "nobody", (int)type);
+    }
+}
+
 static bool same_verdict(const struct ek_table_link *item, const void *wanted)
 {
     const struct verdict *a = EK_ITEM(item, const struct verdict, link);
@@ -125,9 +197,13 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
 {
     enum ek_message_type type;
     struct ek_reader fields;
-    if (ek_decode_type(message, &type, &fields) != EK_OK)
+    if (ek_decode_type(message, &type, &fields) != EK_OK) {
         sim_fail("%s sends what cannot be read", from->name);
-    else if (type == EK_MESSAGE_JOBS)
+        return;
+    }
+    if (sim_is_verbose())
+        tell(from, to, type, fields);
+    if (type == EK_MESSAGE_JOBS)
         see_jobs(from, &fields);
     else if (type == EK_MESSAGE_REPLIES && to)
         see_replies(to, &fields);

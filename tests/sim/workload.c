@@ -19,7 +19,8 @@ struct place {
     unsigned number;
     unsigned left; /* calls */
     bool idle;
-    bool written; /* in the last phase */
+    bool written;             /* in the last phase */
+    struct ek_client *client; /* of the running program */
 };
 
 /* The last scan, over the whole store, page by page. */
@@ -257,6 +258,16 @@ static void finish(struct ek_client *client, struct place *place)
 
 /* ---- programs ---- */
 
+/* The session says of each call whether it was sent: what was not is UNAVAILABLE, and must not show up later. */
+void sim_client_kill(unsigned number)
+{
+    struct place *place = &load.places[number];
+    if (place->client)
+        ek_session_destroy(&place->client->session);
+    place->client = NULL;
+    sim_kill(&place->process);
+}
+
 static void run_client(void *context)
 {
     struct place *place = context;
@@ -271,6 +282,7 @@ static void run_client(void *context)
     struct ek_session_options session = {
         .name = place->name, .seed = sim_random(), .timeout_ms = 5000, .linger_us = options.linger_us, .pending_bytes_max = EK_MIB};
     client->session = ek_session_new(&session, sim_now_us() + place->process.clock_ahead_us);
+    place->client = client;
     for (;;) {
         place->idle = ek_client_pending(client) == 0;
         if (load.phase == LOAD && place->left && ek_client_pending(client) < PENDING_MAX && sim_chance(60))

@@ -20,6 +20,9 @@ struct sim_process *sim_client(unsigned number);
 /* Starts it when it is not running. */
 void sim_client_start(unsigned number);
 
+/* As SIGKILL. What it had not sent yet is known to be without effect. */
+void sim_client_kill(unsigned number);
+
 /* No more new calls. */
 void sim_workload_calm(void);
 /* Every call has ended. */
