@@ -1,6 +1,6 @@
 /*
- * Every limit that the protocol or a queue has, in one place. Sizes are bytes unless the name says otherwise. A simulation makes some
- * of them small, so that they are reached.
+ * Every limit that the protocol or a queue has, in one place. Sizes are bytes unless the name says otherwise. A simulation makes
+ * some of them small, so that they are reached.
  */
 #ifndef EK_COMMON_LIMITS_H
 #define EK_COMMON_LIMITS_H
@@ -9,11 +9,11 @@
 #define EK_MIB (1024u * 1024u)
 
 /* Rows */
-#define EK_KEY_BYTES_MAX   (4u * EK_KIB)  /* at least 1 */
+#define EK_KEY_BYTES_MAX (4u * EK_KIB) /* at least 1 */
 #ifndef EK_VALUE_BYTES_MAX
 #define EK_VALUE_BYTES_MAX (16u * EK_MIB) /* at least 0 */
 #endif
-#define EK_TTL_MS_MAX      (100ull * 366 * 24 * 3600 * 1000)
+#define EK_TTL_MS_MAX (100ull * 366 * 24 * 3600 * 1000)
 
 /* Shards */
 #define EK_SHARDS_DEFAULT 512u
@@ -24,23 +24,23 @@
 #define EK_JOB_OPERATIONS_MAX    4096u
 #define EK_JOB_BODY_BYTES_MAX    (EK_VALUE_BYTES_MAX + 64u * EK_KIB)
 #define EK_ENVELOPE_JOBS_MAX     8192u
-#define EK_ENVELOPE_BYTES_MAX    (20u * EK_MIB) /* also the largest frame that a bound socket takes */
-#define EK_ENVELOPE_BYTES_GOAL   (256u * EK_KIB)  /* an envelope that has reached it is sent */
+#define EK_ENVELOPE_BYTES_MAX    (20u * EK_MIB)  /* also the largest frame that a bound socket takes */
+#define EK_ENVELOPE_BYTES_GOAL   (256u * EK_KIB) /* an envelope that has reached it is sent */
 #define EK_WRITE_REPLY_BYTES_MAX (4u * EK_KIB)
 #define EK_READ_REPLY_BYTES_MAX  (EK_VALUE_BYTES_MAX + 64u * EK_KIB)
 #ifndef EK_READ_REPLY_BYTES_GOAL
 #define EK_READ_REPLY_BYTES_GOAL (1u * EK_MIB) /* beyond it a read's later results say "alone" */
 #endif
-#define EK_DEADLINE_MS_MAX       (24u * 3600u * 1000u)
-#define EK_TEXT_BYTES_MAX        256u /* names, endpoints, error texts */
-#define EK_ANSWER_BYTES_MAX      (16u * EK_MIB)
+#define EK_DEADLINE_MS_MAX  (24u * 3600u * 1000u)
+#define EK_TEXT_BYTES_MAX   256u /* names, endpoints, error texts */
+#define EK_ANSWER_BYTES_MAX (16u * EK_MIB)
 
 /* Scans */
 #define EK_SCAN_ENTRIES_MAX 1000u
 #define EK_SCAN_ROWS_MAX    20000u /* rows looked at by one scan operation */
 
 /* Producers */
-#define EK_UNSETTLED_MAX           64u   /* numbers of one producer on one shard */
+#define EK_UNSETTLED_MAX 64u /* numbers of one producer on one shard */
 #ifndef EK_PRODUCERS_PER_SHARD_MAX
 #define EK_PRODUCERS_PER_SHARD_MAX 4096u /* beyond it the one that was silent longest is forgotten */
 #endif
