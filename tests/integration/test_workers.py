@@ -94,7 +94,7 @@ class Alone(EvenkeelTest):
     """The fake worker is the only one, so that its answers can be seen at a client."""
 
     def setUp(self):
-        self.cluster = self.own_cluster(workers=0, shards=2, broker_flags=["--liveness", "400ms"])
+        self.cluster = self.own_cluster(workers=0, shards=2)
         self.client = self.cluster.raw()
 
     def put(self, number, key=b"k"):

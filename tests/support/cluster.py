@@ -108,9 +108,14 @@ class Cluster:
         self.workers = {}
         self.processes = []
         self.sockets = []
-        self.start_broker()
-        for number in range(1, workers + 1):
-            self.start_worker(f"w{number}")
+        try:
+            self.start_broker()
+            for number in range(1, workers + 1):
+                self.start_worker(f"w{number}")
+        except AssertionError:
+            self.close()
+            self.remove()
+            raise
 
     # ---- processes ----
 
@@ -243,7 +248,7 @@ class EvenkeelTest(unittest.TestCase):
         before = len(result.failures) + len(result.errors)
         super().run(result)
         if len(result.failures) + len(result.errors) > before:
-            shared = getattr(self, "cluster", None)
+            shared = getattr(type(self), "cluster", None)
             print(f"=== logs of {self.id()}\n{shared.logged() if shared else ''}{getattr(self, '_logs', '')}", file=sys.stderr)
 
 

@@ -10,7 +10,7 @@ static struct ek_reader reader_of(const char *bytes, size_t size)
     return ek_reader_of(ek_slice_of(bytes, size));
 }
 
-#define READER(literal) reader_of(literal, sizeof literal - 1)
+#define READER(literal) reader_of(literal, sizeof(literal) - 1)
 
 struct form {
     uint64_t value;
