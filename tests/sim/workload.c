@@ -193,7 +193,7 @@ static void take_page(void *context, const struct ek_completion *completion, siz
     walk->cursor_size = completion->cursor_size;
     if (walk->cursor_size > sizeof walk->cursor)
         sim_fail("a cursor of %zu bytes", walk->cursor_size);
-    else if (walk->cursor_size)
+    else if (!walk->ended)
         memcpy(walk->cursor, completion->cursor, walk->cursor_size);
 }
 
