@@ -12,9 +12,9 @@ enum {
     HANDSHAKE_MS = 3000,
     RECONNECT_MS = 20,
     RECONNECT_MAX_MS = 500,
-    MESSAGES_MAX = 256,       /* per pipe and direction; bytes are bounded by credit, queue limits and outboxes */
-    ROUTER_RECEIVED_MAX = 16, /* per peer: what lies here was not yet judged against any limit in bytes */
-    ROUTE_BYTES = 5,          /* of an automatic routing id: a zero byte and 32 bits */
+    MESSAGES_MAX = 256,      /* per pipe and direction; bytes are bounded by credit, queue limits and outboxes */
+    ROUTER_RECEIVED_MAX = 4, /* per peer: what lies here was not yet judged against any limit in bytes */
+    ROUTE_BYTES = 5,         /* of an automatic routing id: a zero byte and 32 bits */
     ROUTING_ID_MAX = 255,
     POLL_ITEMS_MAX = 8
 };
