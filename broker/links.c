@@ -69,17 +69,8 @@ static struct ek_worker *known_or_new(struct ek_broker *broker, const struct ek_
     return worker;
 }
 
-/* A disk that was rolled back or cloned says a lower number than it once said. */
 static void note_incarnation(struct ek_broker *broker, struct ek_worker *worker, const struct ek_worker_hello *hello)
 {
-    if (hello->incarnation < worker->incarnation) {
-        ek_broker_alarm(broker, "incarnation_below", index_of(broker, worker), EK_NOBODY,
-                        "this worker's disk was rolled back or cloned: its shards are quarantined");
-        for (uint32_t i = 0; i < broker->config.shards; i++)
-            if (broker->shards[i].holder == index_of(broker, worker))
-                ek_shard_set_state(broker, &broker->shards[i], EK_SHARD_QUARANTINED);
-        return;
-    }
     if (hello->incarnation == worker->incarnation && strcmp(worker->name, hello->name) == 0)
         return;
     worker->incarnation = hello->incarnation;
@@ -88,6 +79,16 @@ static void note_incarnation(struct ek_broker *broker, struct ek_worker *worker,
     record->number = worker->incarnation;
     memcpy(record->name, hello->name, sizeof record->name);
     act_persist(broker);
+}
+
+/* A disk that was rolled back or cloned says a lower number than it once said. */
+static void quarantine(struct ek_broker *broker, const struct ek_worker *worker)
+{
+    ek_broker_alarm(broker, "incarnation_below", index_of(broker, worker), EK_NOBODY,
+                    "this worker's disk was rolled back or cloned: its shards are quarantined");
+    for (uint32_t i = 0; i < broker->config.shards; i++)
+        if (broker->shards[i].holder == index_of(broker, worker))
+            ek_shard_set_state(broker, &broker->shards[i], EK_SHARD_QUARANTINED);
 }
 
 void ek_links_hello(struct ek_broker *broker, ek_broker_peer peer, const struct ek_worker_hello *hello, uint64_t now_us)
@@ -106,7 +107,10 @@ void ek_links_hello(struct ek_broker *broker, ek_broker_peer peer, const struct 
     }
     if (worker->state != EK_WORKER_AWAY)
         ek_links_end(broker, worker, "says HELLO again");
-    note_incarnation(broker, worker, hello);
+    /* The HELLO of a start before the last one may come late, from a process that is gone: only its report shows that it lives. */
+    worker->rolled_back = hello->incarnation < worker->incarnation;
+    if (!worker->rolled_back)
+        note_incarnation(broker, worker, hello);
     memcpy(worker->name, hello->name, sizeof worker->name);
     memcpy(worker->endpoint, hello->endpoint, sizeof worker->endpoint);
     worker->capacity_milli = hello->capacity_milli;
@@ -290,6 +294,8 @@ void ek_links_report(struct ek_broker *broker, struct ek_worker *worker, const s
         return;
     worker->state = EK_WORKER_UP;
     ek_broker_clear_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY);
+    if (worker->rolled_back)
+        quarantine(broker, worker);
     uint64_t *positions = positions_of(broker, holdings, count);
     for (uint32_t i = 0; i < broker->config.shards; i++)
         if (broker->shards[i].holder == index_of(broker, worker) && believe(broker, &broker->shards[i], positions[i]))

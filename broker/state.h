@@ -53,7 +53,8 @@ struct ek_worker {
     uint64_t incarnation;
     uint32_t capacity_milli;
     enum ek_worker_state state;
-    bool welcomed; /* since this broker took office */
+    bool welcomed;    /* since this broker took office */
+    bool rolled_back; /* its last HELLO said a lower incarnation than is known */
     ek_broker_peer peer;
     uint64_t link;
     uint64_t heard_us;

@@ -488,14 +488,53 @@ START_TEST(a_worker_of_another_cluster_is_refused)
 }
 END_TEST
 
-START_TEST(a_lower_incarnation_quarantines_its_shards)
+static enum ek_shard_state state_of_first_shard(void)
+{
+    struct ek_snapshot *snapshot = ek_snapshot_take(rig.broker, rig.now_us);
+    enum ek_shard_state state = snapshot->shards[0].state;
+    ek_snapshot_destroy(&snapshot);
+    return state;
+}
+
+static void report_nothing(struct ek_link link)
+{
+    rig_step(&rig, (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = WORKER, .link = link});
+}
+
+START_TEST(a_report_of_a_lower_incarnation_quarantines_its_shards)
+{
+    rig_join(&rig, WORKER, 0, NULL);
+    rig_hello(&rig, WORKER, 3);
+    report_nothing(rig_hello(&rig, WORKER, 2));
+    ck_assert_int_eq(state_of_first_shard(), EK_SHARD_QUARANTINED);
+}
+END_TEST
+
+/* A process that is gone may have left it on its connection; it cannot answer. */
+START_TEST(a_late_hello_of_an_earlier_start_quarantines_nothing)
 {
     rig_join(&rig, WORKER, 0, NULL);
     rig_hello(&rig, WORKER, 3);
     rig_hello(&rig, WORKER, 2);
-    struct ek_snapshot *snapshot = ek_snapshot_take(rig.broker, rig.now_us);
-    ck_assert_int_eq(snapshot->shards[0].state, EK_SHARD_QUARANTINED);
-    ek_snapshot_destroy(&snapshot);
+    report_nothing(rig_hello(&rig, WORKER, 3));
+    ck_assert_int_eq(state_of_first_shard(), EK_SHARD_OPENING);
+}
+END_TEST
+
+START_TEST(a_read_that_goes_out_again_has_a_new_stamp_and_a_write_its_first)
+{
+    rig_join(&rig, WORKER, 0, NULL);
+    rig_write(&rig, CLIENT, 6, 5, 1);
+    rig_read(&rig, CLIENT, 6, 5, 1);
+    rig_dispatch(&rig);
+    uint64_t first = sent(0)->stamp_unix_ms;
+    ck_assert_uint_eq(sent(1)->stamp_unix_ms, first);
+    rig.now_us += 1000000;
+    static const int all[] = {0, 1, 2, 3, 4, 5, 6, 7, -1};
+    rig_join(&rig, WORKER, 0, all);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(sent(0)->stamp_unix_ms, first);
+    ck_assert_uint_ge(sent(1)->stamp_unix_ms, first + 1000);
 }
 END_TEST
 
@@ -652,7 +691,9 @@ static Suite *suite(void)
     tcase_add_test(tests, a_restarted_broker_goes_on_at_the_reported_position);
     tcase_add_test(tests, a_later_generation_or_epoch_elsewhere_ends_this_broker);
     tcase_add_test(tests, a_worker_of_another_cluster_is_refused);
-    tcase_add_test(tests, a_lower_incarnation_quarantines_its_shards);
+    tcase_add_test(tests, a_report_of_a_lower_incarnation_quarantines_its_shards);
+    tcase_add_test(tests, a_late_hello_of_an_earlier_start_quarantines_nothing);
+    tcase_add_test(tests, a_read_that_goes_out_again_has_a_new_stamp_and_a_write_its_first);
     tcase_add_test(tests, a_thin_job_is_routed_by_its_first_key_and_refused_when_it_has_none);
     tcase_add_test(tests, a_stopping_broker_refuses_and_finishes);
     tcase_add_test(tests, lost_replies_give_a_client_another_connection);
