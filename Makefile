@@ -113,7 +113,7 @@ $(eval $(call part,worker,$(WORKER)))
 $(eval $(call part,client,$(CLIENT)))
 $(eval $(call part,cli,$(CLI)))
 
-support_of = $(wildcard $(shell sed -n 's,^\#include "\(tests/support/[^"]*\)\.h"$$,\1.c,p' $(1)))
+support_of = $(wildcard $(shell sed -n 's,^\#include "\(tests/\(support\|sim\)/[^"]*\)\.h"$$,\1.c,p' $(1)))
 parts_of = $(shell sed -n 's,^\#include "\(broker\|worker\|client\|client/cli\)/[^/]*"$$,\1,p' $(1) | sed 's,^client/cli$$,cli client,' | sort -u)
 define unit_program
 $(BUILD)/$(1:.c=): $(call objects,$(1) $(2)) $(foreach name,$(call parts_of,$(1) $(2) $(wildcard $(2:.c=.h))),$(call archive,$(name))) $(call archive,common)

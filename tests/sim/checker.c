@@ -10,7 +10,8 @@ struct row {
     bool present;
     bool is_number;
     int64_t value;
-    uint64_t version; /* 0 = not known */
+    uint64_t version; /* 0 = not known, */
+    uint64_t after;   /* but above this one */
     uint64_t expiry_low;
     uint64_t expiry_high; /* 0 = does not expire */
 };
@@ -62,7 +63,8 @@ static uint64_t hash_of(const struct object *object)
         const struct row *row = &object->rows[i];
         if (!row->present)
             continue;
-        hash = mix(hash ^ mix(i * 2 + row->is_number) ^ mix((uint64_t)row->value + 77) ^ mix(row->version + 1));
+        hash = mix(hash ^ mix(i * 2 + row->is_number) ^ mix((uint64_t)row->value + 77) ^ mix(row->version + 1) ^
+                   (row->version ? 0 : row->after));
         hash = mix(hash ^ row->expiry_low ^ mix(row->expiry_high));
     }
     return hash;
@@ -83,7 +85,7 @@ static bool see_version(struct row *row, uint64_t version)
 {
     if (version == 0)
         return true;
-    if (row->version == 0)
+    if (row->version == 0 && version > row->after)
         row->version = version;
     return row->version == version;
 }
@@ -101,6 +103,7 @@ static bool take_version(struct object *object, uint64_t version)
 
 static bool write_row(struct object *object, const struct check_step *step, struct row row)
 {
+    row.after = object->version;
     if (!take_version(object, step->version))
         return false;
     row.version = step->version;
@@ -153,6 +156,8 @@ static bool increment(struct object *object, const struct check_step *step, cons
 
 static bool get(const struct check_step *step, struct row *row)
 {
+    if (step->answer == CHECK_UNSEEN)
+        return true;
     if (step->answer == CHECK_NOT_FOUND)
         return !row->present;
     return row->present && row->is_number == step->is_number && row->value == step->value && see_version(row, step->version);
@@ -180,7 +185,10 @@ static bool do_step(struct object *object, const struct check_call *call, const 
     return false;
 }
 
-/* With the row as it is, or expired, whatever the bounds allow and the answer says; `expire` is tried first when nothing is said.
+/*
+ * With the row as it is, or expired, whatever the bounds allow and the answer says; `expire` is tried first when nothing is said.
+ * That a write finds a row expired is part of the order of writes. What a read finds is not: it has a time of its own, up to its
+ * answer, and a scan that is slow may show an old row beside a new one.
  */
 static bool try_step(struct object *object, const struct check_call *call, const struct check_step *step, bool expire)
 {
@@ -194,10 +202,11 @@ static bool try_step(struct object *object, const struct check_call *call, const
         struct object copy = *object;
         if (expired)
             copy.rows[step->key] = (struct row){0};
-        if (do_step(&copy, call, step)) {
+        if (!do_step(&copy, call, step))
+            continue;
+        if (call->writes || !expired)
             *object = copy;
-            return true;
-        }
+        return true;
     }
     return false;
 }

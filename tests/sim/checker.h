@@ -5,8 +5,8 @@
  * calls, and its reads see its writes before them, even when they overlap in time.
  *
  * A call without an answer may have taken effect at any time after it began, once, or never; but never behind a later call of its
- * session. Versions, where they are known, rise with every write. Rows with a time to live may vanish when the broker's time, which
- * is known within bounds, may have reached their end; and must not be there when it surely has.
+ * session. Versions, where they are known, rise with every write. Rows with a time to live may not be found when the broker's time,
+ * which is known within bounds, may have reached their end; and must not be found when it surely has.
  *
  * Pure; it knows nothing of messages or simulations.
  */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WRITE_US = 20, COMPACT_PERCENT = 3 };
+enum { WRITE_US = 20, COMPACT_PERCENT = 3, BEHIND_US = 100 };
 
 struct change {
     enum ek_store_space space;
@@ -30,6 +30,12 @@ struct ek_store_cursor {
 };
 
 static struct sim_disk disks[SIM_DISKS_MAX];
+static void (*watcher)(struct ek_slice physical_key, struct ek_slice row);
+
+void sim_disk_watch(void (*stored)(struct ek_slice physical_key, struct ek_slice row))
+{
+    watcher = stored;
+}
 
 struct sim_disk *sim_disk_of(unsigned number)
 {
@@ -76,6 +82,8 @@ static void apply(struct sim_disk *disk, struct change *change)
     struct sim_rows *rows = &disk->spaces[change->space];
     bool found;
     size_t at = search(rows, key_of(&change->row), &found);
+    if (watcher && change->space == EK_STORE_ROWS && !change->deletes)
+        watcher(key_of(&change->row), ek_slice_of(change->row.value, change->row.value_size));
     if (change->deletes) {
         free_row(&change->row);
         if (found)
@@ -185,7 +193,10 @@ enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error)
     bool slow = sim_now_us() < disk->slow_until_us;
     sim_sleep_us(WRITE_US);
     store->writing = true;
-    sim_sleep_us(slow ? sim_between(disk->slow_us / 4, disk->slow_us) : sim_delay_us(disk->sync_us));
+    uint64_t sync_us = slow ? sim_between(disk->slow_us / 4, disk->slow_us) : sim_delay_us(disk->sync_us);
+    if (disk->doomed_in && --disk->doomed_in == 0)
+        sim_at(sim_now_us() + sim_draw(sync_us + BEHIND_US), disk->doom, sim_self(), 0);
+    sim_sleep_us(sync_us);
     store->writing = false;
     apply_batch(store);
     sim_note(7, disk->commits);

@@ -29,6 +29,8 @@ struct sim_disk {
     uint64_t sync_us;       /* usual */
     uint64_t slow_until_us; /* syncs take `slow_us` until then */
     uint64_t slow_us;
+    unsigned doomed_in; /* so many syncs from now `doom` runs at a moment of the sync, or just behind it; 0 = never */
+    void (*doom)(void *process, uint64_t argument);
     bool full; /* as far as it says: writes get no credit */
     bool used; /* a program has it open */
     struct sim_rows spaces[2];
@@ -49,6 +51,8 @@ struct sim_directory {
 };
 
 struct sim_disk *sim_disk_of(unsigned number);
+/* Sees every row that is written, when it is on disk. */
+void sim_disk_watch(void (*stored)(struct ek_slice physical_key, struct ek_slice row));
 struct sim_directory *sim_directory(void);
 /* The program that had it open is gone: what it was writing is there, or not. */
 void sim_disk_crash(struct sim_disk *disk);

@@ -79,6 +79,52 @@ static void kill_at(unsigned place, uint64_t down_us)
         sim_kill(process_at(place));
 }
 
+static unsigned place_of(const struct sim_process *process)
+{
+    unsigned place = 0;
+    while (process_at(place) != process)
+        place++;
+    return place;
+}
+
+static void kill_now(void *context, uint64_t argument)
+{
+    struct sim_process *process = context;
+    (void)argument;
+    if (!faults.over)
+        kill_at(place_of(process), some_while_us());
+}
+
+static void break_now(void *context, uint64_t argument)
+{
+    struct sim_process *process = context;
+    (void)argument;
+    if (faults.over)
+        return;
+    sim_tell("FAULT break %s", process->name);
+    sim_net_break(process);
+}
+
+/* Most ends come at the moments that matter: with a message on its way, or in a sync. */
+static void kill_soon(unsigned place)
+{
+    enum { SOON = 6 };
+    unsigned soon = 1 + (unsigned)sim_draw(SOON);
+    if (sim_chance(30))
+        kill_at(place, some_while_us());
+    else if (place >= 1 && place <= sim_worker_count() && sim_chance(60)) {
+        sim_disk_of(place)->doomed_in = soon;
+        sim_disk_of(place)->doom = kill_now;
+    } else
+        sim_net_count_down(process_at(place), soon, kill_now, 0);
+}
+
+static void break_soon(unsigned place)
+{
+    enum { SOON = 10 };
+    sim_net_count_down(process_at(place), 1 + (unsigned)sim_draw(SOON), break_now, 0);
+}
+
 static void go_on(void *context, uint64_t life)
 {
     struct sim_process *process = context;
@@ -143,20 +189,19 @@ static void strike(enum sim_fault fault)
     unsigned anybody = (unsigned)sim_draw(place_count());
     switch (fault) {
     case SIM_KILL_WORKER:
-        kill_at(some_worker(), some_while_us());
+        kill_soon(some_worker());
         break;
     case SIM_KILL_BROKER:
-        kill_at(0, some_while_us());
+        kill_soon(0);
         break;
     case SIM_KILL_CLIENT:
-        kill_at(some_client(), some_while_us());
+        kill_soon(some_client());
         break;
     case SIM_KILL_ALL:
         kill_all();
         break;
     case SIM_BREAK:
-        sim_tell("FAULT break %s", process_at(anybody)->name);
-        sim_net_break(process_at(anybody));
+        break_soon(anybody);
         break;
     case SIM_PART:
         part(anybody);
@@ -193,8 +238,10 @@ static void strike_on(void *context, uint64_t argument)
     if (faults.over)
         return;
     enum sim_fault fault = (enum sim_fault)sim_draw(SIM_FAULTS);
-    if (fault == SIM_KILL_ALL && sim_chance(60))
-        fault = SIM_KILL_WORKER;
+    if ((fault == SIM_KILL_ALL || fault == SIM_KILL_CLIENT || fault == SIM_WALL_CLOCK || fault == SIM_COMPACT ||
+         fault == SIM_FULL_DISK) &&
+        sim_chance(70))
+        fault = SIM_BREAK;
     if (faults.allowed >> fault & 1) {
         strike(fault);
         faults.count++;
@@ -225,6 +272,7 @@ void sim_faults_heal(void)
     for (unsigned i = 1; i <= sim_worker_count(); i++) {
         sim_disk_of(i)->slow_until_us = 0;
         sim_disk_of(i)->full = false;
+        sim_disk_of(i)->doomed_in = 0;
     }
     sim_net_heal();
 }

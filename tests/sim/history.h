@@ -6,6 +6,7 @@
 #define EK_TESTS_SIM_HISTORY_H
 
 #include "client/evenkeel.h"
+#include "common/bytes.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/world.h"
 
@@ -33,6 +34,9 @@ void sim_history_refused(struct sim_call *call);
 void sim_history_end(void *call, const struct ek_completion *completions, size_t count);
 /* An answer that the caller has put into the steps itself. */
 void sim_history_answered(struct sim_call *call, enum ek_outcome outcome);
+
+/* A row came to a disk: whoever wrote that text has had an effect, answered or not. */
+void sim_history_stored(struct ek_slice physical_key, struct ek_slice row);
 
 size_t sim_history_calls(void);
 size_t sim_history_acknowledged(void);

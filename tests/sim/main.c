@@ -7,6 +7,7 @@
  * Each seed has a process of its own, whose memory goes with it. The last line says how many passed and failed.
  */
 #include "tests/sim/cluster.h"
+#include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/history.h"
 #include "tests/sim/net.h"
@@ -34,7 +35,7 @@ static uint64_t one_of(const uint64_t *values, size_t count)
 
 #define ONE_OF(...) one_of((const uint64_t[]){__VA_ARGS__}, sizeof(const uint64_t[]){__VA_ARGS__} / sizeof(uint64_t))
 
-static void open_all(void)
+static void open_all(uint64_t span_us)
 {
     struct sim_net_options net = {
         .delay_us = ONE_OF(50, 300, 2000, 10000), .messages_max = (unsigned)ONE_OF(3, 16, 256), .repeats = sim_chance(50)};
@@ -46,10 +47,12 @@ static void open_all(void)
                                           .sync_us = ONE_OF(100, 1000, 8000)};
     struct sim_workload_options workload = {.clients = (unsigned)sim_between(2, 4),
                                             .thin_clients = (unsigned)sim_draw(3),
-                                            .calls = (unsigned)ONE_OF(60, 150, 250),
-                                            .large = sim_chance(20)};
+                                            .calls = (unsigned)ONE_OF(100, 200, 300),
+                                            .span_us = span_us,
+                                            .large = sim_chance(30)};
     workload.thin_clients = net.repeats ? 0 : workload.thin_clients; /* their jobs have no number */
     sim_net_open(&net, sim_wire_see);
+    sim_disk_watch(sim_history_stored);
     sim_cluster_open(&cluster);
     sim_workload_open(&workload);
     sim_tell("%u workers, %u shards, liveness %" PRIu64 " ms, %u clients, %u thin ones, %u calls each", cluster.workers,
@@ -81,9 +84,10 @@ static void run_until(bool (*done)(void), const char *what)
 static void run_seed(uint64_t seed, FILE *report, bool verbose)
 {
     sim_world_open(seed, report, verbose);
-    open_all();
-    sim_faults_open(some_faults(), ONE_OF(150, 600, 2000) * 1000, (unsigned)sim_draw(3));
-    sim_run(sim_now_us() + sim_between(5, 25) * SECOND_US);
+    uint64_t span_us = sim_between(6, 20) * SECOND_US;
+    open_all(span_us);
+    sim_faults_open(some_faults(), ONE_OF(150, 400, 1200) * 1000, (unsigned)sim_draw(3));
+    sim_run(sim_now_us() + span_us);
     sim_faults_heal();
     sim_workload_calm();
     run_until(sim_workload_is_idle, "some calls have not ended");
@@ -91,9 +95,13 @@ static void run_seed(uint64_t seed, FILE *report, bool verbose)
     run_until(sim_workload_is_finished, "some client cannot write or read");
     if (!sim_failed())
         sim_history_judge(sim_shard_count());
-    (void)fprintf(report,
-                  "seed %" PRIu64 ": %zu calls, %zu acknowledged writes, %zu faults, %zu repetitions, hash %016" PRIx64 "\n", seed,
-                  sim_history_calls(), sim_history_acknowledged(), sim_faults_count(), sim_wire_repetitions(), sim_hash());
+    (void)fprintf(report, "seed %" PRIu64 ": %zu calls, %zu acknowledged writes, %zu faults, %zu repetitions", seed,
+                  sim_history_calls(), sim_history_acknowledged(), sim_faults_count(), sim_wire_repetitions());
+    for (int status = 0; status < EK_WIRE_STATUS_COUNT; status++)
+        if (sim_wire_answers((enum ek_wire_status)status))
+            (void)fprintf(report, ", %zu %s", sim_wire_answers((enum ek_wire_status)status),
+                          ek_wire_status_name((enum ek_wire_status)status));
+    (void)fprintf(report, ", hash %016" PRIx64 "\n", sim_hash());
 }
 
 /* ---- seeds ---- */

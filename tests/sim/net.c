@@ -57,6 +57,13 @@ struct ek_context {
     char unused;
 };
 
+struct countdown {
+    struct sim_process *process; /* NULL: none */
+    unsigned messages;
+    void (*run)(void *context, uint64_t argument);
+    uint64_t argument;
+};
+
 struct hold {
     struct sim_process *process;
     bool from;
@@ -75,7 +82,8 @@ static struct {
     int fd_count;
     struct hold holds[HOLDS_MAX];
     size_t hold_count;
-    bool healed;
+    struct countdown countdowns[HOLDS_MAX];
+    size_t last_countdown;
 } net;
 
 void sim_net_open(const struct sim_net_options *options, sim_net_tap tap)
@@ -162,9 +170,29 @@ void sim_net_hold(struct sim_process *process, bool from, bool to, uint64_t unti
 
 void sim_net_heal(void)
 {
-    net.healed = true;
     net.hold_count = 0;
+    memset(net.countdowns, 0, sizeof net.countdowns);
     stir_all(NULL, 0);
+}
+
+/* ---- countdowns ---- */
+
+void sim_net_count_down(struct sim_process *process, unsigned messages, void (*run)(void *context, uint64_t argument),
+                        uint64_t argument)
+{
+    net.countdowns[net.last_countdown++ % HOLDS_MAX] =
+        (struct countdown){.process = process, .messages = messages, .run = run, .argument = argument};
+}
+
+static void count_down(const struct sim_process *from, const struct sim_process *to)
+{
+    for (size_t i = 0; i < HOLDS_MAX; i++) {
+        struct countdown *countdown = &net.countdowns[i];
+        if (!countdown->process || (countdown->process != from && countdown->process != to) || --countdown->messages)
+            continue;
+        sim_at(sim_now_us() + sim_draw(net.options.delay_us), countdown->run, countdown->process, countdown->argument);
+        countdown->process = NULL;
+    }
 }
 
 /* ---- connections ---- */
@@ -412,7 +440,7 @@ static bool is_ready(const struct queue *queue, const struct sim_process *from, 
 
 static struct sim_process *dealer_process(const struct connection *connection)
 {
-    return connection->dealer ? connection->dealer->process : NULL;
+    return connection->dealer && !connection->dealer->closed ? connection->dealer->process : NULL;
 }
 
 /* One of the connections that have something, by chance: a ROUTER takes turns, and old connections come among new ones. */
@@ -486,6 +514,7 @@ static enum ek_status send_down(struct ek_socket *router, uint64_t peer, struct 
     if (connection->down.count >= net.options.messages_max)
         return EK_AGAIN;
     net.tap(router->process, dealer_process(connection), bytes);
+    count_down(router->process, dealer_process(connection));
     if (!connection->broken) /* else into the void: it does not know yet */
         send_on(&connection->down, make_message(bytes), connection->dealer->process);
     return EK_OK;
@@ -498,6 +527,7 @@ static enum ek_status send_up(struct ek_socket *dealer, struct ek_slice bytes)
     if (queue->count + dealer->out.count >= net.options.messages_max)
         return EK_AGAIN;
     net.tap(dealer->process, connection ? connection->router->process : NULL, bytes);
+    count_down(dealer->process, connection ? connection->router->process : NULL);
     if (!connection)
         append(&dealer->out, make_message(bytes));
     else if (!connection->broken)

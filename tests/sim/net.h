@@ -19,6 +19,9 @@ struct sim_net_options {
 typedef void (*sim_net_tap)(const struct sim_process *from, const struct sim_process *to, struct ek_slice message);
 
 void sim_net_open(const struct sim_net_options *options, sim_net_tap tap);
+/* Calls once `messages` more have been sent from or to `process`, while the last of them is on its way. */
+void sim_net_count_down(struct sim_process *process, unsigned messages, void (*run)(void *context, uint64_t argument),
+                        uint64_t argument);
 /* Replaces the connections of `process`' DEALERs, without either side knowing at first. */
 void sim_net_break(struct sim_process *process);
 /* Holds what goes from, or to, `process` until `until_us`. */

@@ -29,6 +29,7 @@ struct verdict {
 static struct ek_table jobs;
 static struct ek_table verdicts;
 static size_t repetitions;
+static size_t answers[EK_WIRE_STATUS_COUNT];
 
 static bool same_job(const struct ek_table_link *item, const void *wanted)
 {
@@ -182,6 +183,7 @@ static void see_replies(const struct sim_process *to, struct ek_reader *fields)
         struct ek_reply reply;
         if (ek_decode_reply(fields, &reply) != EK_OK)
             return;
+        answers[reply.status]++;
         const struct job *job = find_job(&(struct job){.client = to->number, .life = to->life, .id = reply.id});
         if (job && is_final(reply.status))
             see_verdict(&(struct verdict){.producer = job->route.producer,
@@ -209,6 +211,11 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
         see_replies(to, &fields);
     else if (type == EK_MESSAGE_ERROR)
         sim_fail("%s says ERROR", from->name);
+}
+
+size_t sim_wire_answers(enum ek_wire_status status)
+{
+    return answers[status];
 }
 
 size_t sim_wire_repetitions(void)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 4000, NUMBER_ROOM = 32, PAGE = 3 };
+enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, NUMBER_ROOM = 32, PAGE = 3 };
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
 
@@ -17,7 +17,8 @@ struct place {
     struct sim_process process;
     char name[8];
     unsigned number;
-    unsigned left; /* calls */
+    unsigned left;    /* calls */
+    uint64_t next_us; /* of the next ones */
     bool idle;
     bool written;             /* in the last phase */
     struct ek_client *client; /* of the running program */
@@ -103,7 +104,7 @@ static struct ek_request request_of(unsigned tag, const struct check_step *step,
 
 static uint32_t some_timeout_ms(void)
 {
-    static const uint32_t timeouts_ms[] = {200, 1500, 5000, UINT32_MAX};
+    static const uint32_t timeouts_ms[] = {300, 3000, 8000, UINT32_MAX};
     return load.phase == LOAD ? timeouts_ms[sim_draw(4)] : UINT32_MAX;
 }
 
@@ -164,6 +165,14 @@ static void submit_some(struct ek_client *client, struct place *place)
         (void)submit(client, place, tag, &step);
     }
     place->left--;
+}
+
+static void submit_burst(struct ek_client *client, struct place *place)
+{
+    uint64_t burst = sim_between(1, BURST_MAX);
+    place->next_us = sim_now_us() + sim_draw(2 * burst * load.options.span_us / load.options.calls);
+    for (; burst && place->left; burst--)
+        submit_some(client, place);
 }
 
 /* ---- the last phase ---- */
@@ -285,14 +294,13 @@ static void run_client(void *context)
     place->client = client;
     for (;;) {
         place->idle = ek_client_pending(client) == 0;
-        if (load.phase == LOAD && place->left && ek_client_pending(client) < PENDING_MAX && sim_chance(60))
-            for (uint64_t n = sim_between(1, BURST_MAX); n && place->left; n--)
-                submit_some(client, place);
+        if (load.phase == LOAD && place->left && ek_client_pending(client) < PENDING_MAX && sim_now_us() >= place->next_us)
+            submit_burst(client, place);
         if (load.phase >= FINISH)
             finish(client, place);
         (void)ek_client_poll(client, (int)sim_draw(POLL_MS_MAX));
-        if (sim_chance(30))
-            sim_sleep_us(sim_draw(150 * 1000));
+        if (sim_chance(10))
+            sim_sleep_us(sim_draw(200 * 1000));
     }
 }
 
@@ -313,7 +321,7 @@ static void run_thin(void *context)
             place->idle = false;
             sim_thin_call(thin, place->number * 1000 + 500 + place->left, (unsigned)sim_draw(SIM_TAGS), &step);
         }
-        sim_sleep_us(sim_draw(200 * 1000));
+        sim_sleep_us(sim_draw(2 * load.options.span_us / load.options.calls));
     }
 }
 

@@ -11,6 +11,7 @@ struct sim_workload_options {
     unsigned clients;      /* with the library */
     unsigned thin_clients; /* behind them */
     unsigned calls;        /* of each, at most */
+    uint64_t span_us;      /* over which they are spread */
     bool large;            /* values that fill queues */
 };
 
