@@ -1,16 +1,17 @@
 #include "broker/keeper.h"
 
+#include "broker/beside.h"
 #include "common/bytes.h"
 #include "common/log.h"
-#include "common/mailbox.h"
 
-#include <czmq.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 struct ek_keeper {
     struct ek_meta *meta;
-    zactor_t *actor;
-    struct ek_mailbox *done;
+    struct ek_beside *beside;
     bool busy;
 };
 
@@ -20,29 +21,14 @@ struct task {
     struct ek_record records[];
 };
 
-static void write_task(struct ek_keeper *keeper, struct task *task)
+static void write_task(void *context, void *errand)
 {
+    struct ek_keeper *keeper = context;
+    const struct task *task = errand;
     struct ek_error error;
     if (ek_meta_write_floors(keeper->meta, task->records, task->count, task->ceiling_unix_ms, &error) != EK_OK) {
         ek_log(EK_LOG_ERROR, "%s; stopping, because what was acknowledged can no longer be recorded", error.text);
         _exit(EXIT_FAILURE);
-    }
-    ek_mailbox_put(keeper->done, task);
-}
-
-/* The thread: takes tasks from its pipe until czmq says $TERM. */
-static void keep(zsock_t *pipe, void *argument)
-{
-    (void)zsock_signal(pipe, 0);
-    for (;;) {
-        char *command = NULL;
-        void *task = NULL;
-        if (zsock_recv(pipe, "sp", &command, &task) != 0 || strcmp(command, "$TERM") == 0) {
-            zstr_free(&command);
-            return;
-        }
-        zstr_free(&command);
-        write_task(argument, task);
     }
 }
 
@@ -50,22 +36,28 @@ struct ek_keeper *ek_keeper_new(struct ek_meta *meta)
 {
     struct ek_keeper *keeper = ek_alloc_zero(1, sizeof *keeper);
     keeper->meta = meta;
-    keeper->done = ek_mailbox_new();
-    keeper->actor = keeper->done ? zactor_new(keep, keeper) : NULL;
-    if (!keeper->actor)
+    keeper->beside = ek_beside_new(write_task, keeper);
+    if (!keeper->beside)
         ek_keeper_destroy(&keeper);
     return keeper;
+}
+
+/* Waits for the write that is under way, so that its task can be freed. */
+static void await_task(struct ek_keeper *keeper)
+{
+    struct pollfd done = {.fd = ek_beside_fd(keeper->beside), .events = POLLIN};
+    uint64_t ignored;
+    while (keeper->busy && !ek_keeper_take_done(keeper, &ignored))
+        (void)poll(&done, 1, -1);
 }
 
 void ek_keeper_destroy(struct ek_keeper **keeper)
 {
     if (!*keeper)
         return;
-    zactor_destroy(&(*keeper)->actor);
-    uint64_t ignored;
-    while ((*keeper)->done && ek_keeper_take_done(*keeper, &ignored))
-        ;
-    ek_mailbox_destroy(&(*keeper)->done);
+    if ((*keeper)->beside)
+        await_task(*keeper);
+    ek_beside_destroy(&(*keeper)->beside);
     free(*keeper);
     *keeper = NULL;
 }
@@ -77,9 +69,8 @@ void ek_keeper_write(struct ek_keeper *keeper, const struct ek_record *records, 
     task->count = count;
     if (count)
         memcpy(task->records, records, count * sizeof *records);
-    keeper->busy = zsock_send(keeper->actor, "sp", "WRITE", task) == 0;
-    if (!keeper->busy)
-        free(task);
+    keeper->busy = true;
+    ek_beside_give(keeper->beside, task);
 }
 
 bool ek_keeper_is_busy(const struct ek_keeper *keeper)
@@ -89,12 +80,12 @@ bool ek_keeper_is_busy(const struct ek_keeper *keeper)
 
 int ek_keeper_fd(const struct ek_keeper *keeper)
 {
-    return ek_mailbox_fd(keeper->done);
+    return ek_beside_fd(keeper->beside);
 }
 
 bool ek_keeper_take_done(struct ek_keeper *keeper, uint64_t *ret_ceiling_unix_ms)
 {
-    struct task *task = ek_mailbox_take(keeper->done);
+    struct task *task = ek_beside_take(keeper->beside);
     if (!task)
         return false;
     *ret_ceiling_unix_ms = task->ceiling_unix_ms;

@@ -1,17 +1,16 @@
 #include "broker/stats.h"
 
+#include "broker/beside.h"
 #include "broker/stats_json.h"
 #include "common/codec.h"
-#include "common/mailbox.h"
 
-#include <czmq.h>
+#include <poll.h>
 #include <stdlib.h>
 
 struct ek_stats {
     struct ek_socket *publisher; /* the thread's, while it runs */
-    zactor_t *actor;
-    struct ek_mailbox *done;
-    size_t waiting;
+    struct ek_beside *beside;
+    size_t waiting; /* errands that have not come back */
 };
 
 /* Goes to the thread and comes back. */
@@ -39,8 +38,10 @@ static void answer(struct errand *errand)
     free(text);
 }
 
-static void run_errand(struct ek_stats *stats, struct errand *errand)
+static void run_errand(void *context, void *given)
 {
+    struct ek_stats *stats = context;
+    struct errand *errand = given;
     if (errand->publish) {
         char *text = ek_stats_json(errand->snapshot, "full");
         if (text)
@@ -49,34 +50,29 @@ static void run_errand(struct ek_stats *stats, struct errand *errand)
     } else
         answer(errand);
     ek_snapshot_destroy(&errand->snapshot);
-    ek_mailbox_put(stats->done, errand);
-}
-
-/* The thread: takes errands from its pipe until czmq says $TERM. */
-static void serve(zsock_t *pipe, void *argument)
-{
-    (void)zsock_signal(pipe, 0);
-    for (;;) {
-        char *command = NULL;
-        void *errand = NULL;
-        if (zsock_recv(pipe, "sp", &command, &errand) != 0 || strcmp(command, "$TERM") == 0) {
-            zstr_free(&command);
-            return;
-        }
-        zstr_free(&command);
-        run_errand(argument, errand);
-    }
 }
 
 struct ek_stats *ek_stats_new(struct ek_socket *publisher)
 {
     struct ek_stats *stats = ek_alloc_zero(1, sizeof *stats);
     stats->publisher = publisher;
-    stats->done = ek_mailbox_new();
-    stats->actor = stats->done ? zactor_new(serve, stats) : NULL;
-    if (!stats->actor)
+    stats->beside = ek_beside_new(run_errand, stats);
+    if (!stats->beside)
         ek_stats_destroy(&stats);
     return stats;
+}
+
+/* Waits for the errands that are under way, so that they can be freed. */
+static void await_errands(struct ek_stats *stats)
+{
+    struct pollfd done = {.fd = ek_beside_fd(stats->beside), .events = POLLIN};
+    while (stats->waiting) {
+        struct ek_stats_answer unsent;
+        while (ek_stats_take_answer(stats, &unsent))
+            free(unsent.message.memory);
+        if (stats->waiting)
+            (void)poll(&done, 1, -1);
+    }
 }
 
 void ek_stats_destroy(struct ek_stats **destroyed)
@@ -84,11 +80,9 @@ void ek_stats_destroy(struct ek_stats **destroyed)
     struct ek_stats *stats = *destroyed;
     if (!stats)
         return;
-    zactor_destroy(&stats->actor);
-    struct ek_stats_answer unsent;
-    while (stats->done && ek_stats_take_answer(stats, &unsent))
-        free(unsent.message.memory);
-    ek_mailbox_destroy(&stats->done);
+    if (stats->beside)
+        await_errands(stats);
+    ek_beside_destroy(&stats->beside);
     ek_socket_close(&stats->publisher);
     free(stats);
     *destroyed = NULL;
@@ -96,13 +90,14 @@ void ek_stats_destroy(struct ek_stats **destroyed)
 
 static bool hand_over(struct ek_stats *stats, struct errand *errand)
 {
-    if (stats->waiting < EK_STATS_WAITING_MAX && zsock_send(stats->actor, "sp", "DO", errand) == 0) {
-        stats->waiting++;
-        return true;
+    if (stats->waiting == EK_STATS_WAITING_MAX) {
+        ek_snapshot_destroy(&errand->snapshot);
+        free(errand);
+        return false;
     }
-    ek_snapshot_destroy(&errand->snapshot);
-    free(errand);
-    return false;
+    stats->waiting++;
+    ek_beside_give(stats->beside, errand);
+    return true;
 }
 
 void ek_stats_publish(struct ek_stats *stats, struct ek_snapshot *snapshot)
@@ -124,12 +119,12 @@ bool ek_stats_query(struct ek_stats *stats, struct ek_snapshot *snapshot, ek_pee
 
 int ek_stats_fd(const struct ek_stats *stats)
 {
-    return ek_mailbox_fd(stats->done);
+    return ek_beside_fd(stats->beside);
 }
 
 bool ek_stats_take_answer(struct ek_stats *stats, struct ek_stats_answer *ret)
 {
-    for (struct errand *errand; (errand = ek_mailbox_take(stats->done));) {
+    for (struct errand *errand; (errand = ek_beside_take(stats->beside));) {
         bool answers = !errand->publish;
         *ret = (struct ek_stats_answer){.peer = errand->peer, .message = errand->message};
         free(errand);
