@@ -120,6 +120,12 @@ static bool condition_holds(const struct check_step *step, struct row *row)
     return true;
 }
 
+/* A step of which nothing was seen may have been refused by itself; not in a transaction, which would have been refused with it. */
+static bool is_without_effect(const struct check_call *call, const struct check_step *step)
+{
+    return step->answer == CHECK_UNSEEN && call->step_count == 1;
+}
+
 static bool put(struct object *object, const struct check_call *call, const struct check_step *step, struct row *row)
 {
     if (step->answer == CHECK_REFUSED) {
@@ -128,7 +134,7 @@ static bool put(struct object *object, const struct check_call *call, const stru
                !(step->condition == CHECK_IF_VERSION && step->if_version == step->version);
     }
     if (!condition_holds(step, row))
-        return false;
+        return is_without_effect(call, step);
     struct row next = {.present = true, .value = step->value};
     if (step->ttl_ms) {
         next.expiry_low = call->stamp_low + step->ttl_ms;
@@ -137,13 +143,13 @@ static bool put(struct object *object, const struct check_call *call, const stru
     return write_row(object, step, next);
 }
 
-static bool increment(struct object *object, const struct check_step *step, const struct row *row)
+static bool increment(struct object *object, const struct check_call *call, const struct check_step *step, const struct row *row)
 {
     bool numeric = !row->present || row->is_number;
     if (step->answer == CHECK_FAILED)
         return !numeric;
     if (!numeric)
-        return false;
+        return is_without_effect(call, step);
     struct row next = *row;
     if (!row->present)
         next = (struct row){.present = true};
@@ -171,7 +177,7 @@ static bool do_step(struct object *object, const struct check_call *call, const 
     case CHECK_PUT:
         return put(object, call, step, row);
     case CHECK_INCREMENT:
-        return increment(object, step, row);
+        return increment(object, call, step, row);
     case CHECK_GET:
         return get(step, row);
     case CHECK_EXISTS:
@@ -375,10 +381,17 @@ static bool has_doubts_before(const struct search *search, size_t call)
     return false;
 }
 
-/* A call that fits here and changes nothing may as well be here: whatever order there is with it later, there is one with it now.
- */
+/* Its answer says what it did, if anything. */
+static bool is_seen(const struct check_call *call)
+{
+    return !call->writes || call->refused || call->steps[0].answer != CHECK_UNSEEN;
+}
+
+/* What fits here and changes nothing may as well be here: whatever order there is with it later, there is one with it now. */
 static bool changes_nothing(const struct search *search, const struct object *object, size_t call)
 {
+    if (!is_seen(&search->calls[call]))
+        return false;
     struct object next = *object;
     return !search->calls[call].maybe && is_ready(search, call) && apply(&next, &search->calls[call], false) &&
            same_object(object, &next) && !has_doubts_before(search, call);
@@ -406,7 +419,7 @@ static bool explore(struct search *search, const struct object *object)
             const struct check_call *call = &search->calls[i];
             if (call->maybe != maybe || !is_ready(search, i))
                 continue;
-            if (linearize(search, object, i, false) || (call->maybe && linearize(search, object, i, true)))
+            if (linearize(search, object, i, false) || (!is_seen(call) && linearize(search, object, i, true)))
                 return true;
             if (search->exhausted)
                 return false;

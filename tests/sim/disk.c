@@ -1,6 +1,7 @@
 #include "tests/sim/disk.h"
 
 #include "tests/sim/world.h"
+#include "worker/book.h"
 #include "worker/rows.h"
 
 #include <stdlib.h>
@@ -30,11 +31,11 @@ struct ek_store_cursor {
 };
 
 static struct sim_disk disks[SIM_DISKS_MAX];
-static void (*watcher)(struct ek_slice physical_key, struct ek_slice row);
+static void (*watcher)(struct ek_slice record);
 
-void sim_disk_watch(void (*stored)(struct ek_slice physical_key, struct ek_slice row))
+void sim_disk_watch(void (*recorded)(struct ek_slice record))
 {
-    watcher = stored;
+    watcher = recorded;
 }
 
 struct sim_disk *sim_disk_of(unsigned number)
@@ -82,8 +83,11 @@ static void apply(struct sim_disk *disk, struct change *change)
     struct sim_rows *rows = &disk->spaces[change->space];
     bool found;
     size_t at = search(rows, key_of(&change->row), &found);
-    if (watcher && change->space == EK_STORE_ROWS && !change->deletes)
-        watcher(key_of(&change->row), ek_slice_of(change->row.value, change->row.value_size));
+    enum ek_book_kind kind = EK_BOOK_IDENTITY;
+    uint64_t number;
+    if (watcher && change->space == EK_STORE_BOOK && !change->deletes &&
+        ek_book_parse_key(key_of(&change->row), &kind, &number) == EK_OK && kind == EK_BOOK_RECORD)
+        watcher(ek_slice_of(change->row.value, change->row.value_size));
     if (change->deletes) {
         free_row(&change->row);
         if (found)

@@ -51,8 +51,8 @@ struct sim_directory {
 };
 
 struct sim_disk *sim_disk_of(unsigned number);
-/* Sees every row that is written, when it is on disk. */
-void sim_disk_watch(void (*stored)(struct ek_slice physical_key, struct ek_slice row));
+/* Sees every record of the book-keeping when it is on disk. */
+void sim_disk_watch(void (*recorded)(struct ek_slice record));
 struct sim_directory *sim_directory(void);
 /* The program that had it open is gone: what it was writing is there, or not. */
 void sim_disk_crash(struct sim_disk *disk);

@@ -2,7 +2,7 @@
 
 #include "common/hash.h"
 #include "tests/sim/cluster.h"
-#include "worker/rows.h"
+#include "tests/sim/ledger.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,6 +20,14 @@ const char *sim_key(unsigned tag, unsigned key)
     static char keys[SIM_TAGS][SIM_TAG_KEYS][16];
     (void)snprintf(keys[tag][key], sizeof keys[tag][key], "{t%u}/%c", tag, "abne"[key]);
     return keys[tag][key];
+}
+
+void sim_history_writes(struct sim_call *call, bool thin)
+{
+    call->call.writes = true;
+    call->thin = thin;
+    if (!thin)
+        sim_ledger_submitted(ek_shard_of(ek_hash_prefix(ek_slice_text(sim_key(call->tag, 0))), sim_shard_count()), call);
 }
 
 struct sim_call *sim_history_begin(unsigned session, unsigned tag, size_t count)
@@ -48,17 +56,24 @@ void sim_history_refused(struct sim_call *call)
 
 /* ---- answers ---- */
 
-static void read_value(struct check_step *step, const struct ek_reading *reading)
+uint64_t sim_text_number(struct ek_slice value)
 {
     char text[NUMBER_TEXT_MAX] = {0};
-    if (reading->value_size == 0)
+    size_t size = value.size < sizeof text ? value.size : sizeof text - 1;
+    memcpy(text, value.data, size);
+    return text[0] == 'v' ? strtoull(text + 1, NULL, 10) : 0;
+}
+
+static void read_value(struct check_step *step, const struct ek_reading *reading)
+{
+    struct ek_slice value = ek_slice_of(reading->value, reading->value_size);
+    char text[NUMBER_TEXT_MAX] = {0};
+    step->value = (int64_t)sim_text_number(value);
+    step->is_number = step->value == 0;
+    if (!step->is_number)
         return;
-    const char *value = reading->value;
-    step->is_number = value[0] != 'v';
-    size_t skip = !step->is_number;
-    size_t size = reading->value_size - skip < sizeof text - 1 ? reading->value_size - skip : sizeof text - 1;
-    memcpy(text, value + skip, size);
-    step->value = strtoll(text, NULL, 10); /* a text goes on behind its number, to be longer */
+    memcpy(text, value.data, value.size < sizeof text ? value.size : sizeof text - 1);
+    step->value = strtoll(text, NULL, 10);
 }
 
 static void answer_step(struct check_step *step, const struct ek_completion *completion)
@@ -183,54 +198,21 @@ size_t sim_history_acknowledged(void)
     return acknowledged;
 }
 
-/* ---- what came to a disk ---- */
-
-static uint64_t *stored; /* the version of each text that did, by its number */
-static size_t stored_capacity;
-
-static uint64_t stored_at(uint64_t text)
-{
-    return text < stored_capacity ? stored[text] : 0;
-}
-
-void sim_history_stored(struct ek_slice physical_key, struct ek_slice bytes)
-{
-    struct ek_row row;
-    struct check_step step = {0};
-    (void)physical_key;
-    if (ek_row_decode(bytes, &row) != EK_OK) {
-        sim_fail("a row on disk cannot be read");
-        return;
-    }
-    read_value(&step, &(struct ek_reading){.value = row.value.data, .value_size = row.value.size});
-    if (step.is_number)
-        return;
-    size_t text = (size_t)step.value;
-    size_t before = stored_capacity;
-    stored = ek_grow(stored, &stored_capacity, text + 1, sizeof *stored);
-    memset(stored + before, 0, (stored_capacity - before) * sizeof *stored);
-    if (stored[text] && stored[text] != row.version)
-        sim_fail("text v%zu is on a disk at version %" PRIu64 " and at %" PRIu64, text, stored[text], row.version);
-    stored[text] = row.version;
-}
-
 /* ---- the judgement ---- */
 
-/* An unanswered write whose text is on a disk has taken effect, at the version that stands there. */
-static void find_effects(struct check_call *history, size_t count)
+/* What the workers' records say of a write without an answer. A thin client's stays a doubt. */
+static bool settle_doubt(const struct sim_call *call, struct check_call *check)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct check_call *call = &history[i];
-        for (size_t k = 0; call->maybe && k < call->step_count; k++) {
-            uint64_t version = call->steps[k].kind == CHECK_PUT ? stored_at((uint64_t)call->steps[k].value) : 0;
-            if (version == 0)
-                continue;
-            call->maybe = false;
-            for (size_t m = 0; m < call->step_count; m++)
-                if (call->steps[m].kind == CHECK_PUT || call->steps[m].kind == CHECK_INCREMENT)
-                    call->steps[m].version = version - k + m;
-        }
-    }
+    uint64_t position;
+    if (!check->maybe || call->thin)
+        return true;
+    if (!sim_ledger_took_effect(call, &position))
+        return false;
+    check->maybe = false;
+    for (size_t i = 0; i < check->step_count; i++)
+        if (check->steps[i].kind == CHECK_PUT || check->steps[i].kind == CHECK_INCREMENT)
+            check->steps[i].version = position + i;
+    return true;
 }
 
 static void print_history(const struct check_call *history, size_t count, const struct check_report *report)
@@ -240,6 +222,29 @@ static void print_history(const struct check_call *history, size_t count, const 
     for (size_t i = from; i < to; i++) {
         (void)fputs(i == report->stuck_at ? "--> " : "    ", sim_report());
         check_print(sim_report(), &history[i]);
+    }
+}
+
+/* Answers and records agree: what was done is recorded at its version, what certainly was not is not. */
+static void judge_effects(void)
+{
+    for (size_t i = 0; i < call_count && !sim_failed(); i++) {
+        const struct sim_call *call = calls[i];
+        const struct check_call *check = &call->call;
+        uint64_t position = 0;
+        if (!check->writes || call->thin)
+            continue;
+        bool effect = sim_ledger_took_effect(call, &position);
+        if (call->never && effect)
+            sim_fail("call %" PRIu64 " of session %u was said not to be applied, but was, at %" PRIu64, check->called,
+                     check->session, position);
+        if (!call->never && !check->maybe && effect == check->refused)
+            sim_fail("call %" PRIu64 " of session %u was %s, the records say otherwise", check->called, check->session,
+                     check->refused ? "refused" : "done");
+        if (effect && !check->maybe && check->steps[0].answer == CHECK_OK && check->steps[0].version &&
+            check->steps[0].version != position)
+            sim_fail("call %" PRIu64 " of session %u was answered at %" PRIu64 ", but done at %" PRIu64, check->called,
+                     check->session, check->steps[0].version, position);
     }
 }
 
@@ -258,9 +263,8 @@ static void judge_tag(unsigned tag)
         history[count] = call->call;
         history[count].stamp_low = sim_stamp_low(call->called_us);
         history[count].stamp_high = call->call.maybe ? CHECK_NEVER : sim_stamp_high(call->returned_us);
-        count++;
+        count += settle_doubt(call, &history[count]);
     }
-    find_effects(history, count);
     struct check_report report;
     enum check_verdict verdict = check_run(history, count, STATES_MAX, &report);
     if (verdict == CHECK_LINEARIZABLE)
@@ -333,7 +337,8 @@ static void judge_versions(uint32_t shards)
 
 void sim_history_judge(uint32_t shards)
 {
-    for (unsigned tag = 0; tag < SIM_TAGS; tag++)
+    judge_effects();
+    for (unsigned tag = 0; tag < SIM_TAGS && !sim_failed(); tag++)
         judge_tag(tag);
     judge_versions(shards);
 }

@@ -20,6 +20,7 @@ struct sim_call {
     uint64_t returned_us;
     bool ended;
     bool never; /* certain: it did not take effect */
+    bool thin;  /* without a number */
 };
 
 /* The key's text; static. Key 0 and 1 hold texts, 2 a number, 3 what expires. */
@@ -28,6 +29,8 @@ const char *sim_key(unsigned tag, unsigned key);
 /* A new call of `session`, in which nothing is known yet but its steps, which the caller fills in (`count` of them, kinds and all).
  */
 struct sim_call *sim_history_begin(unsigned session, unsigned tag, size_t count);
+/* It is a write, whose steps are filled in. */
+void sim_history_writes(struct sim_call *call, bool thin);
 /* It was never sent: forget it. */
 void sim_history_refused(struct sim_call *call);
 /* Its answer, as an ek_callback with the call as its context. */
@@ -35,8 +38,8 @@ void sim_history_end(void *call, const struct ek_completion *completions, size_t
 /* An answer that the caller has put into the steps itself. */
 void sim_history_answered(struct sim_call *call, enum ek_outcome outcome);
 
-/* A row came to a disk: whoever wrote that text has had an effect, answered or not. */
-void sim_history_stored(struct ek_slice physical_key, struct ek_slice row);
+/* The number of a text that a put writes, which is written only once; 0: it is none. */
+uint64_t sim_text_number(struct ek_slice value);
 
 size_t sim_history_calls(void);
 size_t sim_history_acknowledged(void);

@@ -110,7 +110,8 @@ void sim_thin_call(struct sim_thin *thin, unsigned session, unsigned tag, const 
     struct sim_call *call = sim_history_begin(session, tag, 1);
     struct ek_operation operation = operation_of(tag, step, text);
     call->steps[0] = *step;
-    call->call.writes = step->kind != CHECK_GET && step->kind != CHECK_EXISTS;
+    if (step->kind != CHECK_GET && step->kind != CHECK_EXISTS)
+        sim_history_writes(call, true);
     send_job(thin, &operation, call->call.writes, sim_chance(50) ? (uint32_t)sim_between(1, 1000) : 0);
     for (uint64_t until_us = sim_now_us() + PATIENCE_MS * UINT64_C(1000); sim_now_us() < until_us;) {
         struct ek_poll_item item = {.socket = thin->socket};

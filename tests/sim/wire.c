@@ -3,6 +3,8 @@
 #include "common/codec.h"
 #include "common/hash.h"
 #include "common/table.h"
+#include "tests/sim/ledger.h"
+#include "tests/sim/workload.h"
 
 #include <inttypes.h>
 
@@ -68,6 +70,8 @@ static void see_jobs(const struct sim_process *from, struct ek_reader *fields)
             ek_table_add(&jobs, &job->link, hash_job(&wanted));
         }
         job->route = message.route;
+        if (message.kind != EK_JOB_CANCEL)
+            sim_ledger_sent(sim_client_session(from), &message);
     }
 }
 

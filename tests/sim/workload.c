@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, NUMBER_ROOM = 32, PAGE = 3 };
+enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, NUMBER_ROOM = 32, PAGE = 3, FIRST_NUMBER = 100 };
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
 
@@ -44,9 +44,14 @@ static struct {
 
 /* ---- calls ---- */
 
+unsigned sim_client_session(const struct sim_process *process)
+{
+    return (unsigned)(process->number - FIRST_NUMBER) * 1000 + (unsigned)process->life;
+}
+
 static unsigned session_of(const struct place *place)
 {
-    return place->number * 1000 + (unsigned)place->process.life;
+    return sim_client_session(&place->process);
 }
 
 static const char *value_text(char *text, size_t size, int64_t value)
@@ -113,7 +118,8 @@ static struct sim_call *submit(struct ek_client *client, const struct place *pla
     char text[LARGE_BYTES + NUMBER_ROOM];
     struct sim_call *call = sim_history_begin(session_of(place), tag, 1);
     call->steps[0] = *step;
-    call->call.writes = step->kind != CHECK_GET && step->kind != CHECK_EXISTS;
+    if (step->kind != CHECK_GET && step->kind != CHECK_EXISTS)
+        sim_history_writes(call, false);
     struct ek_request request = request_of(tag, step, text, sizeof text);
     if (ek_submit(client, &request, some_timeout_ms(), sim_history_end, call) != EK_OUTCOME_OK)
         sim_history_refused(call);
@@ -138,11 +144,11 @@ static void submit_transaction(struct ek_client *client, const struct place *pla
     struct ek_request requests[SIM_STEPS_MAX];
     size_t count = sim_between(2, SIM_STEPS_MAX);
     struct sim_call *call = sim_history_begin(session_of(place), tag, count);
-    call->call.writes = true;
     for (size_t i = 0; i < count; i++) {
         make_write(&call->steps[i], (unsigned)sim_draw(SIM_TAG_KEYS));
         requests[i] = request_of(tag, &call->steps[i], texts[i], sizeof texts[i]);
     }
+    sim_history_writes(call, false);
     if (ek_submit_transaction(client, requests, count, some_timeout_ms(), sim_history_end, call) != EK_OUTCOME_OK)
         sim_history_refused(call);
 }
@@ -339,7 +345,7 @@ void sim_workload_open(const struct sim_workload_options *options)
         place->number = i;
         place->left = options->calls;
         place->process = (struct sim_process){.name = place->name,
-                                              .number = 100 + (int)i,
+                                              .number = FIRST_NUMBER + (int)i,
                                               .state = SIM_ENDED,
                                               .ended = close_behind,
                                               .clock_ahead_us = sim_draw(1u << 30)};

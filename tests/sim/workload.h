@@ -24,6 +24,9 @@ void sim_client_start(unsigned number);
 /* As SIGKILL. What it had not sent yet is known to be without effect. */
 void sim_client_kill(unsigned number);
 
+/* What the history calls the present program of a client's place. */
+unsigned sim_client_session(const struct sim_process *process);
+
 /* No more new calls. */
 void sim_workload_calm(void);
 /* Every call has ended. */

@@ -1,0 +1,190 @@
+#include "tests/sim/ledger.h"
+
+#include "common/operations.h"
+#include "common/table.h"
+#include "tests/sim/world.h"
+#include "worker/book.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { SENDERS_MAX = 32768 };
+
+/* A number of one producer on one shard. */
+struct entry {
+    struct ek_table_link link;
+    uint64_t producer;
+    uint32_t shard;
+    uint64_t number;
+    bool recorded;
+    bool carried_out;
+    uint64_t position;
+};
+
+/* A call, and where it stands in the jobs that carried it. A job that a worker has forgotten goes out again under another number.
+ */
+struct sender {
+    struct sim_call *call;
+    uint32_t shard;
+    struct entry *entries[4];
+    uint32_t offsets[4];
+    size_t count;
+};
+
+static struct ek_table entries;
+static struct sender senders[SENDERS_MAX];
+static size_t sender_count;
+
+static bool same_entry(const struct ek_table_link *item, const void *wanted)
+{
+    const struct entry *a = EK_ITEM(item, const struct entry, link);
+    const struct entry *b = wanted;
+    return a->producer == b->producer && a->shard == b->shard && a->number == b->number;
+}
+
+static struct entry *entry_of(uint64_t producer, uint32_t shard, uint64_t number, bool *ret_new)
+{
+    const struct entry wanted = {.producer = producer, .shard = shard, .number = number};
+    uint64_t hash = ek_mix(producer * 31 + shard) ^ ek_mix(number);
+    struct ek_table_link *found = ek_table_find(&entries, hash, same_entry, &wanted);
+    *ret_new = !found;
+    if (found)
+        return EK_ITEM(found, struct entry, link);
+    struct entry *entry = sim_alloc(1, sizeof *entry);
+    *entry = wanted;
+    ek_table_add(&entries, &entry->link, hash);
+    return entry;
+}
+
+void sim_ledger_submitted(uint32_t shard, struct sim_call *call)
+{
+    if (sender_count == SENDERS_MAX)
+        sim_fail("too many calls");
+    else
+        senders[sender_count++] = (struct sender){.call = call, .shard = shard};
+}
+
+/* ---- which call is in which job ---- */
+
+static bool is_same(const struct sim_call *call, size_t step, const struct ek_operation *operation)
+{
+    static const enum ek_operation_code codes[] = {EK_OPERATION_PUT, EK_OPERATION_DELETE, EK_OPERATION_EXISTS,
+                                                   EK_OPERATION_INCREMENT, EK_OPERATION_GET};
+    const struct check_step *wanted = &call->steps[step];
+    if (codes[wanted->kind] != operation->code || !ek_slice_equal(operation->key, ek_slice_text(sim_key(call->tag, wanted->key))))
+        return false;
+    if (wanted->kind == CHECK_PUT)
+        return sim_text_number(operation->value) == (uint64_t)wanted->value;
+    return wanted->kind != CHECK_INCREMENT || operation->by == wanted->value;
+}
+
+static void assign(struct sender *sender, struct entry *entry, uint32_t offset)
+{
+    size_t room = sizeof sender->entries / sizeof *sender->entries;
+    if (sender->count == room) {
+        sim_fail("a call went out under more than %zu numbers", room);
+        return;
+    }
+    sender->entries[sender->count] = entry;
+    sender->offsets[sender->count++] = offset;
+}
+
+static bool has_number_of(const struct sender *sender, uint64_t producer)
+{
+    for (size_t i = 0; i < sender->count; i++)
+        if (sender->entries[i]->producer == producer)
+            return true;
+    return false;
+}
+
+/* It may still be sent as something new: it has no answer, or its caller stopped waiting while it stood before a full pipe. */
+static bool may_be_sent(const struct sender *sender)
+{
+    const struct sim_call *call = sender->call;
+    return !call->ended || (call->call.maybe && !call->never && sender->count == 0);
+}
+
+/* The session's first call that may be sent, has no number of this producer, and does what the job does at this place. */
+static struct sender *find_sender(unsigned session, const struct entry *entry, bool transaction,
+                                  const struct ek_operation *operation)
+{
+    for (size_t i = 0; i < sender_count; i++) {
+        struct sender *sender = &senders[i];
+        if (sender->call->call.session == session && sender->shard == entry->shard && may_be_sent(sender) &&
+            (sender->call->call.step_count > 1) == transaction && !has_number_of(sender, entry->producer) &&
+            is_same(sender->call, 0, operation))
+            return sender;
+    }
+    return NULL;
+}
+
+void sim_ledger_sent(unsigned session, const struct ek_job *job)
+{
+    bool is_new;
+    struct entry *entry = entry_of(job->route.producer, job->route.shard, job->route.number, &is_new);
+    struct ek_reader body = ek_reader_of(job->body);
+    uint32_t count;
+    if (!is_new)
+        return;
+    if (ek_decode_operation_count(&body, &count) != EK_OK) {
+        sim_fail("a job's operations cannot be read");
+        return;
+    }
+    for (uint32_t i = 0; i < count;) {
+        struct ek_operation operation;
+        if (ek_decode_operation(&body, &operation) != EK_OK)
+            return;
+        struct sender *sender = find_sender(session, entry, job->kind == EK_JOB_TRANSACTION, &operation);
+        if (!sender) {
+            sim_fail("session %u sends an operation (code %d, key %.*s) that it was not given, or that has ended", session,
+                     (int)operation.code, (int)operation.key.size, (const char *)operation.key.data);
+            return;
+        }
+        assign(sender, entry, i);
+        i += (uint32_t)sender->call->call.step_count;
+        for (size_t skipped = 1; skipped < sender->call->call.step_count; skipped++)
+            if (ek_decode_operation(&body, &operation) != EK_OK || !is_same(sender->call, skipped, &operation))
+                sim_fail("session %u sends another transaction than it was given", session);
+    }
+}
+
+/* ---- what was carried out ---- */
+
+void sim_ledger_recorded(struct ek_slice bytes)
+{
+    struct ek_book_record record;
+    uint16_t shard;
+    struct ek_verdict verdict;
+    if (ek_book_record_open(bytes, &record) != EK_OK) {
+        sim_fail("a record on disk cannot be read");
+        return;
+    }
+    while (ek_book_record_next(&record, &shard, &verdict) == EK_OK) {
+        bool is_new;
+        if (verdict.producer == 0 || !verdict.used)
+            continue;
+        struct entry *entry = entry_of(verdict.producer, shard, verdict.number, &is_new);
+        if (entry->recorded)
+            sim_fail("shard %u, producer %" PRIu64 ": number %" PRIu64 " was used up twice", shard, verdict.producer,
+                     verdict.number);
+        entry->recorded = true;
+        entry->carried_out = verdict.status == EK_WIRE_OK;
+        entry->position = verdict.position;
+    }
+}
+
+bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position)
+{
+    bool found = false;
+    for (size_t i = 0; i < sender_count; i++)
+        for (size_t k = 0; senders[i].call == call && k < senders[i].count; k++) {
+            if (!senders[i].entries[k]->carried_out)
+                continue;
+            if (found)
+                sim_fail("a call was carried out twice, at %" PRIu64 " and at %" PRIu64, *ret_position,
+                         senders[i].entries[k]->position + senders[i].offsets[k]);
+            found = true;
+            *ret_position = senders[i].entries[k]->position + senders[i].offsets[k];
+        }
+    return found;
+}

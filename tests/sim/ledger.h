@@ -1,0 +1,20 @@
+/*
+ * Which call went out under which number, and what the workers' records on disk say of that number: so that it is known in the end
+ * of every call of a library's client whether it took effect, answered or not. A number is used once; a call takes effect once.
+ */
+#ifndef EK_TESTS_SIM_LEDGER_H
+#define EK_TESTS_SIM_LEDGER_H
+
+#include "common/messages.h"
+#include "tests/sim/history.h"
+
+/* A write was submitted; calls of one session come in their order. */
+void sim_ledger_submitted(uint32_t shard, struct sim_call *call);
+/* A numbered job that is no cancellation was sent by `session`. */
+void sim_ledger_sent(unsigned session, const struct ek_job *job);
+/* A record of the book-keeping came to a disk. */
+void sim_ledger_recorded(struct ek_slice record);
+/* True when a record says that the call was carried out; `ret_position` is its first operation's. */
+bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position);
+
+#endif
