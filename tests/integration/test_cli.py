@@ -8,7 +8,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 import cluster as harness  # noqa: E402
-from cluster import ClusterTest, EvenkeelTest, program, run  # noqa: E402
+from cluster import SLOWER, ClusterTest, EvenkeelTest, program, run  # noqa: E402
 from test_stats import SHARD, STATS, WORKER  # noqa: E402
 
 BENCH = """workload distribution seed producers pipeline keys value_size_bytes target_ops_per_second operations errors busy_retries not_found
@@ -220,7 +220,7 @@ class WithoutABroker(EvenkeelTest):
 
     def test_without_a_worker_a_put_ends_expired_or_unknown(self):
         cluster = self.own_cluster(workers=0)
-        code, (line,) = cluster.cli("put", "k", "v", "--timeout", "300ms")
+        code, (line,) = cluster.cli("put", "k", "v", "--timeout", f"{300 * SLOWER:.0f}ms")
         self.assertEqual(code, 3)
         self.assertIn(line["status"], ("expired", "unknown"))
 
