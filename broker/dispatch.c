@@ -259,8 +259,9 @@ static bool has_write_credit(const struct ek_worker *worker, const struct ek_bro
     const struct ek_heartbeat *said = &worker->heartbeat;
     if (worker->in_flight_jobs >= said->credit_jobs)
         return false;
-    if (said->credit_bytes == 0) /* the disk is short: only what frees room */
-        return ek_job_passes(job) && worker->in_flight_bytes < EK_ENVELOPE_BYTES_GOAL;
+    if (said->credit_bytes ==
+        0) /* the disk is short: only what frees room, and what it had reserved room for when it was sent first */
+        return (ek_job_passes(job) || job->position) && worker->in_flight_bytes < EK_ENVELOPE_BYTES_GOAL;
     return worker->in_flight_bytes == 0 || worker->in_flight_bytes + job->charged_bytes <= said->credit_bytes;
 }
 
@@ -278,18 +279,21 @@ static bool can_send_anything(const struct ek_worker *worker)
     return writes || worker->passing > 0;
 }
 
-/* Behind a write without credit, the first job of another client that has some. Bounded; NULL when there is none. */
+/* Behind a write without credit, the first job of another client that has some. Nothing that needs a position overtakes one that
+ * has its own. Bounded; NULL when there is none. */
 static struct ek_broker_job *find_overtaker(const struct ek_worker *worker, const struct ek_shard *shard)
 {
     const struct ek_broker_client *waiting[OVERTAKE_JOBS_MAX];
     size_t waiting_count = 0;
     if (shard->passing == 0)
         return NULL;
+    bool only_reads = shard->queue.first->position != 0;
     for (struct ek_broker_job *job = shard->queue.first; job && waiting_count < OVERTAKE_JOBS_MAX; job = job->next) {
         bool behind_own = false;
         for (size_t i = 0; i < waiting_count && !behind_own; i++)
             behind_own = waiting[i] == job->client;
-        if (!behind_own && job->position == 0 && ek_job_passes(job) && has_credit(worker, job))
+        bool may_pass = job->position == 0 && ek_job_passes(job) && !(only_reads && ek_job_writes(job));
+        if (!behind_own && may_pass && has_credit(worker, job))
             return job;
         waiting[waiting_count++] = job->client;
     }

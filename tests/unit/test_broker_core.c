@@ -366,6 +366,32 @@ static void count_shards(size_t counts[3])
     ek_snapshot_destroy(&snapshot);
 }
 
+/* Behind a position nobody can be served before it: a worker would refuse the ones that went ahead for ever. */
+START_TEST(nothing_that_passes_gets_a_position_ahead_of_one_that_has_it_already)
+{
+    static const int all[] = {0, 1, 2, 3, 4, 5, 6, 7, -1};
+    rig_join(&rig, WORKER, 0, NULL);
+    rig_write(&rig, CLIENT, 1, 5, 1);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(sent(0)->position, 1);
+    struct ek_link link = rig_join(&rig, WORKER, 0, all);
+    rig_heartbeat(&rig, WORKER, link, 100, 0, 100); /* its disk is full by now */
+    struct ek_job job = rig_job(&rig, EK_JOB_DELETE, 1, 6, 1);
+    rig_jobs(&rig, OTHER_CLIENT, &job, 1);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 2);
+    ck_assert_uint_eq(sent(0)->position, 1);
+    ck_assert_int_eq(sent(0)->kind, EK_JOB_WRITE);
+    ck_assert_uint_eq(sent(1)->position, 2);
+    link = rig_join(&rig, WORKER, 0, all);
+    rig_heartbeat(&rig, WORKER, link, 0, 0, 100); /* only reads */
+    rig_read(&rig, THIRD_CLIENT, 1, 0, 0);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 1);
+    ck_assert_int_eq(sent(0)->kind, EK_JOB_READ);
+}
+END_TEST
+
 START_TEST(empty_shards_are_spread_evenly_and_durably_before_they_are_announced)
 {
     size_t counts[3];
@@ -683,6 +709,7 @@ static Suite *suite(void)
     tcase_add_test(tests, without_write_credit_reads_and_deletes_of_others_pass);
     tcase_add_test(tests, a_gap_is_given_back_and_uses_up_its_position);
     tcase_add_test(tests, a_worker_that_disagrees_begins_again);
+    tcase_add_test(tests, nothing_that_passes_gets_a_position_ahead_of_one_that_has_it_already);
     tcase_add_test(tests, empty_shards_are_spread_evenly_and_durably_before_they_are_announced);
     tcase_add_test(tests, a_worker_that_joins_before_the_first_has_confirmed_gets_its_share);
     tcase_add_test(tests, shards_with_data_stay_where_they_are);
