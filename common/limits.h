@@ -17,8 +17,10 @@
 
 /* Shards */
 #define EK_SHARDS_DEFAULT 512u
-#define EK_SHARDS_MAX     8192u
-#define EK_PREFIXES       65536u /* hash prefixes: 16 bits */
+#ifndef EK_SHARDS_MAX
+#define EK_SHARDS_MAX 8192u
+#endif
+#define EK_PREFIXES 65536u /* hash prefixes: 16 bits */
 
 /* Jobs and envelopes */
 #define EK_JOB_OPERATIONS_MAX    4096u

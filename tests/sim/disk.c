@@ -15,13 +15,20 @@ struct change {
     struct sim_row row;
 };
 
+struct horizon {
+    uint32_t first;
+    uint32_t end;
+    uint64_t stamp_unix_ms;
+};
+
 struct ek_store {
     struct sim_disk *disk;
     struct change *batch;
     size_t count;
     size_t capacity;
-    bool writing; /* the batch is on its way to the disk */
-    uint64_t horizons[EK_PREFIXES];
+    bool writing;                           /* the batch is on its way to the disk */
+    struct horizon horizons[EK_SHARDS_MAX]; /* of ranges that do not overlap */
+    size_t horizon_count;
 };
 
 struct ek_store_cursor {
@@ -121,6 +128,14 @@ void sim_disk_crash(struct sim_disk *disk)
     disk->used = false;
 }
 
+static uint64_t horizon_of(const struct ek_store *store, uint16_t prefix)
+{
+    for (size_t i = 0; i < store->horizon_count; i++)
+        if (prefix >= store->horizons[i].first && prefix < store->horizons[i].end)
+            return store->horizons[i].stamp_unix_ms;
+    return 0;
+}
+
 void sim_disk_compact(struct sim_disk *disk)
 {
     struct sim_rows *rows = &disk->spaces[EK_STORE_ROWS];
@@ -128,7 +143,7 @@ void sim_disk_compact(struct sim_disk *disk)
         struct ek_row row;
         uint16_t prefix = ek_get_u16(rows->rows[i].key);
         if (ek_row_decode(ek_slice_of(rows->rows[i].value, rows->rows[i].value_size), &row) == EK_OK &&
-            ek_row_expired(row.expiry_unix_ms, disk->store->horizons[prefix]))
+            ek_row_expired(row.expiry_unix_ms, horizon_of(disk->store, prefix)))
             remove_at(rows, i);
     }
 }
@@ -291,6 +306,12 @@ void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t
 
 void ek_store_set_horizon(struct ek_store *store, uint32_t first, uint32_t end, uint64_t stamp_unix_ms)
 {
-    for (uint32_t prefix = first; prefix < end; prefix++)
-        store->horizons[prefix] = stamp_unix_ms;
+    size_t at = 0;
+    while (at < store->horizon_count && store->horizons[at].first != first)
+        at++;
+    if (at == EK_SHARDS_MAX)
+        abort();
+    if (at == store->horizon_count)
+        store->horizon_count++;
+    store->horizons[at] = (struct horizon){.first = first, .end = end, .stamp_unix_ms = stamp_unix_ms};
 }
