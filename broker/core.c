@@ -5,6 +5,7 @@
 #include "broker/door.h"
 #include "broker/links.h"
 #include "broker/metrics.h"
+#include "broker/poison.h"
 #include "broker/settle.h"
 
 #include <stdarg.h>
@@ -72,6 +73,8 @@ void ek_shard_set_state(struct ek_broker *broker, struct ek_shard *shard, enum e
     bool was_away = shard->state != EK_SHARD_SERVING;
     bool is_away = state != EK_SHARD_SERVING;
     shard->state = state;
+    if (state == EK_SHARD_QUARANTINED)
+        ek_poison_forget_shard(broker, shard);
     if (was_away == is_away)
         return;
     struct ek_job_list *lists[] = {&shard->queue, &shard->writes, &shard->reads};
@@ -221,7 +224,7 @@ static void worker_event(struct ek_broker *broker, const struct ek_event *event)
         ek_links_heartbeat(broker, worker, event->heartbeat, event->loads, event->now_us);
         break;
     default: /* BYE */
-        ek_links_end(broker, worker, "it was stopped in order");
+        ek_links_bye(broker, worker, event->bye);
     }
 }
 

@@ -57,6 +57,7 @@ struct ek_event {
         const struct ek_holding *holdings;
         const struct ek_worker_reply *replies;
         const struct ek_heartbeat *heartbeat;
+        enum ek_bye_cause bye;
         uint64_t ceiling_unix_ms;
         uint64_t wall_unix_ms; /* TICK */
     };

@@ -1,6 +1,8 @@
 #include "broker/dispatch.h"
 
 #include "broker/door.h"
+#include "broker/poison.h"
+#include "common/letters.h"
 
 enum {
     QUANTUM_JOBS = 16,     /* of one shard before the next one's turn */
@@ -60,6 +62,7 @@ static void leave_ring(struct ek_worker *worker, struct ek_shard *shard)
 void ek_dispatch_set_holder(struct ek_broker *broker, struct ek_shard *shard, int holder)
 {
     struct ek_worker *former = holder_of(broker, shard);
+    ek_poison_move_shard(broker, shard, shard->holder, holder);
     if (former) {
         leave_ring(former, shard);
         former->passing -= shard->passing;
@@ -106,8 +109,31 @@ void ek_dispatch_turn_into_cancel(struct ek_broker *broker, struct ek_broker_job
     broker->cancel_jobs++;
 }
 
+void ek_dispatch_turn_into_dead(struct ek_broker *broker, struct ek_broker_job *job, const struct ek_dead *dead)
+{
+    struct ek_shard *shard = &broker->shards[job->shard];
+    struct ek_buffer body = {0};
+    ek_encode_dead(&body, dead);
+    if (ek_job_passes(job))
+        count_passing(broker, shard, -1);
+    job = ek_job_rewrite(&broker->jobs, &shard->queue, job, ek_buffer_slice(&body));
+    job->kind = EK_JOB_DEAD;
+    ek_buffer_done(&body);
+}
+
+void ek_dispatch_drop(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job, enum ek_wire_status status,
+                      const char *text)
+{
+    leave_queue(broker, shard, job);
+    broker->ledger.queued--;
+    *(status == EK_WIRE_DEAD ? &broker->ledger.dead : &broker->ledger.expired) += 1;
+    ek_door_answer(broker, job->client->peer, job->client_job_id, status, 0, text);
+    ek_dispatch_release(broker, shard, job);
+}
+
 void ek_dispatch_release(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
 {
+    ek_poison_settled(broker, shard, job);
     ek_door_discharge(broker, shard, job);
     if (job->kind == EK_JOB_CANCEL)
         broker->cancel_jobs--;
@@ -222,11 +248,7 @@ static bool expire(struct ek_broker *broker, struct ek_shard *shard, struct ek_b
         ek_dispatch_turn_into_cancel(broker, job, EK_WIRE_EXPIRED);
         return false;
     }
-    leave_queue(broker, shard, job);
-    broker->ledger.queued--;
-    broker->ledger.expired++;
-    ek_door_answer(broker, job->client->peer, job->client_job_id, EK_WIRE_EXPIRED, 0, NULL);
-    ek_dispatch_release(broker, shard, job);
+    ek_dispatch_drop(broker, shard, job, EK_WIRE_EXPIRED, NULL);
     return true;
 }
 
@@ -267,12 +289,14 @@ static bool has_write_credit(const struct ek_worker *worker, const struct ek_bro
 
 static bool has_credit(const struct ek_worker *worker, const struct ek_broker_job *job)
 {
+    if (!ek_poison_allows(worker))
+        return false;
     return ek_job_writes(job) ? has_write_credit(worker, job) : worker->in_flight_reads < worker->heartbeat.credit_reads;
 }
 
 static bool can_send_anything(const struct ek_worker *worker)
 {
-    if (worker->state != EK_WORKER_UP || !worker->has_credit || worker->ready_count == 0)
+    if (worker->state != EK_WORKER_UP || !worker->has_credit || worker->ready_count == 0 || !ek_poison_allows(worker))
         return false;
     bool writes = worker->in_flight_jobs < worker->heartbeat.credit_jobs &&
                   (worker->in_flight_bytes == 0 || worker->in_flight_bytes < worker->heartbeat.credit_bytes);
@@ -318,17 +342,28 @@ static size_t send_some(struct ek_broker *broker, struct ek_worker *worker, stru
     return sent;
 }
 
-static size_t dispatch_to(struct ek_broker *broker, struct ek_worker *worker, size_t most, uint64_t now_us)
+static size_t send_round(struct ek_broker *broker, struct ek_worker *worker, size_t most, bool suspects_only, uint64_t now_us)
 {
     size_t sent = 0;
     uint32_t fruitless = 0; /* shards in a row that could send nothing */
     while (sent < most && fruitless < worker->ready_count && can_send_anything(worker)) {
         struct ek_shard *shard = next_ready(worker);
-        size_t now_sent = send_some(broker, worker, shard, now_us);
+        size_t now_sent = suspects_only && shard->suspects == 0 ? 0 : send_some(broker, worker, shard, now_us);
         ek_dispatch_make_ready(broker, shard);
         fruitless = now_sent ? 0 : fruitless + 1;
         sent += now_sent;
     }
+    return sent;
+}
+
+static size_t dispatch_to(struct ek_broker *broker, struct ek_worker *worker, size_t most, uint64_t now_us)
+{
+    if (!ek_poison_searches(worker))
+        return send_round(broker, worker, most, false, now_us);
+    size_t sent = send_round(broker, worker, most, true, now_us);
+    /* Suspects that cannot go, for want of credit, keep nobody else waiting. */
+    if (sent == 0 && worker->in_flight_jobs == 0 && worker->in_flight_reads == 0)
+        sent = send_round(broker, worker, most, false, now_us);
     return sent;
 }
 

@@ -11,6 +11,11 @@
 void ek_dispatch_enqueue(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job);
 /* A queued job that was never sent becomes its own cancellation. */
 void ek_dispatch_turn_into_cancel(struct ek_broker *broker, struct ek_broker_job *job, enum ek_wire_status cause);
+/* A queued job that killed its worker becomes what sets it aside, with its positions. */
+void ek_dispatch_turn_into_dead(struct ek_broker *broker, struct ek_broker_job *job, const struct ek_dead *dead);
+/* Ends a queued job with EXPIRED or DEAD and a text (or NULL). */
+void ek_dispatch_drop(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job, enum ek_wire_status status,
+                      const char *text);
 /* Sends what credit allows, to every worker; at most EK_DISPATCH_JOBS_MAX jobs in one step. */
 void ek_dispatch_run(struct ek_broker *broker, uint64_t now_us);
 /* A shard that serves from now on, or has work again, stands in its holder's ring. */

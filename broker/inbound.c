@@ -99,7 +99,17 @@ static enum ek_status read_heartbeat(struct ek_inbound *inbound, struct ek_reade
     return status == EK_OK ? ek_decode_end(fields) : status;
 }
 
-/* The messages that begin with a link; a heartbeat's is read with its other fields. */
+static enum ek_status read_bye(struct ek_reader *fields, struct ek_event *event)
+{
+    struct ek_bye bye = {0};
+    enum ek_status status = ek_decode_bye(fields, &bye);
+    event->type = EK_EVENT_WORKER_BYE;
+    event->link = bye.link;
+    event->bye = bye.cause;
+    return status;
+}
+
+/* The messages that begin with a link; of a heartbeat and a BYE it is read with their other fields. */
 static enum ek_status read_linked(struct ek_inbound *inbound, enum ek_message_type type, struct ek_reader *fields,
                                   struct ek_event *event)
 {
@@ -116,9 +126,6 @@ static enum ek_status read_linked(struct ek_inbound *inbound, enum ek_message_ty
     case EK_MESSAGE_WORKER_REPLIES:
         event->type = EK_EVENT_WORKER_REPLIES;
         return read_replies(inbound, fields, event);
-    case EK_MESSAGE_WORKER_BYE:
-        event->type = EK_EVENT_WORKER_BYE;
-        return ek_decode_end(fields);
     default:
         return EK_MALFORMED;
     }
@@ -140,5 +147,7 @@ enum ek_status ek_inbound_worker(struct ek_inbound *inbound, struct ek_slice mes
         ret_event->type = EK_EVENT_WORKER_HEARTBEAT;
         return read_heartbeat(inbound, &fields, ret_event);
     }
+    if (type == EK_MESSAGE_WORKER_BYE)
+        return read_bye(&fields, ret_event);
     return read_linked(inbound, type, &fields, ret_event);
 }

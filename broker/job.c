@@ -141,6 +141,24 @@ void ek_job_cancel(struct ek_broker_job *job, enum ek_wire_status cause)
     ek_buffer_done(&body);
 }
 
+struct ek_broker_job *ek_job_rewrite(struct ek_jobs *jobs, struct ek_job_list *list, struct ek_broker_job *job,
+                                     struct ek_slice body)
+{
+    struct ek_broker_job *other = ek_alloc(sizeof *other + body.size);
+    *other = *job;
+    memcpy(other->body, body.data, body.size);
+    other->body_bytes = (uint32_t)body.size;
+    *(other->prev ? &other->prev->next : &list->first) = other;
+    *(other->next ? &other->next->prev : &list->last) = other;
+    if (job->indexed) {
+        ek_table_remove(&jobs->by_number, &job->by_number);
+        ek_job_index(jobs, other);
+    }
+    jobs->slots[(uint32_t)job->token] = other;
+    free(job);
+    return other;
+}
+
 void ek_job_list_append(struct ek_job_list *list, struct ek_broker_job *job)
 {
     job->next = NULL;

@@ -25,11 +25,14 @@ struct ek_broker_job {
     uint64_t arrived_us;
     uint64_t dispatched_us; /* of the last dispatch; 0 before the first */
     uint64_t deadline_us;   /* 0: none */
+    uint64_t ended_link;    /* the last link that ended while it was in flight there; this and the next two: broker/poison.h */
     uint32_t count;         /* operations, and positions that it uses up */
     uint32_t body_bytes;
     uint32_t charged_bytes; /* what it counts against the limits, from first to last */
     uint16_t shard;
     enum ek_job_kind kind;
+    uint8_t deaths; /* of a worker that had only this job in flight */
+    bool suspect;
     bool indexed;
     bool in_flight;
     uint8_t body[];
@@ -70,6 +73,10 @@ bool ek_job_writes(const struct ek_broker_job *job);
 bool ek_job_passes(const struct ek_broker_job *job);
 /* A job that was never sent becomes the cancellation of its own number; its body is given up. */
 void ek_job_cancel(struct ek_broker_job *job, enum ek_wire_status cause);
+
+/* Gives a job of `list` another body; place, token and charge stay. The job is then at the address returned. */
+struct ek_broker_job *ek_job_rewrite(struct ek_jobs *jobs, struct ek_job_list *list, struct ek_broker_job *job,
+                                     struct ek_slice body);
 
 void ek_job_list_append(struct ek_job_list *list, struct ek_broker_job *job);
 void ek_job_list_prepend(struct ek_job_list *list, struct ek_broker_job *job);

@@ -2,6 +2,7 @@
 
 #include "broker/assign.h"
 #include "broker/dispatch.h"
+#include "broker/poison.h"
 
 #include <stdlib.h>
 
@@ -107,6 +108,7 @@ void ek_links_hello(struct ek_broker *broker, ek_broker_peer peer, const struct 
     }
     if (worker->state != EK_WORKER_AWAY)
         ek_links_end(broker, worker, "says HELLO again");
+    ek_poison_hello(broker, worker, hello->incarnation, now_us);
     /* The HELLO of a start before the last one may come late, from a process that is gone: only its report shows that it lives. */
     worker->rolled_back = hello->incarnation < worker->incarnation;
     if (!worker->rolled_back)
@@ -293,6 +295,7 @@ void ek_links_report(struct ek_broker *broker, struct ek_worker *worker, const s
     if (worker->state != EK_WORKER_JOINING || !release_strays(broker, worker, holdings, count))
         return;
     worker->state = EK_WORKER_UP;
+    ek_poison_reported(broker, worker);
     ek_broker_clear_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY);
     if (worker->rolled_back)
         quarantine(broker, worker);
@@ -327,7 +330,9 @@ void ek_links_assigned(struct ek_broker *broker, struct ek_worker *worker, const
 void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, const struct ek_heartbeat *heartbeat,
                         const struct ek_shard_load *loads, uint64_t now_us)
 {
+    uint64_t kept_before = worker->heartbeat.dead_kept;
     worker->heartbeat = *heartbeat;
+    ek_poison_note_kept(broker, worker, kept_before);
     worker->has_credit = true;
     worker->heard_us = now_us;
     for (uint32_t i = 0; i < heartbeat->load_count; i++)
@@ -347,6 +352,7 @@ void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, cons
 
 void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char *why)
 {
+    ek_poison_link_ends(broker, worker);
     ek_dispatch_forget_ring(worker);
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         struct ek_shard *shard = &broker->shards[i];
@@ -362,6 +368,12 @@ void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char
     char text[EK_TEXT_BYTES_MAX];
     (void)snprintf(text, sizeof text, "worker %.64s is away with %u shards: %.120s", worker->name, worker->shards, why);
     ek_broker_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY, text);
+}
+
+void ek_links_bye(struct ek_broker *broker, struct ek_worker *worker, enum ek_bye_cause cause)
+{
+    ek_links_end(broker, worker, cause == EK_BYE_STORAGE ? "its storage failed" : "it was stopped in order");
+    ek_poison_excuse(worker);
 }
 
 void ek_links_lost(struct ek_broker *broker, ek_broker_peer peer)

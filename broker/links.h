@@ -16,6 +16,8 @@ void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, cons
                         const struct ek_shard_load *loads, uint64_t now_us);
 /* The link is over: its shards are away, what was in flight is queued again. The worker may say HELLO at any time. */
 void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char *why);
+/* It says that it ends, and why. */
+void ek_links_bye(struct ek_broker *broker, struct ek_worker *worker, enum ek_bye_cause cause);
 void ek_links_lost(struct ek_broker *broker, ek_broker_peer peer);
 /* Ends links that were silent, or whose storage stood still, for longer than the liveness limit. */
 void ek_links_check(struct ek_broker *broker, uint64_t now_us);

@@ -55,7 +55,7 @@ static void send_single(struct loop *loop, const struct ek_action *action)
     else if (action->type == EK_ACTION_WORKER_REFUSED)
         ek_encode_refusal(&message, EK_MESSAGE_WORKER_REFUSED, action->refusal);
     else
-        ek_encode_link(&message, EK_MESSAGE_WORKER_PULSE, action->link);
+        ek_encode_pulse(&message, action->link);
     ek_outbox_message(action->type == EK_ACTION_WELCOME ? loop->to_clients : loop->to_workers, action->peer, ek_owned_of(&message));
 }
 

@@ -120,8 +120,10 @@ struct ek_snapshot *ek_snapshot_take(const struct ek_broker *broker, uint64_t no
     snapshot->end_to_end = latency_of(&broker->end_to_end);
     snapshot->worker_count = broker->worker_count;
     snapshot->workers = ek_alloc_zero(broker->worker_count, sizeof *snapshot->workers);
-    for (size_t i = 0; i < broker->worker_count; i++)
+    for (size_t i = 0; i < broker->worker_count; i++) {
         snapshot->workers[i] = view_worker(&broker->workers[i], now_us);
+        snapshot->dead_kept += broker->workers[i].heartbeat.dead_kept;
+    }
     snapshot->shard_count = broker->config.shards;
     snapshot->shards = ek_alloc_zero(snapshot->shard_count, sizeof *snapshot->shards);
     for (size_t i = 0; i < snapshot->shard_count; i++) {

@@ -62,6 +62,7 @@ struct ek_snapshot {
     uint64_t generation;
     uint64_t uptime_ms;
     struct ek_ledger ledger;
+    uint64_t dead_kept; /* as far as the workers have told */
     uint64_t queued_bytes;
     uint64_t queue_limit_bytes;
     uint64_t oldest_job_age_ms;

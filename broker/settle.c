@@ -2,6 +2,7 @@
 
 #include "broker/dispatch.h"
 #include "broker/links.h"
+#include "broker/poison.h"
 
 static void count_verdict(struct ek_broker *broker, const struct ek_worker_reply *reply)
 {
@@ -48,6 +49,7 @@ static void settle(struct ek_broker *broker, struct ek_worker *worker, struct ek
     struct ek_shard *shard = &broker->shards[job->shard];
     count_verdict(broker, reply);
     count_work(broker, worker, job, now_us);
+    ek_poison_note_verdict(broker, worker, job, reply->status);
     struct ek_action *action = ek_broker_act(broker, EK_ACTION_REPLY, job->client->peer);
     action->reply =
         (struct ek_reply){.id = job->client_job_id, .status = reply->status, .position = reply->position, .body = reply->body};
@@ -70,6 +72,11 @@ void ek_settle_replies(struct ek_broker *broker, struct ek_worker *worker, const
 {
     int index = (int)(worker - broker->workers);
     for (size_t i = 0; i < count; i++) {
+        if (replies[i].token == EK_PROBE_TOKEN) {
+            if (replies[i].status == EK_WIRE_OK)
+                ek_poison_probe_answered(worker);
+            continue;
+        }
         struct ek_broker_job *job = ek_job_by_token(&broker->jobs, replies[i].token);
         if (!job || !job->in_flight || broker->shards[job->shard].holder != index)
             continue; /* answered already, or a token that was never given */

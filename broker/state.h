@@ -37,6 +37,7 @@ struct ek_shard {
     struct ek_job_list writes; /* in flight, by position */
     struct ek_job_list reads;  /* in flight */
     uint32_t passing;          /* queued jobs that may pass writes without credit */
+    uint32_t suspects;         /* jobs that were in flight at a death and have no answer yet */
     uint64_t bytes;            /* of all three lists */
     uint64_t sweep_us;         /* no queued job expires before; 0 = none will */
     bool ready;                /* stands in its holder's ring */
@@ -45,6 +46,16 @@ struct ek_shard {
 };
 
 enum ek_worker_state { EK_WORKER_AWAY, EK_WORKER_JOINING, EK_WORKER_UP };
+
+/* What is known of a worker's ends; broker/poison.h. */
+struct ek_watch {
+    bool probed;       /* on the present link */
+    uint64_t link;     /* the last one that ended without an explanation so far; 0 = none */
+    uint32_t jobs;     /* in flight then */
+    bool counts;       /* its probe had been answered */
+    uint32_t bound;    /* jobs in flight at most; 0 = none but the credit */
+    uint32_t suspects; /* sum over its shards */
+};
 
 struct ek_worker {
     struct ek_worker_id id;
@@ -67,6 +78,7 @@ struct ek_worker {
     uint32_t ready_count;
     uint32_t passing; /* sum over its shards */
     uint32_t shards;
+    struct ek_watch watch;
     struct ek_heartbeat heartbeat; /* the last one */
     uint64_t reads;                /* answered, since the broker's start; the next two likewise */
     uint64_t writes;

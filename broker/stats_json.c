@@ -154,8 +154,9 @@ static json_t *alarms_json(const struct ek_snapshot *snapshot)
     return array;
 }
 
-static void add_ledger(json_t *object, const struct ek_ledger *ledger)
+static void add_ledger(json_t *object, const struct ek_snapshot *snapshot)
 {
+    const struct ek_ledger *ledger = &snapshot->ledger;
     set_uint(object, "accepted_jobs", ledger->accepted);
     set_uint(object, "done_jobs", ledger->done);
     set_uint(object, "failed_jobs", ledger->failed);
@@ -169,7 +170,7 @@ static void add_ledger(json_t *object, const struct ek_ledger *ledger)
     (void)json_object_set_new(object, "ledger_balanced", json_boolean(balanced));
     set_uint(object, "refused_jobs", ledger->refused);
     set_uint(object, "duplicate_jobs", ledger->duplicate);
-    set_uint(object, "dead_kept", 0);
+    set_uint(object, "dead_kept", snapshot->dead_kept);
 }
 
 /* Sums and extremes over the workers that are up. */
@@ -240,7 +241,7 @@ static json_t *stats_json(const struct ek_snapshot *snapshot)
     set_uint(object, "generation", snapshot->generation);
     set_uint(object, "uptime_ms", snapshot->uptime_ms);
     (void)json_object_set_new(object, "version", json_string(EK_VERSION));
-    add_ledger(object, &snapshot->ledger);
+    add_ledger(object, snapshot);
     set_uint(object, "queued_bytes", snapshot->queued_bytes);
     set_uint(object, "queue_limit_bytes", snapshot->queue_limit_bytes);
     set_uint(object, "oldest_job_age_ms", snapshot->oldest_job_age_ms);

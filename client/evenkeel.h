@@ -97,21 +97,32 @@ EK_PUBLIC const char *ek_client_error(const struct ek_client *client);
 
 /* ---- many at once ---- */
 
-enum ek_operation_kind { EK_PUT = 1, EK_GET = 2, EK_DELETE = 3, EK_EXISTS = 4, EK_INCREMENT = 5, EK_SCAN = 6 };
+enum ek_operation_kind {
+    EK_PUT = 1,
+    EK_GET = 2,
+    EK_DELETE = 3,
+    EK_EXISTS = 4,
+    EK_INCREMENT = 5,
+    EK_SCAN = 6,
+    /* dead letters: jobs that were set aside because workers died of them */
+    EK_DEAD_LIST = 7,  /* goes through the shards as a scan does, with cursor, limit and values (the jobs) */
+    EK_DEAD_DROP = 8,  /* key = a letter's id; NOT_FOUND when there is none */
+    EK_DEAD_REPLAY = 9 /* likewise: applies its job and removes it, both or neither */
+};
 
 /* An operation to submit; everything is copied during the call. */
 struct ek_request {
     enum ek_operation_kind kind;
-    const void *key; /* scan: the prefix */
+    const void *key; /* scan: the prefix; drop, replay: the letter's id */
     size_t key_size;
     const void *value; /* put */
     size_t value_size;
     struct ek_put_options put;
     int64_t by;         /* increment */
-    const void *cursor; /* scan: where the last one said to go on; NULL = from the start */
+    const void *cursor; /* scan, list: where the last one said to go on; NULL = from the start */
     size_t cursor_size;
-    uint32_t limit; /* scan: entries, at most 1000; 0 = 1000 */
-    bool values;    /* scan: with values */
+    uint32_t limit; /* scan, list: entries, at most 1000; 0 = 1000 */
+    bool values;    /* scan: with values; list: with the jobs */
 };
 
 struct ek_found {
@@ -124,16 +135,33 @@ struct ek_found {
     uint64_t ttl_ms;
 };
 
+struct ek_dead_letter {
+    const void *id; /* EK_DEAD_ID_SIZE bytes: the key of a drop or replay */
+    uint32_t shard;
+    uint64_t position;
+    uint64_t producer;     /* 0: a thin client's */
+    uint64_t time_unix_ms; /* when it was set aside */
+    const char *cause;     /* not terminated */
+    size_t cause_size;
+    uint32_t operations;
+    bool transaction;
+    const void *job; /* its operations as the protocol writes them; NULL unless asked for */
+    size_t job_size;
+};
+#define EK_DEAD_ID_SIZE 10
+
 /* The result of one operation; pointers live until the callback returns. */
 struct ek_completion {
     enum ek_outcome outcome;
     const char *text;             /* why, where there is more to say; else "" */
     uint64_t version;             /* put, increment, get; CONDITION_FAILED: the current one, 0 = absent */
-    int64_t number;               /* increment: the new value */
+    int64_t number;               /* increment: the new value; replay: how many of the job's operations changed nothing */
     struct ek_reading reading;    /* get */
     const struct ek_found *found; /* scan, in key order when the prefix has a whole hash tag */
     size_t found_count;
-    const void *cursor; /* scan: where to go on; NULL at the end of the store. It stays valid while shards move. */
+    const struct ek_dead_letter *dead; /* list of dead letters */
+    size_t dead_count;
+    const void *cursor; /* scan, list: where to go on; NULL at the end of the store. It stays valid while shards move. */
     size_t cursor_size;
     uint32_t failed_index; /* transaction: the operation that stopped it */
 };

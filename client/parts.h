@@ -203,6 +203,8 @@ struct ek_session {
     size_t completions_capacity;
     struct ek_found *found; /* of a scan */
     size_t found_capacity;
+    struct ek_dead_letter *dead; /* of a list */
+    size_t dead_capacity;
 
     struct ek_session_counters counters;
 };

@@ -1,5 +1,7 @@
 #include "client/parts.h"
 
+#include "common/hash.h"
+#include "common/letters.h"
 #include "common/operations.h"
 
 #include <string.h>
@@ -14,7 +16,9 @@ _Static_assert((int)EK_OUTCOME_OK == (int)EK_WIRE_OK && (int)EK_OUTCOME_NOT_FOUN
                "outcomes are the numbers of the wire");
 _Static_assert((int)EK_PUT == (int)EK_OPERATION_PUT && (int)EK_GET == (int)EK_OPERATION_GET &&
                    (int)EK_DELETE == (int)EK_OPERATION_DELETE && (int)EK_EXISTS == (int)EK_OPERATION_EXISTS &&
-                   (int)EK_INCREMENT == (int)EK_OPERATION_INCREMENT && (int)EK_SCAN == (int)EK_OPERATION_SCAN,
+                   (int)EK_INCREMENT == (int)EK_OPERATION_INCREMENT && (int)EK_SCAN == (int)EK_OPERATION_SCAN &&
+                   (int)EK_DEAD_LIST == (int)EK_OPERATION_DEAD_LIST && (int)EK_DEAD_DROP == (int)EK_OPERATION_DEAD_DROP &&
+                   (int)EK_DEAD_REPLAY == (int)EK_OPERATION_DEAD_REPLAY,
                "kinds are the codes of the wire");
 
 static const char *const unreadable = "the reply could not be read";
@@ -41,6 +45,16 @@ static void run_callback(struct ek_session *session, struct ek_call *call, const
 
 /* ---- one result ---- */
 
+static bool read_cursor(struct ek_reader *results, struct ek_completion *completion)
+{
+    struct ek_slice cursor;
+    if (ek_decode_cursor(results, &cursor) != EK_OK)
+        return false;
+    completion->cursor = cursor.data;
+    completion->cursor_size = cursor.size;
+    return true;
+}
+
 static bool read_found(struct ek_session *session, struct ek_reader *results, uint32_t entries, struct ek_completion *completion)
 {
     if (entries > EK_SCAN_ENTRIES_MAX)
@@ -58,14 +72,41 @@ static bool read_found(struct ek_session *session, struct ek_reader *results, ui
                                               .has_ttl = entry.has_ttl,
                                               .ttl_ms = entry.ttl_ms};
     }
-    struct ek_slice cursor;
-    if (ek_decode_cursor(results, &cursor) != EK_OK)
-        return false;
     completion->found = session->found;
     completion->found_count = entries;
-    completion->cursor = cursor.data;
-    completion->cursor_size = cursor.size;
-    return true;
+    return read_cursor(results, completion);
+}
+
+static bool read_dead(struct ek_session *session, struct ek_reader *results, uint32_t entries, struct ek_completion *completion)
+{
+    if (entries > EK_DEAD_LIST_MAX)
+        return false;
+    session->dead = ek_grow(session->dead, &session->dead_capacity, entries, sizeof *session->dead);
+    for (uint32_t i = 0; i < entries; i++) {
+        struct ek_letter letter;
+        if (ek_decode_letter(results, &letter) != EK_OK)
+            return false;
+        session->dead[i] = (struct ek_dead_letter){.id = letter.id.data,
+                                                   .shard = ek_shard_of(ek_get_u16(letter.id.data), session->welcome.shards),
+                                                   .position = ek_letter_position(letter.id),
+                                                   .producer = letter.producer,
+                                                   .time_unix_ms = letter.time_unix_ms,
+                                                   .cause = (const char *)letter.cause.data,
+                                                   .cause_size = letter.cause.size,
+                                                   .operations = letter.operations,
+                                                   .transaction = letter.kind == EK_JOB_TRANSACTION,
+                                                   .job = letter.job.data,
+                                                   .job_size = letter.job.size};
+    }
+    completion->dead = session->dead;
+    completion->dead_count = entries;
+    return read_cursor(results, completion);
+}
+
+/* A job whose body is nil: every result is 0, which says enough of these only. */
+static bool may_be_nil(enum ek_operation_code code)
+{
+    return code == EK_OPERATION_PUT || code == EK_OPERATION_DELETE || code == EK_OPERATION_EXISTS || code == EK_OPERATION_DEAD_DROP;
 }
 
 /* Reads the next result. `result` holds the text that `completion` points to. */
@@ -89,13 +130,9 @@ static bool read_result(struct ek_session *session, struct ek_reader *results, e
     completion->number = result->number;
     if (code == EK_OPERATION_SCAN)
         return !bare && read_found(session, results, result->entries, completion);
-    return !bare || (code != EK_OPERATION_GET && code != EK_OPERATION_INCREMENT);
-}
-
-/* A job whose body is nil: every result is 0, which says enough of these only. */
-static bool may_be_nil(enum ek_operation_code code)
-{
-    return code == EK_OPERATION_PUT || code == EK_OPERATION_DELETE || code == EK_OPERATION_EXISTS;
+    if (code == EK_OPERATION_DEAD_LIST)
+        return !bare && read_dead(session, results, result->entries, completion);
+    return !bare || may_be_nil(code);
 }
 
 static uint64_t version_of(const struct ek_pending_job *job, enum ek_operation_code code, size_t index)

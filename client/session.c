@@ -44,6 +44,7 @@ void ek_session_destroy(struct ek_session **session)
     ek_buffer_done(&old->answer);
     free(old->completions);
     free(old->found);
+    free(old->dead);
     free(old->lanes);
     free(old);
     *session = NULL;

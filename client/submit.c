@@ -29,9 +29,19 @@ static enum ek_outcome read_put(const struct ek_request *request, struct ek_oper
     return EK_OUTCOME_OK;
 }
 
+_Static_assert(EK_DEAD_ID_SIZE == EK_DEAD_ID_BYTES && (int)EK_DEAD_LIST_MAX == (int)EK_SCAN_ENTRIES_MAX,
+               "a list of dead letters is asked for as a scan is");
+
+static bool cursor_fits(const struct ek_request *request)
+{
+    if (request->kind == EK_DEAD_LIST)
+        return request->cursor_size == 0 || request->cursor_size == 2 || request->cursor_size == EK_DEAD_ID_BYTES;
+    return request->cursor_size != 1;
+}
+
 static enum ek_outcome read_scan(const struct ek_request *request, struct ek_operation *scan)
 {
-    if (!slice_fits(request->cursor, request->cursor_size) || request->cursor_size == 1)
+    if (!slice_fits(request->cursor, request->cursor_size) || !cursor_fits(request))
         return EK_OUTCOME_USAGE;
     if (request->cursor_size > EK_KEY_BYTES_MAX + 2)
         return EK_OUTCOME_TOO_LARGE;
@@ -43,8 +53,10 @@ static enum ek_outcome read_scan(const struct ek_request *request, struct ek_ope
 
 static enum ek_outcome read_request(const struct ek_request *request, struct ek_operation *ret)
 {
-    if (request->kind < EK_PUT || request->kind > EK_SCAN || !slice_fits(request->key, request->key_size) ||
-        (request->key_size == 0 && request->kind != EK_SCAN))
+    bool walks = request->kind == EK_SCAN || request->kind == EK_DEAD_LIST;
+    bool names_letter = request->kind == EK_DEAD_DROP || request->kind == EK_DEAD_REPLAY;
+    if (request->kind < EK_PUT || request->kind > EK_DEAD_REPLAY || !slice_fits(request->key, request->key_size) ||
+        (request->key_size == 0 && !walks) || (names_letter && request->key_size != EK_DEAD_ID_BYTES))
         return EK_OUTCOME_USAGE;
     if (request->key_size > EK_KEY_BYTES_MAX)
         return EK_OUTCOME_TOO_LARGE;
@@ -53,7 +65,7 @@ static enum ek_outcome read_request(const struct ek_request *request, struct ek_
                                  .by = request->kind == EK_INCREMENT ? request->by : 0};
     if (request->kind == EK_PUT)
         return read_put(request, ret);
-    return request->kind == EK_SCAN ? read_scan(request, ret) : EK_OUTCOME_OK;
+    return walks ? read_scan(request, ret) : EK_OUTCOME_OK;
 }
 
 static size_t size_of(const struct ek_operation *operation)
@@ -103,7 +115,7 @@ static bool read_fits(const struct ek_session *session, const struct ek_lane *la
 
 static bool is_read(enum ek_operation_code code)
 {
-    return code == EK_OPERATION_GET || code == EK_OPERATION_EXISTS || code == EK_OPERATION_SCAN;
+    return ek_operation_fits(EK_JOB_READ, code);
 }
 
 /* The open job that takes `call`, whose operations need up to `size` bytes. */
@@ -111,12 +123,14 @@ static struct ek_pending_job *job_for(struct ek_session *session, struct ek_lane
 {
     if (call->transaction)
         return open_job(session, lane, EK_JOB_TRANSACTION, true);
+    if (ek_operation_names_letter((enum ek_operation_code)call->code))
+        return open_job(session, lane, EK_JOB_WRITE, true);
     if (!is_read((enum ek_operation_code)call->code)) {
         struct ek_pending_job *tail = TAILQ_LAST(&lane->writes, ek_jobs);
         return tail && write_fits(tail, call, size) ? tail : open_job(session, lane, EK_JOB_WRITE, false);
     }
     struct ek_pending_job *tail = TAILQ_LAST(&lane->reads, ek_jobs);
-    bool scan = call->code == EK_OPERATION_SCAN;
+    bool scan = call->code == EK_OPERATION_SCAN || call->code == EK_OPERATION_DEAD_LIST;
     if (!tail || scan || !read_fits(session, lane, tail, size))
         return open_job(session, lane, EK_JOB_READ, scan);
     /* Writes that have left count too: they may have to leave once more. */

@@ -1,5 +1,6 @@
 #include "common/codec.h"
 
+#include "common/letters.h"
 #include "common/operations.h"
 #include "common/writer.h"
 
@@ -15,7 +16,8 @@ enum {
     WORKER_WELCOME_FIELDS = 7,
     LINK_FIELDS = 4,
     LINK_ENVELOPE_FIELDS = 5,
-    HEARTBEAT_FIELDS = 16,
+    BYE_FIELDS = 5,
+    HEARTBEAT_FIELDS = 17,
     JOB_FIELDS = 5,
     ROUTE_FIELDS = 5,
     REPLY_FIELDS = 5,
@@ -49,8 +51,9 @@ static uint32_t fields_of(enum ek_message_type type)
     case EK_MESSAGE_WORKER_WELCOME:
         return WORKER_WELCOME_FIELDS;
     case EK_MESSAGE_WORKER_PULSE:
-    case EK_MESSAGE_WORKER_BYE:
         return LINK_FIELDS;
+    case EK_MESSAGE_WORKER_BYE:
+        return BYE_FIELDS;
     case EK_MESSAGE_WORKER_REPORT:
     case EK_MESSAGE_WORKER_ASSIGN:
     case EK_MESSAGE_WORKER_ASSIGNED:
@@ -307,10 +310,25 @@ static void write_link(struct ek_buffer *out, struct ek_link link)
     ek_write_uint(out, link.generation);
 }
 
-void ek_encode_link(struct ek_buffer *out, enum ek_message_type type, struct ek_link link)
+void ek_encode_pulse(struct ek_buffer *out, struct ek_link link)
 {
-    write_head(out, type);
+    write_head(out, EK_MESSAGE_WORKER_PULSE);
     write_link(out, link);
+}
+
+enum ek_status ek_decode_bye(struct ek_reader *fields, struct ek_bye *ret)
+{
+    if (ek_decode_link(fields, &ret->link) != EK_OK)
+        return EK_MALFORMED;
+    ret->cause = (enum ek_bye_cause)ek_read_uint_max(fields, EK_BYE_STORAGE);
+    return ek_decode_end(fields);
+}
+
+void ek_encode_bye(struct ek_buffer *out, const struct ek_bye *message)
+{
+    write_head(out, EK_MESSAGE_WORKER_BYE);
+    write_link(out, message->link);
+    ek_write_uint(out, message->cause);
 }
 
 enum ek_status ek_decode_worker_hello(struct ek_reader *fields, struct ek_worker_hello *ret)
@@ -387,20 +405,36 @@ void ek_encode_holdings(struct ek_buffer *out, enum ek_message_type type, struct
     }
 }
 
+/* What only a worker's job may have: nothing, or a job inside the job. */
+static enum ek_status read_worker_body(struct ek_reader *fields, struct ek_worker_job *job)
+{
+    if (job->kind != EK_JOB_PROBE && job->kind != EK_JOB_DEAD)
+        return read_body(fields, &job->body, &job->count);
+    job->body = ek_read_bytes(fields);
+    job->count = 0;
+    if (job->kind == EK_JOB_PROBE)
+        return ek_reader_ok(fields) && job->body.size == 0 ? EK_OK : EK_MALFORMED;
+    struct ek_dead dead;
+    enum ek_status status = ek_decode_dead(job->body, &dead);
+    if (status == EK_OK)
+        job->count = dead.operations;
+    return status;
+}
+
 enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_worker_job *ret)
 {
     ek_read_array_of(fields, WORKER_JOB_FIELDS);
     ret->token = ek_read_uint(fields);
     ret->shard = (uint16_t)ek_read_uint_max(fields, EK_SHARDS_MAX - 1);
     ret->epoch = ek_read_uint(fields);
-    ret->kind = (enum ek_job_kind)ek_read_uint_max(fields, EK_JOB_DELETE);
+    ret->kind = (enum ek_job_kind)ek_read_uint_max(fields, EK_JOB_DEAD);
     ret->position = ek_read_uint(fields);
     ret->stamp_unix_ms = ek_read_uint(fields);
     ret->producer = ek_read_uint(fields);
     ret->number = ek_read_uint(fields);
     ret->lowest = ek_read_uint(fields);
     ret->confirmed = ek_read_uint(fields);
-    return read_body(fields, &ret->body, &ret->count);
+    return read_worker_body(fields, ret);
 }
 
 void ek_encode_worker_job(struct ek_envelope *envelope, const struct ek_worker_job *job)
@@ -456,6 +490,7 @@ enum ek_status ek_decode_heartbeat(struct ek_reader *fields, struct ek_heartbeat
     ret->commit_p50_us = (uint32_t)ek_read_uint_max(fields, UINT32_MAX);
     ret->commit_p99_us = (uint32_t)ek_read_uint_max(fields, UINT32_MAX);
     ret->busy_us = ek_read_uint(fields);
+    ret->dead_kept = ek_read_uint(fields);
     ek_read_text(fields, ret->alarm, sizeof ret->alarm);
     return ek_decode_count(fields, EK_SHARDS_MAX, &ret->load_count);
 }
@@ -500,6 +535,7 @@ void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *messa
     ek_write_uint(out, message->commit_p50_us);
     ek_write_uint(out, message->commit_p99_us);
     ek_write_uint(out, message->busy_us);
+    ek_write_uint(out, message->dead_kept);
     ek_write_text(out, message->alarm);
     write_loads(out, loads, message->load_count);
 }

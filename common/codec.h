@@ -22,7 +22,8 @@ EK_MUST enum ek_status ek_decode_answer(struct ek_reader *fields, struct ek_answ
 EK_MUST enum ek_status ek_decode_refusal(struct ek_reader *fields, struct ek_refusal *ret);
 EK_MUST enum ek_status ek_decode_worker_hello(struct ek_reader *fields, struct ek_worker_hello *ret);
 EK_MUST enum ek_status ek_decode_worker_welcome(struct ek_reader *fields, struct ek_worker_welcome *ret);
-/* PULSE, BYE, and the first fields of the messages below. */
+EK_MUST enum ek_status ek_decode_bye(struct ek_reader *fields, struct ek_bye *ret);
+/* PULSE, and the first fields of the messages below. */
 EK_MUST enum ek_status ek_decode_link(struct ek_reader *fields, struct ek_link *ret);
 
 /* Envelopes: the count first (after the link, between worker and broker), then that many items, then ek_decode_end. */
@@ -45,8 +46,8 @@ void ek_encode_answer(struct ek_buffer *out, const struct ek_answer *message);
 void ek_encode_refusal(struct ek_buffer *out, enum ek_message_type type, const struct ek_refusal *message);
 void ek_encode_worker_hello(struct ek_buffer *out, const struct ek_worker_hello *message);
 void ek_encode_worker_welcome(struct ek_buffer *out, const struct ek_worker_welcome *message);
-/* `type` is EK_MESSAGE_WORKER_PULSE or EK_MESSAGE_WORKER_BYE. */
-void ek_encode_link(struct ek_buffer *out, enum ek_message_type type, struct ek_link link);
+void ek_encode_pulse(struct ek_buffer *out, struct ek_link link);
+void ek_encode_bye(struct ek_buffer *out, const struct ek_bye *message);
 /* `type` is REPORT, ASSIGN or ASSIGNED. */
 void ek_encode_holdings(struct ek_buffer *out, enum ek_message_type type, struct ek_link link, const struct ek_holding *holdings,
                         size_t count);

@@ -29,7 +29,7 @@
 #define EK_ENVELOPE_BYTES_MAX    (20u * EK_MIB)  /* also the largest frame that a bound socket takes */
 #define EK_ENVELOPE_BYTES_GOAL   (256u * EK_KIB) /* an envelope that has reached it is sent */
 #define EK_WRITE_REPLY_BYTES_MAX (4u * EK_KIB)
-#define EK_READ_REPLY_BYTES_MAX  (EK_VALUE_BYTES_MAX + 64u * EK_KIB)
+#define EK_READ_REPLY_BYTES_MAX  (EK_VALUE_BYTES_MAX + 128u * EK_KIB) /* a dead letter with its job */
 #ifndef EK_READ_REPLY_BYTES_GOAL
 #define EK_READ_REPLY_BYTES_GOAL (1u * EK_MIB) /* beyond it a read's later results say "alone" */
 #endif
@@ -46,6 +46,14 @@
 #ifndef EK_PRODUCERS_PER_SHARD_MAX
 #define EK_PRODUCERS_PER_SHARD_MAX 4096u /* beyond it the one that was silent longest is forgotten */
 #endif
+
+/* Poison and dead letters */
+#define EK_POISON_DEATHS       3u    /* of a worker with one job in flight: then the job is set aside */
+#define EK_DEAD_LETTERS_MAX    1000u /* of one shard; beyond it, or the next one, a job ends FAILED instead of being kept */
+#define EK_DEAD_BYTES_MAX      (64u * EK_MIB) /* of one shard */
+#define EK_DEAD_HEAD_BYTES_MAX 512u           /* what a dead letter has beside its job's operations */
+#define EK_DEAD_LIST_MAX       1000u          /* letters of one list operation */
+#define EK_DEAD_REPLAYED_BYTES (64u * EK_MIB) /* of replays in one group commit; beyond it they are refused */
 
 /* Broker */
 #define EK_QUEUE_BYTES_DEFAULT  (256ull * EK_MIB)

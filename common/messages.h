@@ -32,7 +32,7 @@ enum ek_message_type {
     EK_MESSAGE_WORKER_REPLIES = 39,   /* to the broker: ek_link and an envelope of ek_worker_reply */
     EK_MESSAGE_WORKER_HEARTBEAT = 40, /* to the broker: ek_heartbeat */
     EK_MESSAGE_WORKER_PULSE = 41,     /* to the worker: ek_link; the broker lives and knows the link */
-    EK_MESSAGE_WORKER_BYE = 42        /* to the broker: ek_link; an orderly stop, nothing follows */
+    EK_MESSAGE_WORKER_BYE = 42        /* to the broker: ek_bye; nothing follows */
 };
 
 /* Outcomes as numbers on the wire, of jobs and of single operations. */
@@ -94,7 +94,10 @@ enum ek_job_kind {
     EK_JOB_WRITE = 1,       /* put, delete, exists, increment; each operation has its own result */
     EK_JOB_TRANSACTION = 2, /* as EK_JOB_WRITE on one hash tag, all or nothing */
     EK_JOB_CANCEL = 3,      /* uses up the number of a job that must not be applied any more; body = [cause] */
-    EK_JOB_DELETE = 4       /* as EK_JOB_WRITE, deletes only: passes when disks are short */
+    EK_JOB_DELETE = 4,      /* as EK_JOB_WRITE, deletes only: passes when disks are short */
+    /* from the broker to a worker only */
+    EK_JOB_PROBE = 5, /* one synced commit and its answer; no shard, no position, no body */
+    EK_JOB_DEAD = 6   /* uses up the positions and the number of a job that killed its worker; body = ek_dead */
 };
 
 /* What only the client library says of a job. */
@@ -148,22 +151,29 @@ enum ek_operation_code {
     EK_OPERATION_DELETE = 3,
     EK_OPERATION_EXISTS = 4,
     EK_OPERATION_INCREMENT = 5,
-    EK_OPERATION_SCAN = 6
+    EK_OPERATION_SCAN = 6,
+    EK_OPERATION_DEAD_LIST = 7,
+    EK_OPERATION_DEAD_DROP = 8,   /* stands alone in its job, as the next one */
+    EK_OPERATION_DEAD_REPLAY = 9, /* applies a dead letter's job and removes the letter */
+    EK_OPERATION_CODE_MAX = EK_OPERATION_DEAD_REPLAY
 };
+
+/* A dead letter's id: two bytes hash prefix (the first one of its shard), then the position of its job. */
+#define EK_DEAD_ID_BYTES 10u
 
 enum ek_condition { EK_CONDITION_NONE, EK_CONDITION_ABSENT, EK_CONDITION_VERSION };
 
 struct ek_operation {
     enum ek_operation_code code;
-    struct ek_slice key; /* scan: the prefix, which may be empty */
+    struct ek_slice key; /* scan: the prefix, which may be empty; drop and replay: the id */
     struct ek_slice value;
     uint64_t ttl_ms; /* put: 0 = does not expire */
     enum ek_condition condition;
     uint64_t version;       /* the one that EK_CONDITION_VERSION asks for */
     int64_t by;             /* increment */
-    struct ek_slice cursor; /* scan: the physical key to go on behind; empty = from the start */
-    uint32_t limit;         /* scan: entries, 1 to EK_SCAN_ENTRIES_MAX */
-    bool values;            /* scan: with values */
+    struct ek_slice cursor; /* scan: the physical key to go on behind; list: a hash prefix or an id; empty = from the start */
+    uint32_t limit;         /* scan: entries, 1 to EK_SCAN_ENTRIES_MAX; list: letters, 1 to EK_DEAD_LIST_MAX */
+    bool values;            /* scan: with values; list: with the jobs */
 };
 
 /* A result as it stands in a reply. Scan entries follow one by one, see ek_decode_entry. */
@@ -174,8 +184,8 @@ struct ek_result {
     struct ek_slice value;        /* get */
     bool has_ttl;                 /* get */
     uint64_t ttl_ms;              /* get: left */
-    int64_t number;               /* increment: the new value */
-    uint32_t entries;             /* scan: how many follow */
+    int64_t number;               /* increment: the new value; replay: operations that changed nothing and are no NOT_FOUND */
+    uint32_t entries;             /* scan, list: how many follow */
 };
 
 struct ek_entry {
@@ -184,6 +194,26 @@ struct ek_entry {
     struct ek_slice value; /* data = NULL when values were not asked for */
     bool has_ttl;
     uint64_t ttl_ms;
+};
+
+/* A dead letter as a list shows it. */
+struct ek_letter {
+    struct ek_slice id;
+    uint64_t time_unix_ms; /* when it was set aside */
+    uint64_t producer;     /* 0: a thin client's */
+    enum ek_job_kind kind; /* of the job that it was */
+    uint32_t operations;
+    struct ek_slice cause; /* text */
+    struct ek_slice job;   /* its body; data = NULL when it was not asked for */
+};
+
+/* The body of an EK_JOB_DEAD. */
+struct ek_dead {
+    struct ek_slice cause; /* text, less than EK_TEXT_BYTES_MAX bytes */
+    uint64_t time_unix_ms;
+    enum ek_job_kind kind; /* WRITE, TRANSACTION or DELETE */
+    uint32_t operations;   /* and positions */
+    struct ek_slice job;   /* the body; data = NULL: nothing is to be kept, the job ends FAILED */
 };
 
 /* ---- worker and broker ---- */
@@ -211,6 +241,14 @@ struct ek_worker_welcome {
     struct ek_cluster_id cluster;
     uint32_t shards;
     uint32_t liveness_ms;
+};
+
+/* Why a worker ends. Neither is a death that counts against a job. */
+enum ek_bye_cause { EK_BYE_STOPPED = 0, EK_BYE_STORAGE = 1 };
+
+struct ek_bye {
+    struct ek_link link;
+    enum ek_bye_cause cause;
 };
 
 enum ek_holding_state {
@@ -268,7 +306,8 @@ struct ek_heartbeat {
     uint64_t stored_keys;
     uint32_t commit_p50_us;
     uint32_t commit_p99_us;
-    uint64_t busy_us; /* the storage thread's, since the worker's start */
+    uint64_t busy_us;   /* the storage thread's, since the worker's start */
+    uint64_t dead_kept; /* dead letters of the shards that it serves */
     char alarm[EK_TEXT_BYTES_MAX];
     uint32_t load_count; /* entries of ek_shard_load that follow: shards whose figures changed */
 };

@@ -43,6 +43,16 @@ static void read_scan(struct ek_reader *body, struct ek_operation *scan)
         ek_read_fail(body);
 }
 
+static void read_list(struct ek_reader *body, struct ek_operation *list)
+{
+    list->cursor = ek_read_bytes(body);
+    list->limit = (uint32_t)ek_read_uint_max(body, EK_DEAD_LIST_MAX);
+    list->values = ek_read_uint_max(body, SCAN_WITH_VALUES) != 0;
+    size_t size = list->cursor.size;
+    if (list->limit == 0 || (size != 0 && size != PHYSICAL_PREFIX_BYTES && size != EK_DEAD_ID_BYTES))
+        ek_read_fail(body);
+}
+
 static bool field_count_fits(enum ek_operation_code code, uint32_t fields)
 {
     switch (code) {
@@ -51,9 +61,13 @@ static bool field_count_fits(enum ek_operation_code code, uint32_t fields)
     case EK_OPERATION_GET:
     case EK_OPERATION_DELETE:
     case EK_OPERATION_EXISTS:
+    case EK_OPERATION_DEAD_DROP:
+    case EK_OPERATION_DEAD_REPLAY:
         return fields == 2;
     case EK_OPERATION_INCREMENT:
         return fields == 3;
+    case EK_OPERATION_DEAD_LIST:
+        return fields == 4;
     case EK_OPERATION_SCAN:
         return fields == 5;
     }
@@ -62,7 +76,9 @@ static bool field_count_fits(enum ek_operation_code code, uint32_t fields)
 
 static enum ek_status check_sizes(const struct ek_operation *operation)
 {
-    if (operation->key.size == 0 && operation->code != EK_OPERATION_SCAN)
+    if (ek_operation_names_letter(operation->code) && operation->key.size != EK_DEAD_ID_BYTES)
+        return EK_MALFORMED;
+    if (operation->key.size == 0 && operation->code != EK_OPERATION_SCAN && operation->code != EK_OPERATION_DEAD_LIST)
         return EK_MALFORMED;
     if (operation->key.size > EK_KEY_BYTES_MAX || operation->value.size > EK_VALUE_BYTES_MAX || operation->ttl_ms > EK_TTL_MS_MAX ||
         operation->cursor.size > EK_KEY_BYTES_MAX + PHYSICAL_PREFIX_BYTES)
@@ -73,9 +89,13 @@ static enum ek_status check_sizes(const struct ek_operation *operation)
 enum ek_status ek_decode_operation(struct ek_reader *body, struct ek_operation *ret)
 {
     uint32_t fields = ek_read_array(body);
-    *ret = (struct ek_operation){.code = (enum ek_operation_code)ek_read_uint_max(body, EK_OPERATION_SCAN)};
+    *ret = (struct ek_operation){.code = (enum ek_operation_code)ek_read_uint_max(body, EK_OPERATION_CODE_MAX)};
     if (!ek_reader_ok(body) || !field_count_fits(ret->code, fields))
         return EK_MALFORMED;
+    if (ret->code == EK_OPERATION_DEAD_LIST) {
+        read_list(body, ret);
+        return ek_reader_ok(body) ? check_sizes(ret) : EK_MALFORMED;
+    }
     ret->key = ek_read_bytes(body);
     if (ret->code == EK_OPERATION_PUT)
         read_put(body, fields, ret);
@@ -106,13 +126,15 @@ void ek_encode_operation(struct ek_buffer *out, const struct ek_operation *opera
         return;
     }
     bool scan = operation->code == EK_OPERATION_SCAN;
+    bool list = operation->code == EK_OPERATION_DEAD_LIST;
     bool increment = operation->code == EK_OPERATION_INCREMENT;
-    ek_write_array(out, scan ? 5 : increment ? 3 : 2);
+    ek_write_array(out, scan ? 5 : list ? 4 : increment ? 3 : 2);
     ek_write_uint(out, operation->code);
-    ek_write_bytes(out, operation->key);
+    if (!list)
+        ek_write_bytes(out, operation->key);
     if (increment)
         ek_write_int(out, operation->by);
-    if (scan) {
+    if (scan || list) {
         ek_write_bytes(out, operation->cursor);
         ek_write_uint(out, operation->limit);
         ek_write_uint(out, operation->values ? SCAN_WITH_VALUES : 0);
@@ -126,24 +148,39 @@ bool ek_prefix_has_tag(struct ek_slice prefix)
 
 uint16_t ek_operation_prefix(const struct ek_operation *operation)
 {
-    if (operation->code != EK_OPERATION_SCAN)
+    if (ek_operation_names_letter(operation->code))
+        return ek_get_u16(operation->key.data);
+    if (operation->code != EK_OPERATION_SCAN && operation->code != EK_OPERATION_DEAD_LIST)
         return ek_hash_prefix(operation->key);
     if (operation->cursor.size)
         return ek_get_u16(operation->cursor.data);
     return ek_prefix_has_tag(operation->key) ? ek_hash_prefix(operation->key) : 0;
 }
 
+bool ek_operation_names_letter(enum ek_operation_code code)
+{
+    return code == EK_OPERATION_DEAD_DROP || code == EK_OPERATION_DEAD_REPLAY;
+}
+
+static bool reads(enum ek_operation_code code)
+{
+    return code == EK_OPERATION_GET || code == EK_OPERATION_SCAN || code == EK_OPERATION_DEAD_LIST;
+}
+
 bool ek_operation_fits(enum ek_job_kind kind, enum ek_operation_code code)
 {
     switch (kind) {
     case EK_JOB_READ:
-        return code == EK_OPERATION_GET || code == EK_OPERATION_EXISTS || code == EK_OPERATION_SCAN;
+        return reads(code) || code == EK_OPERATION_EXISTS;
     case EK_JOB_WRITE:
+        return !reads(code);
     case EK_JOB_TRANSACTION:
-        return code != EK_OPERATION_GET && code != EK_OPERATION_SCAN;
+        return !reads(code) && !ek_operation_names_letter(code);
     case EK_JOB_DELETE:
         return code == EK_OPERATION_DELETE;
     case EK_JOB_CANCEL:
+    case EK_JOB_PROBE:
+    case EK_JOB_DEAD:
         return false;
     }
     return false;
@@ -154,6 +191,8 @@ size_t ek_result_bytes_max(const struct ek_operation *operation)
     /* [status, nine-byte number] or, for an increment, [status, short text]. */
     if (operation->code == EK_OPERATION_INCREMENT)
         return 48;
+    if (operation->code == EK_OPERATION_DEAD_REPLAY)
+        return 96;
     return operation->code == EK_OPERATION_PUT && operation->condition != EK_CONDITION_NONE ? 11 : 1;
 }
 
@@ -166,9 +205,9 @@ static void read_ok_fields(struct ek_reader *body, enum ek_operation_code code, 
         ret->has_ttl = !ek_read_nil(body);
         if (ret->has_ttl)
             ret->ttl_ms = ek_read_uint(body);
-    } else if (code == EK_OPERATION_INCREMENT && fields == 2)
+    } else if ((code == EK_OPERATION_INCREMENT || code == EK_OPERATION_DEAD_REPLAY) && fields == 2)
         ret->number = ek_read_int(body);
-    else if (code == EK_OPERATION_SCAN && fields == 3)
+    else if ((code == EK_OPERATION_SCAN || code == EK_OPERATION_DEAD_LIST) && fields == 3)
         ret->entries = ek_read_array(body);
     else
         ek_read_fail(body);

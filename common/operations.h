@@ -17,10 +17,12 @@ EK_MUST enum ek_status ek_decode_operation(struct ek_reader *body, struct ek_ope
 void ek_encode_operation(struct ek_buffer *out, const struct ek_operation *operation);
 
 /* The hash prefix at which an operation works: of its key; of a scan, that of its cursor, or of the whole hash tag that its prefix
- * begins with, or 0. */
+ * begins with, or 0; of what concerns dead letters, that of the cursor or id. */
 uint16_t ek_operation_prefix(const struct ek_operation *operation);
 /* True when a scan's prefix holds a whole hash tag, so that all its keys lie in one shard. */
 bool ek_prefix_has_tag(struct ek_slice prefix);
+/* Drops or replays a dead letter: its key is an id. */
+bool ek_operation_names_letter(enum ek_operation_code code);
 /* May this operation stand in a job of this kind? */
 bool ek_operation_fits(enum ek_job_kind kind, enum ek_operation_code code);
 /* The most bytes that the result of a write can take in a reply. */

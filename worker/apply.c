@@ -42,6 +42,8 @@ static const char *check_step(const struct ek_worker_job *job, struct ek_apply_s
 {
     if (!ek_operation_fits(job->kind, step->operation.code))
         return "this operation does not belong into a job of this kind";
+    if (ek_operation_names_letter(step->operation.code))
+        return "a drop or replay of a dead letter stands alone in its job";
     step->prefix = ek_hash_prefix(step->operation.key);
     if (ek_shard_of(step->prefix, shards) != job->shard)
         return "the key belongs to another shard";
@@ -213,6 +215,9 @@ static enum ek_status run_step(struct ek_apply *apply, const struct ek_apply_ste
         return increment(apply, step, version, stamp_unix_ms, ret);
     case EK_OPERATION_GET:
     case EK_OPERATION_SCAN:
+    case EK_OPERATION_DEAD_LIST:
+    case EK_OPERATION_DEAD_DROP:
+    case EK_OPERATION_DEAD_REPLAY:
         break; /* check_step let none of them through */
     }
     return EK_OK;
@@ -246,7 +251,8 @@ static struct ek_outcome_of_job undo_transaction(struct ek_apply *apply, size_t 
     return (struct ek_outcome_of_job){.status = result->status, .body = ek_buffer_slice(&apply->results)};
 }
 
-enum ek_status ek_apply_job(struct ek_apply *apply, const struct ek_worker_job *job, uint32_t shards, struct ek_outcome_of_job *ret)
+enum ek_status ek_apply_job(struct ek_apply *apply, const struct ek_worker_job *job, uint32_t shards, enum ek_apply_way way,
+                            struct ek_outcome_of_job *ret)
 {
     uint32_t refused;
     const char *wrong = prepare(apply, job, shards, &refused);
@@ -261,7 +267,8 @@ enum ek_status ek_apply_job(struct ek_apply *apply, const struct ek_worker_job *
     for (uint32_t i = 0; i < job->count; i++) {
         const struct ek_apply_step *step = &apply->steps[i];
         struct step_result result;
-        enum ek_status status = run_step(apply, step, job->position + i, job->stamp_unix_ms, &result);
+        enum ek_status status =
+            run_step(apply, step, job->position + (way == EK_APPLY_VERSIONS ? i : 0), job->stamp_unix_ms, &result);
         if (status != EK_OK)
             return status;
         if (job->kind == EK_JOB_TRANSACTION && stops_transaction(result.status)) {

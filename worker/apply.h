@@ -31,6 +31,9 @@ struct ek_apply {
     struct ek_buffer results;
 };
 
+/* Which version operation i of a job writes: its position + i, or, of a replayed job, which has one position in all, that one. */
+enum ek_apply_way { EK_APPLY_VERSIONS, EK_APPLY_ONE_VERSION };
+
 struct ek_outcome_of_job {
     enum ek_wire_status status;
     struct ek_slice body; /* as in a reply; data = NULL for nil; valid until the next job */
@@ -41,7 +44,7 @@ void ek_apply_done(struct ek_apply *apply);
 
 /* Applies a WRITE, DELETE or TRANSACTION, or refuses it as FAILED; adds to apply->writes what it changes. `shards` is the count of
  * all shards. Returns a failure only when the reader does. The job's body must live as long as the writes. */
-EK_MUST enum ek_status ek_apply_job(struct ek_apply *apply, const struct ek_worker_job *job, uint32_t shards,
+EK_MUST enum ek_status ek_apply_job(struct ek_apply *apply, const struct ek_worker_job *job, uint32_t shards, enum ek_apply_way way,
                                     struct ek_outcome_of_job *ret);
 /* A job that ends as `status` because of its operation `index`. */
 struct ek_outcome_of_job ek_apply_refuse(struct ek_apply *apply, enum ek_wire_status status, uint32_t index, const char *text);

@@ -133,16 +133,39 @@ struct ek_book_key ek_book_key_of(enum ek_book_kind kind, uint64_t number)
     return key;
 }
 
+struct ek_book_key ek_book_dead_key(uint16_t shard, uint64_t position)
+{
+    struct ek_book_key key = {.bytes = {EK_BOOK_DEAD}, .size = EK_BOOK_DEAD_KEY_BYTES};
+    ek_put_u16(key.bytes + 1, shard);
+    ek_put_u64(key.bytes + 3, position);
+    return key;
+}
+
+uint64_t ek_book_dead_position(struct ek_slice key)
+{
+    return ek_get_u64(key.data + 3);
+}
+
+static bool has_shard(enum ek_book_kind kind)
+{
+    return kind == EK_BOOK_ROLE || kind == EK_BOOK_SNAPSHOT || kind == EK_BOOK_DEAD;
+}
+
+static size_t key_bytes_of(enum ek_book_kind kind)
+{
+    return kind == EK_BOOK_DEAD ? EK_BOOK_DEAD_KEY_BYTES : ek_book_key_of(kind, 0).size;
+}
+
 enum ek_status ek_book_parse_key(struct ek_slice key, enum ek_book_kind *ret_kind, uint64_t *ret_number)
 {
-    if (key.size == 0 || key.data[0] < EK_BOOK_IDENTITY || key.data[0] > EK_BOOK_RECORD)
+    if (key.size == 0 || key.data[0] < EK_BOOK_IDENTITY || key.data[0] > EK_BOOK_DEAD)
         return EK_CORRUPT;
     enum ek_book_kind kind = (enum ek_book_kind)key.data[0];
-    if (key.size != ek_book_key_of(kind, 0).size)
+    if (key.size != key_bytes_of(kind))
         return EK_CORRUPT;
     *ret_kind = kind;
     *ret_number = kind == EK_BOOK_IDENTITY ? 0 : kind == EK_BOOK_RECORD ? ek_get_u64(key.data + 1) : ek_get_u16(key.data + 1);
-    return kind == EK_BOOK_ROLE || kind == EK_BOOK_SNAPSHOT ? (*ret_number < EK_SHARDS_MAX ? EK_OK : EK_CORRUPT) : EK_OK;
+    return has_shard(kind) && *ret_number >= EK_SHARDS_MAX ? EK_CORRUPT : EK_OK;
 }
 
 /* ---- identity and roles ---- */

@@ -7,6 +7,7 @@
  *   2 shard (u16)    role: epoch and state
  *   3 shard (u16)    snapshot of a shard's memory, exact at its position
  *   4 sequence (u64) record of one group
+ *   5 shard (u16) position (u64) dead letter (worker/letters.h)
  * Numbers are varints (7 bits a byte, low first) unless told otherwise; each value begins with its format. A record sorts its jobs
  * by shard, where positions follow on each other, and writes them as differences: some 16 bytes for a job whose reply has no body.
  *
@@ -19,9 +20,9 @@
 #include "common/status.h"
 #include "worker/producers.h"
 
-enum { EK_BOOK_FORMAT = 1, EK_BOOK_KEY_BYTES_MAX = 9 };
+enum { EK_BOOK_FORMAT = 1, EK_BOOK_KEY_BYTES_MAX = 11, EK_BOOK_DEAD_KEY_BYTES = 11 };
 
-enum ek_book_kind { EK_BOOK_IDENTITY = 1, EK_BOOK_ROLE = 2, EK_BOOK_SNAPSHOT = 3, EK_BOOK_RECORD = 4 };
+enum ek_book_kind { EK_BOOK_IDENTITY = 1, EK_BOOK_ROLE = 2, EK_BOOK_SNAPSHOT = 3, EK_BOOK_RECORD = 4, EK_BOOK_DEAD = 5 };
 
 struct ek_book_key {
     uint8_t bytes[EK_BOOK_KEY_BYTES_MAX];
@@ -37,8 +38,11 @@ struct ek_identity {
     uint32_t shards; /* 0 until a broker told it */
 };
 
-/* `number` is the shard or the sequence; ignored for the identity. */
+/* `number` is the shard or the sequence; ignored for the identity. Dead letters have a function of their own. */
 struct ek_book_key ek_book_key_of(enum ek_book_kind kind, uint64_t number);
+struct ek_book_key ek_book_dead_key(uint16_t shard, uint64_t position);
+/* Of a dead letter's key. */
+uint64_t ek_book_dead_position(struct ek_slice key);
 EK_MUST enum ek_status ek_book_parse_key(struct ek_slice key, enum ek_book_kind *ret_kind, uint64_t *ret_number);
 
 void ek_book_encode_identity(struct ek_buffer *out, const struct ek_identity *identity);

@@ -3,11 +3,14 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+enum { FAREWELL_MS = 1000 };
 
 struct ek_commit {
     struct ek_engine *engine;
@@ -75,10 +78,16 @@ struct ek_commit_done *ek_commit_take(struct ek_commit *commit)
 
 /* ---- the thread ---- */
 
-/* What the disk holds is in doubt: no destructor may write, nothing may be acknowledged. */
-static void die(const struct ek_error *error)
+/* What the disk holds is in doubt: no destructor may write, nothing may be acknowledged. The loop gets the time to tell the broker
+ * why, and ends the process; when it does not, this does. */
+static void die(struct ek_commit *commit, struct ek_commit_done *done, const struct ek_error *error)
 {
     ek_log(EK_LOG_ERROR, "%s; the worker ends, nothing more was acknowledged", error->text);
+    ek_answers_done(&done->answers);
+    done->failed = true;
+    done->error = *error;
+    hand_back(commit, done);
+    (void)poll(NULL, 0, FAREWELL_MS);
     _exit(EXIT_FAILURE);
 }
 
@@ -88,7 +97,7 @@ static void carry_out(struct ek_commit *commit, struct ek_commit_done *done)
     uint64_t began_us = ek_clock_monotonic_us();
     atomic_store_explicit(&commit->began_us, began_us, memory_order_relaxed);
     if (ek_group_run(commit->engine, done, &error) != EK_OK)
-        die(&error);
+        die(commit, done, &error);
     done->took_us = ek_clock_monotonic_us() - began_us;
     ek_group_note_load(commit->engine, done, commit->load);
     atomic_fetch_add_explicit(&commit->busy_us, done->took_us, memory_order_relaxed);

@@ -1,6 +1,7 @@
 /*
  * The storage thread: takes what the loop hands it in one FIFO, makes groups of it, and hands replies back once a group is synced.
- * It owns the engine while it runs. It knows no socket; a failure of the store ends the process here, with nothing acknowledged.
+ * It owns the engine while it runs. It knows no socket. After a failure of the store it hands that back (done->failed), and
+ * ends the process a second later if the loop has not done so.
  *
  * The loop pushes and takes and never waits: credit bounds what can be queued. An item that is not jobs ends a group.
  */

@@ -1,6 +1,8 @@
 #include "worker/engine.h"
 
 #include "common/hash.h"
+#include "worker/dead.h"
+#include "worker/letters.h"
 #include "worker/recover.h"
 #include "worker/rows.h"
 
@@ -27,6 +29,34 @@ static enum ek_status read_row(void *context, struct ek_slice physical_key, stru
         return ek_error_set(&engine->read_error, status, "a stored row cannot be read: %s",
                             status == EK_NEWER ? "it is of a newer format" : "it is damaged");
     return EK_OK;
+}
+
+static enum ek_status read_letter(void *context, uint16_t shard, uint64_t position, bool keep, struct ek_letter *ret)
+{
+    struct ek_engine *engine = context;
+    struct ek_book_key key = ek_book_dead_key(shard, position);
+    ek_pinned_done(&engine->read_letter);
+    enum ek_status status = ek_store_get(engine->store, EK_STORE_BOOK, key_slice(&key), &engine->read_letter, &engine->read_error);
+    if (status != EK_OK)
+        return status;
+    status = ek_letter_read(engine->read_letter.bytes, ret);
+    if (status != EK_OK)
+        return ek_error_set(&engine->read_error, status, "a dead letter cannot be read: it is %s",
+                            status == EK_NEWER ? "of a newer format" : "damaged");
+    if (keep) {
+        engine->kept_letters =
+            ek_grow(engine->kept_letters, &engine->kept_capacity, engine->kept_count + 1, sizeof *engine->kept_letters);
+        engine->kept_letters[engine->kept_count++] = engine->read_letter;
+        engine->read_letter = (struct ek_pinned){0};
+    }
+    return EK_OK;
+}
+
+static void let_letters_go(struct ek_engine *engine)
+{
+    ek_pinned_done(&engine->read_letter);
+    while (engine->kept_count)
+        ek_pinned_done(&engine->kept_letters[--engine->kept_count]);
 }
 
 static void put_book(struct ek_engine *engine, enum ek_book_kind kind, uint64_t number)
@@ -68,7 +98,8 @@ static void set_horizon(struct ek_engine *engine, uint16_t shard)
 enum ek_status ek_engine_open(struct ek_engine *engine, struct ek_store *store, size_t live_bytes_max, struct ek_error *error)
 {
     *engine = (struct ek_engine){.store = store};
-    ek_judge_init(&engine->judge, (struct ek_row_reader){.read = read_row, .context = engine});
+    ek_judge_init(&engine->judge, (struct ek_row_reader){.read = read_row, .context = engine},
+                  (struct ek_letter_reader){.read = read_letter, .context = engine});
     ek_live_init(&engine->live, live_bytes_max);
     enum ek_status status = ek_recover(store, &engine->identity, &engine->judge, &engine->live, error);
     if (status == EK_NOT_FOUND)
@@ -90,6 +121,8 @@ enum ek_status ek_engine_open(struct ek_engine *engine, struct ek_store *store, 
 void ek_engine_done(struct ek_engine *engine)
 {
     ek_pinned_done(&engine->read_row);
+    let_letters_go(engine);
+    free(engine->kept_letters);
     ek_judge_done(&engine->judge);
     ek_live_done(&engine->live);
     ek_buffer_done(&engine->scratch);
@@ -133,6 +166,7 @@ enum ek_status ek_engine_adopt(struct ek_engine *engine, const struct ek_worker_
     engine->identity = identity;
     engine->judge.shard_count = identity.shards;
     engine->judge.link = welcome->link;
+    engine->dead_kept = ek_dead_kept(&engine->judge);
     return EK_OK;
 }
 
@@ -176,6 +210,7 @@ enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, s
         holdings[i].state = shard->state;
         holdings[i].position = shard->memory.position;
     }
+    engine->dead_kept = ek_dead_kept(judge);
     return EK_OK;
 }
 
@@ -192,6 +227,11 @@ size_t ek_engine_report(const struct ek_engine *engine, struct ek_holding *ret)
 }
 
 /* ---- a group ---- */
+
+void ek_engine_probe(struct ek_engine *engine)
+{
+    engine->probed = true;
+}
 
 void ek_engine_begin(struct ek_engine *engine)
 {
@@ -222,6 +262,22 @@ static void put_rows(struct ek_engine *engine)
     const struct ek_writes_order *order = ek_writes_sorted(writes, &count);
     for (size_t i = 0; i < count; i++)
         put_row(engine, &writes->items[order[i].index]);
+}
+
+static void put_letters(struct ek_engine *engine)
+{
+    const struct ek_judge *judge = &engine->judge;
+    for (size_t i = 0; i < judge->letter_count; i++) {
+        const struct ek_letter_change *change = &judge->letters[i];
+        struct ek_book_key key = ek_book_dead_key(change->shard, change->position);
+        if (change->removed) {
+            ek_store_delete(engine->store, EK_STORE_BOOK, key_slice(&key));
+            continue;
+        }
+        ek_buffer_clear(&engine->scratch);
+        ek_letter_write_head(&engine->scratch, &change->letter);
+        ek_store_put(engine->store, EK_STORE_BOOK, key_slice(&key), ek_buffer_slice(&engine->scratch), change->letter.job);
+    }
 }
 
 static int compare_shards(const void *left, const void *right)
@@ -282,13 +338,22 @@ enum ek_status ek_engine_commit(struct ek_engine *engine, struct ek_error *error
 {
     const struct ek_judge *judge = &engine->judge;
     ek_pinned_done(&engine->read_row);
-    if (judge->entry_count == 0)
+    if (judge->entry_count == 0 && !engine->probed)
         return EK_OK;
-    put_rows(engine);
-    put_snapshots(engine, put_record(engine));
+    if (engine->probed)
+        put_identity(engine, &engine->identity);
+    if (judge->entry_count) {
+        put_rows(engine);
+        put_letters(engine);
+        put_snapshots(engine, put_record(engine));
+    }
     enum ek_status status = ek_store_commit(engine->store, error);
+    let_letters_go(engine);
     if (status != EK_OK)
         return status;
+    engine->probed = false;
+    if (judge->letter_count)
+        engine->dead_kept = ek_dead_kept(judge);
     for (size_t i = 0; i < judge->touched_count; i++)
         set_horizon(engine, judge->touched[i]);
     return EK_OK;

@@ -19,6 +19,12 @@ struct ek_engine {
     struct ek_judge judge;
     struct ek_live live;
     struct ek_pinned read_row; /* what the judge's reader gave out last */
+    struct ek_pinned read_letter;
+    struct ek_pinned *kept_letters; /* that the group needs until it is written */
+    size_t kept_count;
+    size_t kept_capacity;
+    uint64_t dead_kept; /* dead letters of the shards served here, synced */
+    bool probed;        /* the group has to be written and synced even if it holds nothing */
     struct ek_error read_error;
     struct ek_buffer scratch;
 };
@@ -39,6 +45,8 @@ EK_MUST enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link
 /* All shards with book-keeping; `ret` has room for EK_SHARDS_MAX. Returns the count. */
 size_t ek_engine_report(const struct ek_engine *engine, struct ek_holding *ret);
 
+/* The group is to prove that the store can write. */
+void ek_engine_probe(struct ek_engine *engine);
 /* A group: begin, jobs through `judge`, commit. The jobs' bytes must stay until the commit is done. */
 void ek_engine_begin(struct ek_engine *engine);
 EK_MUST enum ek_status ek_engine_commit(struct ek_engine *engine, struct ek_error *error);

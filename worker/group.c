@@ -47,6 +47,17 @@ static void judge_read(const struct ek_judge *judge, struct ek_commit_item *item
     item->passed[item->passed_count++] = index;
 }
 
+/* A probe is answered when the group that it asks for is synced. */
+static void take_probe(struct ek_engine *engine, const struct ek_parcel *parcel, const struct ek_worker_job *job,
+                       struct ek_answers *answers)
+{
+    bool current = ek_judge_has_link(&engine->judge, parcel->link);
+    struct ek_worker_reply reply = {.token = job->token, .status = current ? EK_WIRE_OK : EK_WIRE_STALE};
+    if (current)
+        ek_engine_probe(engine);
+    ek_answers_add(answers, parcel->link, &reply);
+}
+
 static enum ek_status judge_item(struct ek_engine *engine, struct ek_commit_item *item, struct ek_answers *answers)
 {
     struct ek_parcel *parcel = item->parcel;
@@ -55,6 +66,10 @@ static enum ek_status judge_item(struct ek_engine *engine, struct ek_commit_item
         if (job->kind == EK_JOB_READ) {
             if (!ek_job_is_plain_read(job))
                 judge_read(&engine->judge, item, i, answers);
+            continue;
+        }
+        if (job->kind == EK_JOB_PROBE) {
+            take_probe(engine, parcel, job, answers);
             continue;
         }
         struct ek_worker_reply reply;
@@ -127,7 +142,9 @@ enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *don
     enum ek_status status = EK_OK;
     switch (done->items->kind) {
     case EK_COMMIT_JOBS:
-        return run_jobs(engine, done, error);
+        status = run_jobs(engine, done, error);
+        done->dead_kept = engine->dead_kept;
+        return status;
     case EK_COMMIT_ADOPT:
         status = adopt(engine, done->items, done);
         break;
@@ -137,6 +154,7 @@ enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *don
     case EK_COMMIT_STOP:
         break;
     }
+    done->dead_kept = engine->dead_kept;
     if (status != EK_OK)
         *error = done->error;
     return status;

@@ -48,7 +48,9 @@ struct ek_commit_done {
     struct ek_commit_position *positions; /* shards that moved, synced */
     size_t position_count;
     uint64_t took_us;
+    bool failed;                 /* the store did: `error` tells, nothing of the group may be said, and the process ends */
     struct ek_identity identity; /* after ADOPT */
+    uint64_t dead_kept;          /* dead letters afterwards */
     enum ek_status status;       /* ADOPT: EK_MISMATCH or EK_DENIED when the broker was refused; ASSIGN: EK_AGAIN, EK_MALFORMED */
     struct ek_error error;
 };

@@ -1,14 +1,15 @@
 #include "worker/judge.h"
 
 #include "common/operations.h"
+#include "worker/dead.h"
 
 #include <stdlib.h>
 
-void ek_judge_init(struct ek_judge *judge, struct ek_row_reader reader)
+void ek_judge_init(struct ek_judge *judge, struct ek_row_reader reader, struct ek_letter_reader letter_reader)
 {
-    *judge = (struct ek_judge){.shards = ek_alloc_zero(EK_SHARDS_MAX, sizeof *judge->shards)};
+    *judge = (struct ek_judge){.shards = ek_alloc_zero(EK_SHARDS_MAX, sizeof *judge->shards), .letter_reader = letter_reader};
     for (size_t i = 0; i < EK_SHARDS_MAX; i++)
-        judge->shards[i].group_first = EK_JUDGE_NONE;
+        judge->shards[i].group_first = judge->shards[i].group_letter = EK_JUDGE_NONE;
     ek_apply_init(&judge->apply, reader);
 }
 
@@ -18,6 +19,7 @@ void ek_judge_done(struct ek_judge *judge)
         ek_producers_done(&judge->shards[i].memory);
     free(judge->shards);
     free(judge->entries);
+    free(judge->letters);
     ek_buffer_done(&judge->bodies);
     ek_buffer_done(&judge->reply_body);
     ek_apply_done(&judge->apply);
@@ -27,7 +29,7 @@ void ek_judge_begin(struct ek_judge *judge)
 {
     for (size_t i = 0; i < judge->touched_count; i++) {
         struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
-        shard->group_first = EK_JUDGE_NONE;
+        shard->group_first = shard->group_letter = EK_JUDGE_NONE;
         shard->group_jobs = 0;
         shard->group_operations = 0;
         shard->group_bytes = 0;
@@ -35,13 +37,20 @@ void ek_judge_begin(struct ek_judge *judge)
     judge->touched_count = 0;
     judge->entry_count = 0;
     judge->group_operations = 0;
+    judge->letter_count = 0;
+    judge->replayed_bytes = 0;
     ek_buffer_clear(&judge->bodies);
     ek_writes_clear(&judge->apply.writes);
 }
 
+bool ek_judge_has_link(const struct ek_judge *judge, struct ek_link link)
+{
+    return link.link == judge->link.link && link.generation == judge->link.generation;
+}
+
 bool ek_judge_is_current(const struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job)
 {
-    if (link.link != judge->link.link || link.generation != judge->link.generation || job->shard >= judge->shard_count)
+    if (!ek_judge_has_link(judge, link) || job->shard >= judge->shard_count)
         return false;
     const struct ek_judge_shard *shard = &judge->shards[job->shard];
     return shard->epoch == job->epoch && shard->epoch != 0 && shard->state == EK_HOLDING_SERVING;
@@ -159,8 +168,12 @@ static enum ek_status judge_new(struct ek_judge *judge, const struct ek_worker_j
     enum ek_status status = EK_OK;
     if (job->kind == EK_JOB_CANCEL)
         outcome = cancel(judge, job);
+    else if (job->kind == EK_JOB_DEAD)
+        outcome = ek_dead_set_aside(judge, job);
+    else if (ek_dead_is_asked(job))
+        status = ek_dead_run(judge, job, &outcome);
     else
-        status = ek_apply_job(&judge->apply, job, judge->shard_count, &outcome);
+        status = ek_apply_job(&judge->apply, job, judge->shard_count, EK_APPLY_VERSIONS, &outcome);
     if (status != EK_OK)
         return status;
     enter(judge, job, true, outcome.status, outcome.body);

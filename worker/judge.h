@@ -1,7 +1,8 @@
 /*
  * Judges jobs: whether each is due (link, epoch, position, number), and what it comes to. Gives the reply at once and collects what
- * the group writes: rows in apply.writes, and one verdict a job for the book-keeping. Replies may leave only after the group was
- * written and synced. It stores nothing, reads no clock and knows no socket. Pure but for the row reader; one thread at a time.
+ * the group writes: rows in apply.writes, changed dead letters, and one verdict a job for the book-keeping. Replies may leave only
+ * after the group was written and synced. It stores nothing, reads no clock and knows no socket. Pure but for the row reader; one
+ * thread at a time.
  */
 #ifndef EK_WORKER_JUDGE_H
 #define EK_WORKER_JUDGE_H
@@ -13,6 +14,22 @@
 
 #define EK_JUDGE_NONE UINT32_MAX
 
+/* Reads a kept dead letter: EK_OK, EK_NOT_FOUND, or a failure of the store, which ends the group. It is valid until the next read,
+ * or with `keep` until the group is written. */
+struct ek_letter_reader {
+    enum ek_status (*read)(void *context, uint16_t shard, uint64_t position, bool keep, struct ek_letter *ret);
+    void *context;
+};
+
+/* A dead letter that the group adds or removes. */
+struct ek_letter_change {
+    uint16_t shard;
+    uint64_t position;
+    bool removed;
+    struct ek_letter letter; /* without its id; borrows from the job, or from the reader when that keeps it */
+    uint32_t before;         /* the group's change of this shard before, or EK_JUDGE_NONE */
+};
+
 struct ek_judge_shard {
     uint64_t epoch;              /* 0: no role so far */
     enum ek_holding_state state; /* meaningful with an epoch */
@@ -21,7 +38,10 @@ struct ek_judge_shard {
     uint32_t group_last;
     uint32_t group_jobs;
     uint32_t group_operations;
-    uint64_t group_bytes; /* of their bodies */
+    uint64_t group_bytes;  /* of their bodies */
+    uint32_t group_letter; /* the last change of its dead letters in the present group; EK_JUDGE_NONE = none */
+    uint32_t letters;      /* dead ones, with the group's changes */
+    uint64_t letter_bytes; /* of theirs, as limits.h counts them */
 };
 
 /* One judged job of the group. */
@@ -43,10 +63,15 @@ struct ek_judge {
     uint16_t touched[EK_SHARDS_MAX]; /* shards with entries, in the order of their first one */
     size_t touched_count;
     uint64_t group_operations;
+    struct ek_letter_reader letter_reader;
+    struct ek_letter_change *letters; /* in the order of the jobs */
+    size_t letter_count;
+    size_t letter_capacity;
+    uint64_t replayed_bytes;
     struct ek_buffer reply_body;
 };
 
-void ek_judge_init(struct ek_judge *judge, struct ek_row_reader reader);
+void ek_judge_init(struct ek_judge *judge, struct ek_row_reader reader, struct ek_letter_reader letter_reader);
 void ek_judge_done(struct ek_judge *judge);
 
 /* Begins a group: forgets the writes and verdicts of the one before. */
@@ -57,6 +82,7 @@ EK_MUST enum ek_status ek_judge_write(struct ek_judge *judge, struct ek_link lin
                                       struct ek_worker_reply *ret);
 /* A read that names a producer's number: true when it may be served once the group is synced, else `ret` is its answer. */
 bool ek_judge_read(const struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job, struct ek_worker_reply *ret);
+bool ek_judge_has_link(const struct ek_judge *judge, struct ek_link link);
 /* Is this job of the current link, and the shard served here at its epoch? */
 bool ek_judge_is_current(const struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job);
 

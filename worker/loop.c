@@ -200,10 +200,25 @@ static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
         ek_pulse_committed(loop->pulse, done->took_us);
 }
 
+static void say_bye(struct loop *loop, enum ek_bye_cause cause)
+{
+    if (loop->link.state != EK_WORKER_LINK_OPEN)
+        return;
+    struct ek_bye bye = {.link = loop->link.link, .cause = cause};
+    struct ek_buffer out = {0};
+    ek_encode_bye(&out, &bye);
+    (void)send_or_drop(loop, ek_owned_of(&out));
+}
+
 static void take_done(struct loop *loop)
 {
     for (struct ek_commit_done *done = ek_commit_take(loop->commit), *next; done; done = next) {
         next = done->next;
+        if (done->failed) {
+            loop->verdict = ek_error_set(loop->error, EK_IO, "%s", done->error.text);
+            return;
+        }
+        loop->pulse->dead_kept = done->dead_kept;
         if (done->items->kind == EK_COMMIT_JOBS)
             finished_jobs(loop, done);
         else if (done->items->kind == EK_COMMIT_ADOPT)
@@ -433,11 +448,7 @@ static void stop(struct loop *loop, int signal_fd)
     take_done(loop);
     serve_reads(loop);
     flush_outbox(loop);
-    if (loop->link.state == EK_WORKER_LINK_OPEN) {
-        struct ek_buffer out = {0};
-        ek_encode_link(&out, EK_MESSAGE_WORKER_BYE, loop->link.link);
-        (void)send_or_drop(loop, ek_owned_of(&out));
-    }
+    say_bye(loop, loop->verdict == EK_OK ? EK_BYE_STOPPED : EK_BYE_STORAGE);
 }
 
 static enum ek_status open_sockets(struct loop *loop)
@@ -489,6 +500,8 @@ enum ek_status ek_worker_loop_run(const struct ek_worker_settings *settings, str
     }
     if (loop.commit && loop.verdict == EK_OK)
         stop(&loop, signal_fd);
+    else if (loop.verdict == EK_IO)
+        say_bye(&loop, EK_BYE_STORAGE);
     close_sockets(&loop);
     if (loop.commit && !ek_commit_ended(loop.commit))
         return loop.verdict == EK_OK ? EK_AGAIN : loop.verdict;

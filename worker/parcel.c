@@ -19,7 +19,7 @@ static enum ek_status decode_jobs(struct ek_reader *fields, struct ek_parcel *pa
         if (status != EK_OK)
             return status;
         parcel->for_commit += !ek_job_is_plain_read(job);
-        if (job->kind != EK_JOB_READ)
+        if (job->kind != EK_JOB_READ) /* a probe has none */
             parcel->operations += job->count;
     }
     return ek_decode_end(fields);

@@ -81,6 +81,7 @@ void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_lin
                                      .commit_p50_us = capped(ek_histogram_percentile(&pulse->commits, 0.5)),
                                      .commit_p99_us = capped(p99_us),
                                      .busy_us = ek_commit_busy_us(commit),
+                                     .dead_kept = pulse->dead_kept,
                                      .load_count = (uint32_t)ek_load_changed(pulse->load, shards, pulse->changed)};
     (void)snprintf(heartbeat.alarm, sizeof heartbeat.alarm, "%s", credit.alarm);
     ek_encode_heartbeat(out, &heartbeat, pulse->changed);

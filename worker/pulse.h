@@ -13,6 +13,7 @@ struct ek_pulse {
     struct ek_store *store; /* borrowed */
     struct ek_load *load;   /* borrowed */
     uint64_t reserve_bytes;
+    uint64_t dead_kept;   /* dead letters, as the storage thread said last */
     uint64_t measured_us; /* when the shards' sizes were asked for last */
     uint64_t faded_us;
     struct ek_histogram commits;

@@ -3,6 +3,7 @@
 #include "common/hash.h"
 #include "common/operations.h"
 #include "common/writer.h"
+#include "worker/letters.h"
 #include "worker/scan.h"
 
 #include <stdlib.h>
@@ -42,6 +43,12 @@ void ek_reads_done(struct ek_reads *reads)
 }
 
 /* ---- what is asked ---- */
+
+/* Scans and lists walk through the store by themselves; everything else is looked up by key. */
+static bool walks(const struct ek_operation *operation)
+{
+    return operation->code == EK_OPERATION_SCAN || operation->code == EK_OPERATION_DEAD_LIST;
+}
 
 static const char *check(const struct ek_worker_job *job, const struct ek_operation *operation, uint32_t shards)
 {
@@ -117,7 +124,7 @@ static size_t sort_lookups(struct ek_reads *reads, size_t jobs)
         const struct ek_reads_job *job = &reads->jobs[j];
         for (uint32_t i = 0; i < job->count && !job->wrong; i++) {
             const struct ek_operation *operation = &reads->operations[job->first + i];
-            if (operation->code == EK_OPERATION_SCAN)
+            if (walks(operation))
                 continue;
             size_t bytes = ek_row_key(at, ek_hash_prefix(operation->key), operation->key);
             reads->order = ek_grow(reads->order, &reads->order_capacity, count + 1, sizeof *reads->order);
@@ -248,7 +255,7 @@ static enum ek_status encode_job(struct ek_reads *reads, struct ek_store *store,
     for (uint32_t i = 0; i < job->count && !job->wrong; i++) {
         const struct ek_operation *operation = &reads->operations[job->first + i];
         struct ek_lookup *lookup = &reads->lookups[job->first + i];
-        if (operation->code != EK_OPERATION_SCAN) {
+        if (!walks(operation)) {
             plain = plain && operation->code == EK_OPERATION_EXISTS && lookup->status == EK_WIRE_OK;
             encode_lookup(&reads->body, operation, lookup, asked->stamp_unix_ms);
             continue;
@@ -262,7 +269,9 @@ static enum ek_status encode_job(struct ek_reads *reads, struct ek_store *store,
                                .room_bytes = EK_READ_REPLY_BYTES_GOAL > job->held_bytes + reads->body.size
                                                  ? EK_READ_REPLY_BYTES_GOAL - job->held_bytes - reads->body.size
                                                  : 0};
-        enum ek_status status = ek_scan_run(&scan, store, operation, &reads->entries, &reads->body, error);
+        enum ek_status status = operation->code == EK_OPERATION_SCAN
+                                    ? ek_scan_run(&scan, store, operation, &reads->entries, &reads->body, error)
+                                    : ek_letters_list(&scan, store, operation, &reads->entries, &reads->body, error);
         job->rows_looked = EK_SCAN_ROWS_MAX - scan.rows_left;
         if (status != EK_OK)
             return status;

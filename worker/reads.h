@@ -1,7 +1,7 @@
 /*
- * Serves read jobs: gets and exists by multi-get, many jobs at once, and scans. Whether a job may be served yet (link, epoch,
- * position, number) is decided before; nothing is written. It reads no clock: expiry is judged by each job's stamp. One thread at a
- * time; it may run beside a commit.
+ * Serves read jobs: gets and exists by multi-get, many jobs at once, scans, and lists of dead letters. Whether a job may be served
+ * yet (link, epoch, position, number) is decided before; nothing is written. It reads no clock: expiry is judged by each job's
+ * stamp. One thread at a time; it may run beside a commit.
  *
  * A reply stays near EK_READ_REPLY_BYTES_GOAL: what would exceed it says ALONE, unless it is the job's only operation; a scan ends
  * early with a cursor.

@@ -1,6 +1,7 @@
 #include "worker/recover.h"
 
-#include "worker/rows.h"
+#include "worker/dead.h"
+#include "worker/letters.h"
 
 struct recovery {
     struct ek_identity *identity;
@@ -61,6 +62,13 @@ static enum ek_status take(struct recovery *recovery, struct ek_slice key, struc
         return ek_book_decode_snapshot(value, &recovery->judge->shards[number].memory);
     case EK_BOOK_RECORD:
         return replay(recovery, number, value);
+    case EK_BOOK_DEAD: {
+        struct ek_letter letter;
+        status = ek_letter_read(value, &letter);
+        if (status == EK_OK)
+            ek_dead_restore(recovery->judge, (uint16_t)number, &letter);
+        return status;
+    }
     }
     return EK_CORRUPT;
 }

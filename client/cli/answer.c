@@ -63,6 +63,9 @@ void ek_answer_json(struct ek_buffer *out, enum ek_operation_kind kind, struct e
         ek_json_uint(out, "count", completion->outcome == EK_OUTCOME_OK);
         break;
     case EK_SCAN:
+    case EK_DEAD_LIST:
+    case EK_DEAD_DROP:
+    case EK_DEAD_REPLAY:
         break;
     }
 }
@@ -121,6 +124,9 @@ void ek_answer_plain(struct ek_buffer *out, enum ek_operation_kind kind, const s
     case EK_DELETE:
     case EK_EXISTS:
     case EK_SCAN:
+    case EK_DEAD_LIST:
+    case EK_DEAD_DROP:
+    case EK_DEAD_REPLAY:
         return;
     }
     append(out, "\n");

@@ -48,6 +48,7 @@ extern const struct ek_command ek_command_bench;
 extern const struct ek_command ek_command_workers;
 extern const struct ek_command ek_command_shards;
 extern const struct ek_command ek_command_stats;
+extern const struct ek_command ek_command_dead;
 extern const struct ek_command ek_command_ping;
 
 /* The deadline of commands that have none unless one is given. */

@@ -82,7 +82,7 @@ static void try_operation(struct ek_slice bytes)
 static void try_results(struct ek_slice bytes)
 {
     struct ek_buffer once = {0}, twice = {0};
-    for (int code = EK_OPERATION_PUT; code <= EK_OPERATION_SCAN; code++) {
+    for (int code = EK_OPERATION_PUT; code <= EK_OPERATION_CODE_MAX; code++) {
         struct ek_reader body = ek_reader_of(bytes);
         ek_buffer_clear(&once);
         ek_buffer_clear(&twice);

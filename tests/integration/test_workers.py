@@ -49,7 +49,7 @@ class BesideARealWorker(EvenkeelTest):
     def test_messages_without_a_link_are_told_to_say_hello(self):
         worker = FakeWorker(self.cluster)
         for link in ([1, 1], [0, 0], [2**64 - 1, 2**64 - 1]):
-            for kind, fields in ((REPORT, [[]]), (REPLIES, [[]]), (BYE, []), (HEARTBEAT, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, "", []])):
+            for kind, fields in ((REPORT, [[]]), (REPLIES, [[]]), (BYE, [0]), (HEARTBEAT, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, "", []])):
                 worker.send(kind, *fields, link=link)
                 self.assertEqual(worker.receive(REFUSED)[1], STALE)
 
@@ -57,7 +57,7 @@ class BesideARealWorker(EvenkeelTest):
         worker = FakeWorker(self.cluster)
         generation = self.cluster.query("stats")["generation"]
         for link in range(1, 20):
-            worker.send(BYE, link=[link, generation])
+            worker.bye(link=[link, generation])
             self.assertEqual(worker.receive(REFUSED)[1], STALE)
 
     def test_an_older_epoch_is_released(self):

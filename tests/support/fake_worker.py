@@ -5,6 +5,7 @@ import msgpack
 
 HELLO, WELCOME, REFUSED, REPORT, ASSIGN, ASSIGNED, JOBS, REPLIES, HEARTBEAT, PULSE, BYE = range(32, 43)
 SERVING, RELEASED = 1, 2
+PROBE, DEAD = 5, 6
 OK, DENIED, STALE = 0, 9, 14
 
 
@@ -57,7 +58,7 @@ class FakeWorker:
         return holdings
 
     def heartbeat(self, jobs=100, size=1 << 20, reads=100, alarm=""):
-        self.send(HEARTBEAT, 0, jobs, size, reads, 1 << 34, 0, 0, 100, 200, 0, alarm, [])
+        self.send(HEARTBEAT, 0, jobs, size, reads, 1 << 34, 0, 0, 100, 200, 0, 0, alarm, [])
 
     def join(self, holdings=(), positions=None):
         self.welcome()
@@ -67,9 +68,18 @@ class FakeWorker:
         return mine
 
     def jobs(self):
-        """The next jobs, each as a dict."""
+        """The next jobs, each as a dict; probes are answered."""
         names = "token shard epoch kind position stamp_unix_ms producer number lowest confirmed body".split()
-        return [dict(zip(names, job)) for job in self.receive(JOBS)[3]]
+        while True:
+            jobs = [dict(zip(names, job)) for job in self.receive(JOBS)[3]]
+            for job in jobs:
+                if job["kind"] == PROBE:
+                    self.reply(job)
+            if wanted := [job for job in jobs if job["kind"] != PROBE]:
+                return wanted
+
+    def bye(self, cause=0, link=None):
+        self.send(BYE, cause, link=link)
 
     def reply(self, job, status=OK, body=None, link=None):
         self.send(REPLIES, [[job["token"], status, job["position"], 0, body]], link=link)

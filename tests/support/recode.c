@@ -1,5 +1,7 @@
 #include "tests/support/recode.h"
 
+#include "common/letters.h"
+
 #include <stdlib.h>
 
 struct walk {
@@ -36,6 +38,7 @@ WALK_MESSAGE(query)
 WALK_MESSAGE(answer)
 WALK_MESSAGE(worker_hello)
 WALK_MESSAGE(worker_welcome)
+WALK_MESSAGE(bye)
 
 static enum ek_status walk_refusal(struct walk *walk)
 {
@@ -57,7 +60,7 @@ static enum ek_status walk_link(struct walk *walk)
     if (status != EK_OK)
         return status;
     show(walk, EK_PART_MESSAGE, 0, &link);
-    ek_encode_link(walk->out, walk->type, link);
+    ek_encode_pulse(walk->out, link);
     return EK_OK;
 }
 
@@ -193,8 +196,9 @@ enum ek_status ek_recode_message(struct ek_slice message, struct ek_buffer *out,
     case EK_MESSAGE_WORKER_HEARTBEAT:
         return walk_heartbeat(&walk);
     case EK_MESSAGE_WORKER_PULSE:
-    case EK_MESSAGE_WORKER_BYE:
         return walk_link(&walk);
+    case EK_MESSAGE_WORKER_BYE:
+        return walk_bye(&walk);
     }
     return EK_MALFORMED;
 }
@@ -210,6 +214,15 @@ enum ek_status ek_recode_operation(struct ek_reader *body, struct ek_buffer *out
     return status;
 }
 
+static enum ek_status recode_cursor(struct ek_reader *body, struct ek_buffer *out)
+{
+    struct ek_slice cursor;
+    enum ek_status status = ek_decode_cursor(body, &cursor);
+    if (status == EK_OK)
+        ek_encode_cursor(out, cursor);
+    return status;
+}
+
 static enum ek_status recode_scan(struct ek_reader *body, uint32_t entries, struct ek_buffer *out)
 {
     ek_encode_scan_head(out, entries);
@@ -220,11 +233,20 @@ static enum ek_status recode_scan(struct ek_reader *body, uint32_t entries, stru
             return status;
         ek_encode_entry(out, &entry);
     }
-    struct ek_slice cursor;
-    enum ek_status status = ek_decode_cursor(body, &cursor);
-    if (status == EK_OK)
-        ek_encode_cursor(out, cursor);
-    return status;
+    return recode_cursor(body, out);
+}
+
+static enum ek_status recode_list(struct ek_reader *body, uint32_t entries, struct ek_buffer *out)
+{
+    ek_encode_scan_head(out, entries);
+    for (uint32_t i = 0; i < entries; i++) {
+        struct ek_letter letter;
+        enum ek_status status = ek_decode_letter(body, &letter);
+        if (status != EK_OK)
+            return status;
+        ek_encode_letter(out, &letter);
+    }
+    return recode_cursor(body, out);
 }
 
 enum ek_status ek_recode_result(struct ek_reader *body, enum ek_operation_code code, struct ek_buffer *out,
@@ -245,8 +267,10 @@ enum ek_status ek_recode_result(struct ek_reader *body, enum ek_operation_code c
         ek_encode_get(out,
                       &(struct ek_entry){
                           .value = result.value, .version = result.version, .has_ttl = result.has_ttl, .ttl_ms = result.ttl_ms});
-    else if (code == EK_OPERATION_INCREMENT)
+    else if (code == EK_OPERATION_INCREMENT || code == EK_OPERATION_DEAD_REPLAY)
         ek_encode_number(out, result.number);
+    else if (code == EK_OPERATION_DEAD_LIST)
+        status = recode_list(body, result.entries, out);
     else
         status = recode_scan(body, result.entries, out);
     if (ret_result)

@@ -96,14 +96,23 @@ static const struct field worker_job_fields[] = {
 static const struct field worker_reply_fields[] = {
     FIELD(ek_worker_reply, token, U64),           FIELD(ek_worker_reply, status, U32), FIELD(ek_worker_reply, position, U64),
     AS("flags", ek_worker_reply, repeated, BOOL), FIELD(ek_worker_reply, body, BYTES), END};
-static const struct field heartbeat_fields[] = {
-    AS("link", ek_heartbeat, link.link, U64),  AS("generation", ek_heartbeat, link.generation, U64),
-    FIELD(ek_heartbeat, stalled_ms, U32),      FIELD(ek_heartbeat, credit_jobs, U32),
-    FIELD(ek_heartbeat, credit_bytes, U32),    FIELD(ek_heartbeat, credit_reads, U32),
-    FIELD(ek_heartbeat, disk_free_bytes, U64), FIELD(ek_heartbeat, stored_bytes, U64),
-    FIELD(ek_heartbeat, stored_keys, U64),     FIELD(ek_heartbeat, commit_p50_us, U32),
-    FIELD(ek_heartbeat, commit_p99_us, U32),   FIELD(ek_heartbeat, busy_us, U64),
-    FIELD(ek_heartbeat, alarm, TEXT),          END};
+static const struct field heartbeat_fields[] = {AS("link", ek_heartbeat, link.link, U64),
+                                                AS("generation", ek_heartbeat, link.generation, U64),
+                                                FIELD(ek_heartbeat, stalled_ms, U32),
+                                                FIELD(ek_heartbeat, credit_jobs, U32),
+                                                FIELD(ek_heartbeat, credit_bytes, U32),
+                                                FIELD(ek_heartbeat, credit_reads, U32),
+                                                FIELD(ek_heartbeat, disk_free_bytes, U64),
+                                                FIELD(ek_heartbeat, stored_bytes, U64),
+                                                FIELD(ek_heartbeat, stored_keys, U64),
+                                                FIELD(ek_heartbeat, commit_p50_us, U32),
+                                                FIELD(ek_heartbeat, commit_p99_us, U32),
+                                                FIELD(ek_heartbeat, busy_us, U64),
+                                                FIELD(ek_heartbeat, dead_kept, U64),
+                                                FIELD(ek_heartbeat, alarm, TEXT),
+                                                END};
+static const struct field bye_fields[] = {AS("link", ek_bye, link.link, U64), AS("generation", ek_bye, link.generation, U64),
+                                          FIELD(ek_bye, cause, U32), END};
 static const struct field load_fields[] = {FIELD(ek_shard_load, shard, U16),
                                            FIELD(ek_shard_load, stored_bytes, U64),
                                            FIELD(ek_shard_load, operations, U64),
@@ -138,7 +147,7 @@ static const struct schema schemas[] = {
     {EK_MESSAGE_WORKER_REPLIES, link_fields, "worker_replies", worker_reply_fields},
     {EK_MESSAGE_WORKER_HEARTBEAT, heartbeat_fields, "loads", load_fields},
     {EK_MESSAGE_WORKER_PULSE, link_fields, NULL, NULL},
-    {EK_MESSAGE_WORKER_BYE, link_fields, NULL, NULL},
+    {EK_MESSAGE_WORKER_BYE, bye_fields, NULL, NULL},
 };
 enum { SCHEMAS = sizeof schemas / sizeof *schemas };
 
@@ -265,8 +274,8 @@ END_TEST
 START_TEST(every_message_type_and_operation_has_a_vector)
 {
     bool types[EK_MESSAGE_WORKER_BYE + 1] = {false};
-    bool codes[EK_OPERATION_SCAN + 1] = {false};
-    bool results[EK_OPERATION_SCAN + 1] = {false};
+    bool codes[EK_OPERATION_CODE_MAX + 1] = {false};
+    bool results[EK_OPERATION_CODE_MAX + 1] = {false};
     size_t i;
     json_t *vector;
     EACH_VECTOR("messages", i, vector)
@@ -277,7 +286,7 @@ START_TEST(every_message_type_and_operation_has_a_vector)
     results[ek_vector_number(json_object_get(vector, "operation"))] = true;
     for (i = 0; i < SCHEMAS; i++)
         ck_assert_msg(types[schemas[i].type], "message type %d", (int)schemas[i].type);
-    for (i = EK_OPERATION_PUT; i <= EK_OPERATION_SCAN; i++)
+    for (i = EK_OPERATION_PUT; i <= EK_OPERATION_CODE_MAX; i++)
         ck_assert_msg(codes[i] && results[i], "operation %zu", i);
 }
 END_TEST
@@ -291,7 +300,10 @@ static void check_operation(const json_t *fields, const struct ek_operation *ope
     static const struct field increment[] = {FIELD(ek_operation, key, BYTES), FIELD(ek_operation, by, U64), END};
     static const struct field scan[] = {FIELD(ek_operation, key, BYTES), FIELD(ek_operation, cursor, BYTES),
                                         FIELD(ek_operation, limit, U32), AS("flags", ek_operation, values, BOOL), END};
-    static const struct field *const tables[] = {NULL, put, key_only, key_only, key_only, increment, scan};
+    static const struct field list[] = {FIELD(ek_operation, cursor, BYTES), FIELD(ek_operation, limit, U32),
+                                        AS("flags", ek_operation, values, BOOL), END};
+    static const struct field *const tables[] = {NULL,      put,  key_only, key_only, key_only,
+                                                 increment, scan, list,     key_only, key_only};
     ck_assert_uint_eq(operation->code, ek_vector_number(json_object_get(fields, "code")));
     check_fields(fields, tables[operation->code], operation);
     const json_t *ttl = json_object_get(fields, "ttl_ms");
@@ -360,6 +372,8 @@ static void check_result(const json_t *fields, const struct ek_result *result)
     if ((value = json_object_get(fields, "text")))
         ck_assert_str_eq(result->text, json_string_value(value));
     if ((value = json_object_get(fields, "entries")))
+        ck_assert_uint_eq(result->entries, json_array_size(value));
+    if ((value = json_object_get(fields, "letters")))
         ck_assert_uint_eq(result->entries, json_array_size(value));
     value = json_object_get(fields, "ttl_ms");
     ck_assert_int_eq(result->has_ttl, value && !json_is_null(value));

@@ -36,9 +36,9 @@ NAMES = {
     "worker_jobs": (38, "link generation worker_jobs"),
     "worker_replies": (39, "link generation worker_replies"),
     "worker_heartbeat": (40, "link generation stalled_ms credit_jobs credit_bytes credit_reads disk_free_bytes stored_bytes stored_keys"
-                             " commit_p50_us commit_p99_us busy_us alarm loads"),
+                             " commit_p50_us commit_p99_us busy_us dead_kept alarm loads"),
     "worker_pulse": (41, "link generation"),
-    "worker_bye": (42, "link generation"),
+    "worker_bye": (42, "link generation cause"),
 }
 ITEMS = {
     "jobs": "id kind deadline_ms route body",
@@ -49,12 +49,14 @@ ITEMS = {
     "loads": "shard stored_bytes operations bytes_in bytes_out busy_us",
     "route": "shard producer number lowest flags",
     "entries": "key version value ttl_ms",
+    "letters": "id time_unix_ms producer kind operations cause job",
 }
 OPERATIONS = {1: "code key value ttl_ms condition", 2: "code key", 3: "code key", 4: "code key", 5: "code key by",
-              6: "code key cursor limit flags"}
+              6: "code key cursor limit flags", 7: "code cursor limit flags", 8: "code key", 9: "code key"}
 
-PUT, GET, DELETE, EXISTS, INCREMENT, SCAN = range(1, 7)
-READ, WRITE, TRANSACTION, CANCEL, DELETES = range(5)
+PUT, GET, DELETE, EXISTS, INCREMENT, SCAN, LIST, DROP, REPLAY = range(1, 10)
+READ, WRITE, TRANSACTION, CANCEL, DELETES, PROBE, DEAD = range(7)
+LETTER = bytes.fromhex("1234" "00000000000030a1")  # hash prefix, position
 
 
 def pack(value):
@@ -110,14 +112,19 @@ MESSAGES = [
     ("worker_jobs", "worker_jobs", [71, 3, [[1001, 7, 9, WRITE, 12346, 1700000000000, 55, 56, 50, 12300, body([PUT, b"k", b"v"], [DELETE, b"j"])],
                                             [1002, 7, 9, READ, 12347, 1700000000001, 0, 0, 0, 0, body([GET, b"k"])]]]),
     ("worker_jobs_cancel", "worker_jobs", [U64, U64, [[U64, 8191, U64, CANCEL, U64, U64, U64, U64, U64, U64, body(5)]]]),
+    ("worker_jobs_probe", "worker_jobs", [71, 3, [[0, 0, 0, PROBE, 0, 0, 0, 0, 0, 0, b""]]]),
+    ("worker_jobs_dead", "worker_jobs", [71, 3, [[1003, 7, 9, DEAD, 12350, 1700000000000, 55, 57, 50, 12300,
+                                                 body(b"worker w1 died 3 times", 1700000000009, WRITE, 2, body([PUT, b"k", b"v"], [DELETE, b"j"]))],
+                                                [1004, 7, 9, DEAD, 12352, 1700000000000, 0, 0, 0, 0, body(b"", U64, TRANSACTION, 4096, None)]]]),
     ("worker_jobs_none", "worker_jobs", [1, 1, []]),
     ("worker_replies", "worker_replies", [71, 3, [[1001, 0, 12346, 0, None], [1002, 0, 0, 0, body([0, b"v", 12346, 900])], [1003, 15, 12348, 0, None],
                                                  [1004, 0, 12000, 1, None]]]),
-    ("worker_heartbeat", "worker_heartbeat", [71, 3, 5, 4096, 8388608, 1024, 2**38, 2**30, 1000001, 200, 900, 123456789, "",
+    ("worker_heartbeat", "worker_heartbeat", [71, 3, 5, 4096, 8388608, 1024, 2**38, 2**30, 1000001, 200, 900, 123456789, 3, "",
                                               [[7, 2**20, 10, 11, 12, 13], [8191, 1, 2, 3, 4, U64]]]),
-    ("worker_heartbeat_alarm", "worker_heartbeat", [1, 1, 2**32 - 1, 65536, 16777216, 4096, 0, 0, 0, 2**32 - 1, 2**32 - 1, U64, "disk below its reserve", []]),
+    ("worker_heartbeat_alarm", "worker_heartbeat", [1, 1, 2**32 - 1, 65536, 16777216, 4096, 0, 0, 0, 2**32 - 1, 2**32 - 1, U64, U64, "disk below its reserve", []]),
     ("worker_pulse", "worker_pulse", [71, 3]),
-    ("worker_bye", "worker_bye", [U64, U64]),
+    ("worker_bye", "worker_bye", [U64, U64, 0]),
+    ("worker_bye_storage", "worker_bye", [71, 3, 1]),
 ]
 
 OPERATION_VECTORS = [
@@ -140,6 +147,11 @@ OPERATION_VECTORS = [
     ("scan_everything", [SCAN, b"", b"", 1000, 0]),
     ("scan_tag_with_values", [SCAN, b"{user:1}/", b"", 1, 1]),
     ("scan_onward", [SCAN, b"p", b"\x12\x34p/7", 50, 1]),
+    ("dead_list", [LIST, b"", 1000, 0]),
+    ("dead_list_of_a_shard_with_jobs", [LIST, b"\x12\x34", 1, 1]),
+    ("dead_list_onward", [LIST, LETTER, 50, 0]),
+    ("dead_drop", [DROP, LETTER]),
+    ("dead_replay", [REPLAY, bytes(10)]),
     ("scan_longest_cursor", [SCAN, b"p", b"\x12\x34" + b"c" * 4096, 50, 0]),
 ]
 
@@ -162,6 +174,15 @@ RESULT_VECTORS = [
     ("scan_end", SCAN, [0, [], None], {"status": 0, "entries": [], "cursor": None}),
     ("scan_page", SCAN, [0, [[b"a", 1, None, None], [b"b", 2, b"vb", 500], [b"c", 3, b"", None]], b"\x12\x34c"],
      {"status": 0, "entries": [[b"a", 1, None, None], [b"b", 2, b"vb", 500], [b"c", 3, b"", None]], "cursor": b"\x12\x34c"}),
+    ("dead_list_end", LIST, [0, [], None], {"status": 0, "letters": [], "cursor": None}),
+    ("dead_list_page", LIST, [0, [[LETTER, 1700000000009, 55, WRITE, 1, b"died", None], [bytes(10), U64, 0, DELETES, 1, b"", body([DELETE, b"k"])]], LETTER],
+     {"status": 0, "letters": [[LETTER, 1700000000009, 55, WRITE, 1, b"died", None], [bytes(10), U64, 0, DELETES, 1, b"", body([DELETE, b"k"])]],
+      "cursor": LETTER}),
+    ("dead_drop_done", DROP, 0, {"status": 0}),
+    ("dead_drop_not_found", DROP, 1, {"status": 1}),
+    ("dead_replay_done", REPLAY, [0, 2], {"status": 0, "number": 2}),
+    ("dead_replay_condition_failed", REPLAY, [2, 41], {"status": 2, "version": 41}),
+    ("dead_replay_failed", REPLAY, [11, "not a number"], {"status": 11, "text": "not a number"}),
     ("usage", PUT, [3, "a key of 0 bytes"], {"status": 3, "text": "a key of 0 bytes"}),
     ("too_large", PUT, [10, ""], {"status": 10, "text": ""}),
 ]
@@ -182,6 +203,10 @@ ACCEPTED = [
 
 def job(operations, kind=WRITE, route=None, deadline=0):
     return pack([1, 3, [[1, kind, deadline, route, operations]]])
+
+
+def worker_job(kind, given):
+    return pack([1, 38, 1, 1, [[1, 0, 1, kind, 1, 1, 0, 0, 0, 0, given]]])
 
 
 MALFORMED, TOO_LARGE, NEWER = "malformed", "too_large", "newer"
@@ -260,12 +285,25 @@ REFUSED_MESSAGES = [
     ("holding_state_3", pack([1, 35, 1, 1, [[0, 1, 0, 3]]]), MALFORMED),
     ("holding_shard_8192", pack([1, 36, 1, 1, [[8192, 1, 0, 1]]]), MALFORMED),
     ("holdings_claim_2_32", b"\x95\x01\x23\x01\x01\xdd\xff\xff\xff\xff" + b"\x00" * 20, MALFORMED),
-    ("worker_job_kind_5", pack([1, 38, 1, 1, [[1, 0, 1, 5, 1, 1, 0, 0, 0, 0, body([GET, KEY])]]]), MALFORMED),
+    ("worker_job_kind_7", pack([1, 38, 1, 1, [[1, 0, 1, 7, 1, 1, 0, 0, 0, 0, body([GET, KEY])]]]), MALFORMED),
     ("worker_job_body_nil", pack([1, 38, 1, 1, [[1, 0, 1, 1, 1, 1, 0, 0, 0, 0, None]]]), MALFORMED),
+    ("worker_job_probe_with_body", worker_job(PROBE, body([GET, KEY])), MALFORMED),
+    ("worker_job_dead_body_nil", worker_job(DEAD, None), MALFORMED),
+    ("worker_job_dead_a_field_too_few", worker_job(DEAD, body(b"c", 1, WRITE, 1)), MALFORMED),
+    ("worker_job_dead_bytes_behind", worker_job(DEAD, body(b"c", 1, WRITE, 1, None) + b"\x00"), MALFORMED),
+    ("worker_job_dead_of_a_read", worker_job(DEAD, body(b"c", 1, READ, 1, body([GET, KEY]))), MALFORMED),
+    ("worker_job_dead_of_a_cancel", worker_job(DEAD, body(b"c", 1, CANCEL, 1, body(5))), MALFORMED),
+    ("worker_job_dead_of_a_dead", worker_job(DEAD, body(b"c", 1, DEAD, 1, None)), MALFORMED),
+    ("worker_job_dead_no_operations", worker_job(DEAD, body(b"c", 1, WRITE, 0, None)), MALFORMED),
+    ("worker_job_dead_other_count", worker_job(DEAD, body(b"c", 1, WRITE, 2, body([DELETE, KEY]))), MALFORMED),
+    ("worker_job_dead_job_empty", worker_job(DEAD, body(b"c", 1, WRITE, 1, b"")), MALFORMED),
+    ("worker_job_dead_cause_too_long", worker_job(DEAD, body(b"c" * 256, 1, WRITE, 1, None)), MALFORMED),
+    ("worker_bye_without_cause", pack([1, 42, 1, 1]), MALFORMED),
+    ("worker_bye_cause_2", pack([1, 42, 1, 1, 2]), MALFORMED),
     ("worker_reply_flags_unknown", pack([1, 39, 1, 1, [[1, 0, 1, 2, None]]]), MALFORMED),
-    ("heartbeat_credit_over_limit", pack([1, 40, 1, 1, 0, 65537, 1, 1, 1, 1, 1, 1, 1, 1, "", []]), MALFORMED),
-    ("heartbeat_credit_bytes_over_limit", pack([1, 40, 1, 1, 0, 1, 16777217, 1, 1, 1, 1, 1, 1, 1, "", []]), MALFORMED),
-    ("load_a_field_too_few", pack([1, 40, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, "", [[0, 1, 2, 3, 4]]]), MALFORMED),
+    ("heartbeat_credit_over_limit", pack([1, 40, 1, 1, 0, 65537, 1, 1, 1, 1, 1, 1, 1, 1, 0, "", []]), MALFORMED),
+    ("heartbeat_credit_bytes_over_limit", pack([1, 40, 1, 1, 0, 1, 16777217, 1, 1, 1, 1, 1, 1, 1, 0, "", []]), MALFORMED),
+    ("load_a_field_too_few", pack([1, 40, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, "", [[0, 1, 2, 3, 4]]]), MALFORMED),
     ("pulse_with_more", pack([1, 41, 1, 1, 1]), MALFORMED),
 ]
 
@@ -275,7 +313,17 @@ REFUSED_OPERATIONS = [
     ("never_used_byte", b"\xc1", MALFORMED),
     ("empty", pack([]), MALFORMED),
     ("code_0", pack([0, KEY]), MALFORMED),
-    ("code_7", pack([7, KEY]), MALFORMED),
+    ("code_10", pack([10, LETTER]), MALFORMED),
+    ("list_of_a_key", pack([7, KEY]), MALFORMED),
+    ("list_limit_0", pack([LIST, b"", 0, 0]), MALFORMED),
+    ("list_limit_1001", pack([LIST, b"", 1001, 0]), MALFORMED),
+    ("list_flags_2", pack([LIST, b"", 1, 2]), MALFORMED),
+    ("list_cursor_of_3_bytes", pack([LIST, b"abc", 1, 0]), MALFORMED),
+    ("list_cursor_of_11_bytes", pack([LIST, b"c" * 11, 1, 0]), MALFORMED),
+    ("drop_of_9_bytes", pack([DROP, b"i" * 9]), MALFORMED),
+    ("drop_of_nothing", pack([DROP, b""]), MALFORMED),
+    ("drop_with_more", pack([DROP, LETTER, 1]), MALFORMED),
+    ("replay_of_11_bytes", pack([REPLAY, b"i" * 11]), MALFORMED),
     ("code_huge", pack([U64, KEY]), MALFORMED),
     ("get_without_key", pack([GET]), MALFORMED),
     ("get_with_more", pack([GET, KEY, 1]), MALFORMED),
