@@ -30,8 +30,9 @@ UNIT    = $(wildcard tests/unit/test_*.c)
 FUZZ    = $(wildcard tests/fuzz/*.c)
 SIM     = $(wildcard tests/sim/*.c)
 EXAMPLE = $(wildcard tests/integration/example.c)
+PRELOAD = $(wildcard tests/chaos/deadly.c)
 SCRIPTS = $(wildcard tests/integration/test_*.py)
-SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(EXAMPLE)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(EXAMPLE) $(PRELOAD)
 HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -40,6 +41,7 @@ PROGRAMS = $(BUILD)/bin/evenkeel-broker $(BUILD)/bin/evenkeel-worker $(BUILD)/bi
 LIBRARIES = $(BUILD)/lib/libevenkeel.a $(BUILD)/lib/libevenkeel.so
 UNIT_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(UNIT))
 EXAMPLE_PROGRAM = $(patsubst %.c,$(BUILD)/%,$(EXAMPLE))
+PRELOAD_LIBRARY = $(patsubst %.c,$(BUILD)/%.so,$(PRELOAD))
 VERSION  = $$(sed -n 's/^\#define EK_VERSION "\(.*\)"/\1/p' common/args.h)
 # `make V=1` shows whole commands.
 Q        = $(if $(V),,@)
@@ -128,9 +130,15 @@ $(BUILD)/tests/integration/example: $(call objects,$(EXAMPLE)) $(BUILD)/lib/libe
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
+# Preloaded into programs under test, which bring their own sanitizer.
+$(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
+	@mkdir -p $(@D)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LANGUAGE) $(OPTIMIZE) $(WARNINGS) -fPIC -shared $< -o $@ -ldl
+
 .PHONY: test
 test: deps ## unit and integration tests; the last line says how many passed and failed
-	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM)
+	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY)
 	$(SUBMAKE) run-tests TESTS="$(UNIT_PROGRAMS) $(SCRIPTS)"
 
 .PHONY: run-tests

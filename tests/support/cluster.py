@@ -119,7 +119,7 @@ class Cluster:
 
     # ---- processes ----
 
-    def _start(self, name, command):
+    def start_command(self, name, command):
         process = Process(name, command, self.directory)
         self.processes.append(process)
         return process
@@ -138,12 +138,12 @@ class Cluster:
 
     def start_broker(self, *flags):
         """A restart takes the ports of the first start again, so that everybody finds it."""
-        self.broker = self._start("broker", self.broker_command(*flags))
+        self.broker = self.start_command("broker", self.broker_command(*flags))
         self.endpoints = self.broker.wait_ready()
         return self.broker
 
     def start_worker(self, name, *flags, wait=True):
-        worker = self.workers[name] = self._start(name, self.worker_command(name, *flags))
+        worker = self.workers[name] = self.start_command(name, self.worker_command(name, *flags))
         if wait:
             worker.wait_ready()
         return worker
