@@ -78,6 +78,14 @@ struct assign {
 
 void rig_confirm_assigns(struct rig *rig, uint64_t position)
 {
+    uint64_t positions[RIG_SHARDS];
+    for (size_t i = 0; i < RIG_SHARDS; i++)
+        positions[i] = position;
+    rig_confirm_positions(rig, positions);
+}
+
+void rig_confirm_positions(struct rig *rig, const uint64_t positions[RIG_SHARDS])
+{
     struct assign assigns[8];
     size_t count = 0;
     for (const struct ek_action *action; count < 8 && (action = rig_action(rig, EK_ACTION_WORKER_ASSIGN, count)); count++) {
@@ -86,7 +94,7 @@ void rig_confirm_assigns(struct rig *rig, uint64_t position)
     }
     for (size_t i = 0; i < count; i++) {
         for (size_t k = 0; k < assigns[i].count; k++)
-            assigns[i].holdings[k].position = position;
+            assigns[i].holdings[k].position = positions[assigns[i].holdings[k].shard];
         rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_ASSIGNED,
                                         .peer = assigns[i].peer,
                                         .link = assigns[i].link,
@@ -107,6 +115,22 @@ struct ek_link rig_join(struct rig *rig, ek_broker_peer peer, uint64_t position,
              (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = peer, .link = link, .holdings = holdings, .count = count});
     rig_confirm_assigns(rig, position);
     rig_heartbeat(rig, peer, link, 100, EK_MIB, 100);
+    return link;
+}
+
+struct ek_link rig_return(struct rig *rig, ek_broker_peer peer, uint64_t incarnation, const uint64_t positions[RIG_SHARDS],
+                          bool answers)
+{
+    struct ek_link link = rig_hello(rig, peer, incarnation);
+    struct ek_holding holdings[RIG_SHARDS];
+    for (uint16_t i = 0; i < RIG_SHARDS; i++)
+        holdings[i] = (struct ek_holding){.shard = i, .state = EK_HOLDING_SERVING, .epoch = 1, .position = positions[i]};
+    rig_step(rig, (struct ek_event){
+                      .type = EK_EVENT_WORKER_REPORT, .peer = peer, .link = link, .holdings = holdings, .count = RIG_SHARDS});
+    rig_confirm_positions(rig, positions);
+    if (answers)
+        rig_reply(rig, peer, link, 0, EK_WIRE_OK, 0);
+    rig_heartbeat(rig, peer, link, EK_CREDIT_JOBS_MAX, EK_MIB, 100);
     return link;
 }
 

@@ -33,8 +33,13 @@ struct ek_link rig_hello(struct rig *rig, ek_broker_peer peer, uint64_t incarnat
 /* HELLO, report of `position` for the shards given (-1 ends the list), assignment confirmed, full credit. */
 struct ek_link rig_join(struct rig *rig, ek_broker_peer peer, uint64_t position, const int *shards);
 void rig_heartbeat(struct rig *rig, ek_broker_peer peer, struct ek_link link, uint32_t jobs, uint32_t bytes, uint32_t reads);
+/* The holder of all shards says HELLO, reports `positions`, answers the probe (token 0) or not, and gives credit: 65536 jobs, 1
+ * MiB, 100 reads. */
+struct ek_link rig_return(struct rig *rig, ek_broker_peer peer, uint64_t incarnation, const uint64_t positions[RIG_SHARDS],
+                          bool answers);
 /* Answers every ASSIGN of the last step with its epochs and `position`. */
 void rig_confirm_assigns(struct rig *rig, uint64_t position);
+void rig_confirm_positions(struct rig *rig, const uint64_t positions[RIG_SHARDS]);
 
 /* One job of one small operation. `producer` 0: a thin client's. Returns its id. */
 uint64_t rig_write(struct rig *rig, ek_broker_peer client, uint16_t shard, uint64_t producer, uint64_t number);
