@@ -295,7 +295,7 @@ void ek_links_report(struct ek_broker *broker, struct ek_worker *worker, const s
     if (worker->state != EK_WORKER_JOINING || !release_strays(broker, worker, holdings, count))
         return;
     worker->state = EK_WORKER_UP;
-    ek_poison_reported(broker, worker);
+    ek_poison_probe(broker, worker);
     ek_broker_clear_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY);
     if (worker->rolled_back)
         quarantine(broker, worker);

@@ -42,9 +42,8 @@ void ek_poison_excuse(struct ek_worker *worker)
     worker->watch.link = 0;
 }
 
-void ek_poison_reported(struct ek_broker *broker, struct ek_worker *worker)
+void ek_poison_probe(struct ek_broker *broker, const struct ek_worker *worker)
 {
-    worker->watch.link = 0;
     struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_JOB, worker->peer);
     action->link = (struct ek_link){.link = worker->link, .generation = broker->config.generation};
     action->job = (struct ek_worker_job){.token = EK_PROBE_TOKEN, .kind = EK_JOB_PROBE};

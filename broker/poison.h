@@ -21,8 +21,8 @@ void ek_poison_link_ends(struct ek_broker *broker, struct ek_worker *worker);
 void ek_poison_excuse(struct ek_worker *worker);
 /* It says HELLO; `worker` still has the incarnation of the link before. What killed it for the last time is set aside. */
 void ek_poison_hello(struct ek_broker *broker, struct ek_worker *worker, uint64_t incarnation, uint64_t now_us);
-/* It reported: what an earlier link of the same process left open is committed. Sends the probe. */
-void ek_poison_reported(struct ek_broker *broker, struct ek_worker *worker);
+/* Sends the probe, behind its REPORT. */
+void ek_poison_probe(struct ek_broker *broker, const struct ek_worker *worker);
 void ek_poison_probe_answered(struct ek_worker *worker);
 
 /* May one more job be in flight there? */
