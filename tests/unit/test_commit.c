@@ -213,6 +213,24 @@ START_TEST(roles_are_answered_with_positions)
 }
 END_TEST
 
+START_TEST(a_probe_is_answered_on_its_link_only)
+{
+    struct ek_worker_job probe = {.kind = EK_JOB_PROBE};
+    struct ek_worker_reply reply;
+    for (uint64_t link = rig.link.link; link <= rig.link.link + 1; link++) {
+        struct ek_parcel *parcel = parcel_of((struct ek_link){link, rig.link.generation}, &probe, 1);
+        ck_assert_uint_eq(parcel->for_commit, 1);
+        push(EK_COMMIT_JOBS, parcel);
+        struct ek_commit_done *done = next_done();
+        ck_assert_uint_eq(read_replies(&done->answers, &reply, 1), 1);
+        ck_assert_uint_eq(reply.token, 0);
+        ck_assert_int_eq(reply.status, link == rig.link.link ? EK_WIRE_OK : EK_WIRE_STALE);
+        ck_assert_uint_eq(done->position_count, 0);
+        ek_commit_done_destroy(done);
+    }
+}
+END_TEST
+
 START_TEST(numbered_reads_pass_behind_their_write)
 {
     struct ek_worker_job jobs[3];
@@ -273,6 +291,7 @@ static Suite *suite(void)
     tcase_add_test(tests, what_was_accepted_is_committed_before_a_new_link);
     tcase_add_test(tests, another_cluster_is_handed_back_as_a_refusal);
     tcase_add_test(tests, roles_are_answered_with_positions);
+    tcase_add_test(tests, a_probe_is_answered_on_its_link_only);
     tcase_add_test(tests, numbered_reads_pass_behind_their_write);
     tcase_add_test(tests, malformed_envelopes_are_refused_whole);
     suite_add_tcase(suite, tests);

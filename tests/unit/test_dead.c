@@ -199,6 +199,7 @@ START_TEST(a_dropped_letter_is_gone)
     ck_assert_int_eq(act(EK_OPERATION_DEAD_DROP, "k", position).status, EK_WIRE_OK);
     ck_assert_uint_eq(rig.engine->dead_kept, 0);
     ck_assert_int_eq(act(EK_OPERATION_DEAD_DROP, "k", position).status, EK_WIRE_NOT_FOUND);
+    ck_assert_int_eq(act(EK_OPERATION_DEAD_DROP, "k", position + 1).status, EK_WIRE_NOT_FOUND);
     ek_engine_rig_restart(&rig);
     ck_assert_int_eq(act(EK_OPERATION_DEAD_REPLAY, "k", position).status, EK_WIRE_NOT_FOUND);
     ck_assert_ptr_null(ek_rig_value(&rig, "k"));
@@ -306,6 +307,32 @@ START_TEST(changes_of_one_group_see_each_other)
     ck_assert_str_eq(ek_rig_value(&rig, "k"), "v");
     ck_assert_int_eq(act(EK_OPERATION_DEAD_DROP, "k", aside.position).status, EK_WIRE_NOT_FOUND);
     ck_assert_uint_eq(letters("k"), 0);
+}
+END_TEST
+
+START_TEST(letters_replayed_in_one_group_keep_their_bytes)
+{
+    enum { LETTERS = 6 };
+    static const char *const keys[LETTERS] = {"{a}1", "{a}2", "{a}3", "{a}4", "{a}5", "{a}6"};
+    char text[3000];
+    uint64_t positions[LETTERS];
+    for (size_t i = 0; i < LETTERS; i++) {
+        memset(text, 'a' + (int)i, sizeof text - 1);
+        text[sizeof text - 1] = 0;
+        positions[i] = set_aside_one(ek_rig_put(keys[i], text));
+    }
+    ek_rig_begin(&rig);
+    for (size_t i = 0; i < LETTERS; i++) {
+        struct ek_operation replay = on_letter(EK_OPERATION_DEAD_REPLAY, keys[i], positions[i]);
+        struct ek_worker_job job = ek_rig_job(&rig, EK_JOB_WRITE, &replay, 1);
+        ck_assert_int_eq(ek_rig_judge(&rig, &job).status, EK_WIRE_OK);
+    }
+    ek_rig_commit(&rig);
+    for (size_t i = 0; i < LETTERS; i++) {
+        memset(text, 'a' + (int)i, sizeof text - 1);
+        ck_assert_str_eq(ek_rig_value(&rig, keys[i]), text);
+    }
+    ck_assert_uint_eq(letters("{a}1"), 0);
 }
 END_TEST
 
@@ -455,6 +482,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_replayed_job_that_cannot_be_applied_stays_and_says_why);
     tcase_add_test(tests, a_replay_that_kills_leaves_its_letter);
     tcase_add_test(tests, changes_of_one_group_see_each_other);
+    tcase_add_test(tests, letters_replayed_in_one_group_keep_their_bytes);
     tcase_add_test(tests, drop_and_replay_stand_alone_in_a_write);
     tcase_add_test(tests, a_list_goes_on_where_it_stopped_and_through_the_shards);
     tcase_add_test(tests, a_list_keeps_within_its_room);

@@ -249,6 +249,86 @@ START_TEST(a_scan_travels_alone_and_brings_its_cursor)
 }
 END_TEST
 
+START_TEST(a_replay_travels_alone_among_the_writes)
+{
+    static const uint8_t id[EK_DEAD_ID_SIZE] = {0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 7};
+    const struct ek_request replay = {.kind = EK_DEAD_REPLAY, .key = id, .key_size = sizeof id};
+    const struct ek_request drop = {.kind = EK_DEAD_DROP, .key = id, .key_size = sizeof id};
+    const struct ek_request *const order[] = {&replay, &drop, &replay};
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(ek_session_submit(rig.session, order[i], 0, ek_rig_take_note, &notes[i], rig.now_us), EK_OUTCOME_OK);
+    char key[16] = "k";
+    for (int i = 0; ek_shard_of(ek_hash_prefix(ek_slice_text(key)), 512) != 0x1234 * 512 / 65536; i++)
+        (void)snprintf(key, sizeof key, "k%d", i);
+    ek_rig_put(&rig, key, "v", &notes[3]); /* joins none of them */
+    ek_rig_turn(&rig);
+    struct ek_buffer applied = {0};
+    struct ek_buffer failed = {0};
+    ek_buffer_append(&applied, "\x91\x92\x00\x02", 4);
+    ek_buffer_append(&failed, "\x91\x92\x0b\xa3why", 7);
+    for (size_t i = 0; i < 3; i++) {
+        const struct ek_job *job = &ek_rig_job(&rig, i)->job;
+        ck_assert_uint_eq(job->count, 1);
+        ck_assert_uint_eq(job->route.number, i + 1);
+        ck_assert_uint_eq(job->route.shard, 0x1234 * 512 / 65536);
+        ck_assert_int_eq(job->kind, EK_JOB_WRITE);
+        ek_rig_reply(&rig, id_of(i), EK_WIRE_OK, 8 + i, i == 0 ? &applied : i == 2 ? &failed : NULL);
+    }
+    assert_ended(&notes[0], EK_OUTCOME_OK);
+    ck_assert_int_eq(notes[0].last.number, 2);
+    assert_ended(&notes[1], EK_OUTCOME_OK);
+    assert_ended(&notes[2], EK_OUTCOME_FAILED);
+    ck_assert_str_eq(notes[2].text, "why");
+    ek_buffer_done(&applied);
+    ek_buffer_done(&failed);
+}
+END_TEST
+
+struct listed {
+    size_t count;
+    struct ek_dead_letter letter;
+    uint8_t id[EK_DEAD_ID_SIZE];
+    size_t cursor_size;
+};
+
+static void take_list(void *context, const struct ek_completion *completions, size_t count)
+{
+    struct listed *listed = context;
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(completions->outcome, EK_OUTCOME_OK);
+    listed->count = completions->dead_count;
+    listed->letter = completions->dead[0];
+    memcpy(listed->id, completions->dead[0].id, sizeof listed->id);
+    listed->cursor_size = completions->cursor_size;
+}
+
+START_TEST(a_list_of_dead_letters_brings_its_cursor)
+{
+    static const uint8_t page[] = {0x91, 0x93, 0x00, 0x91, 0x97, 0xc4, 0x0a, 0x12, 0x34, 0,   0,    0,    0,    0,    0,   0,
+                                   7,    0x63, 0x05, 0x02, 0x03, 0xc4, 0x03, 'w',  'h',  'y', 0xc0, 0xc4, 0x02, 0x12, 0x80};
+    const struct ek_request list = {.kind = EK_DEAD_LIST, .cursor = "\x12\x34", .cursor_size = 2, .limit = 5};
+    struct listed listed = {0};
+    ck_assert_int_eq(ek_session_submit(rig.session, &list, 0, take_list, &listed, rig.now_us), EK_OUTCOME_OK);
+    ek_rig_turn(&rig);
+    struct ek_operation operation = ek_rig_operation(&ek_rig_job(&rig, 0)->job, 0);
+    ck_assert_int_eq(operation.code, EK_OPERATION_DEAD_LIST);
+    ck_assert_uint_eq(operation.limit, 5);
+    struct ek_buffer body = {0};
+    ek_buffer_append(&body, page, sizeof page);
+    ek_rig_reply(&rig, id_of(0), EK_WIRE_OK, 0, &body);
+    ek_buffer_done(&body);
+    ck_assert_uint_eq(listed.count, 1);
+    ck_assert_uint_eq(listed.letter.position, 7);
+    ck_assert_uint_eq(listed.letter.shard, 0x1234 * 512 / 65536);
+    ck_assert_uint_eq(listed.letter.time_unix_ms, 0x63);
+    ck_assert_uint_eq(listed.letter.producer, 5);
+    ck_assert(listed.letter.transaction);
+    ck_assert_uint_eq(listed.letter.operations, 3);
+    ck_assert_ptr_null(listed.letter.job);
+    ck_assert_uint_eq(listed.cursor_size, 2);
+}
+END_TEST
+
 START_TEST(what_did_not_fit_is_asked_for_alone)
 {
     for (int i = 0; i < 3; i++) {
@@ -287,11 +367,14 @@ START_TEST(requests_that_make_no_sense_are_refused_at_once)
     static const char large[EK_KEY_BYTES_MAX + 1];
     const struct ek_request bad[] = {{.kind = EK_PUT, .key = "", .key_size = 0},
                                      {.kind = EK_PUT, .key = "k", .key_size = 1, .put = {.if_absent = true, .if_version = 1}},
-                                     {.kind = (enum ek_operation_kind)9, .key = "k", .key_size = 1},
+                                     {.kind = (enum ek_operation_kind)10, .key = "k", .key_size = 1},
+                                     {.kind = EK_DEAD_DROP, .key = "k", .key_size = 1},
+                                     {.kind = EK_DEAD_REPLAY, .key = "12345678901", .key_size = 11},
+                                     {.kind = EK_DEAD_LIST, .cursor = "abc", .cursor_size = 3},
                                      {.kind = EK_GET, .key = large, .key_size = sizeof large}};
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 7; i++)
         ck_assert_int_eq(ek_session_submit(rig.session, &bad[i], 0, ek_rig_take_note, &notes[0], rig.now_us),
-                         i < 3 ? EK_OUTCOME_USAGE : EK_OUTCOME_TOO_LARGE);
+                         i < 6 ? EK_OUTCOME_USAGE : EK_OUTCOME_TOO_LARGE);
     const struct ek_request apart[] = {{.kind = EK_DELETE, .key = "{a}", .key_size = 3},
                                        {.kind = EK_DELETE, .key = "{b}", .key_size = 3}};
     const struct ek_request read = {.kind = EK_GET, .key = "{a}", .key_size = 3};
@@ -361,6 +444,8 @@ static Suite *suite(void)
     tcase_add_test(order, a_read_follows_the_writes_before_it_and_names_the_last_unanswered);
     tcase_add_test(order, a_transaction_keeps_its_place_among_the_writes);
     tcase_add_test(order, a_scan_travels_alone_and_brings_its_cursor);
+    tcase_add_test(order, a_replay_travels_alone_among_the_writes);
+    tcase_add_test(order, a_list_of_dead_letters_brings_its_cursor);
     tcase_add_test(order, what_did_not_fit_is_asked_for_alone);
     tcase_add_test(order, replies_never_exceed_four_kib_for_writes);
     tcase_add_test(order, requests_that_make_no_sense_are_refused_at_once);
