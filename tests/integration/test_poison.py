@@ -20,6 +20,7 @@ class Supervisor:
     def __init__(self, cluster, name, **environment):
         self.cluster, self.name, self.deaths, self.over = cluster, name, 0, False
         self.environment = {"LD_PRELOAD": DEADLY, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0", **environment}
+        self.died = threading.Condition()
         self._start()
         self.thread = threading.Thread(target=self._watch)
         self.thread.start()
@@ -33,8 +34,14 @@ class Supervisor:
             self.worker.child.wait()
             if self.over:
                 return
-            self.deaths += 1
+            with self.died:
+                self.deaths += 1
+                self.died.notify_all()
             self._start()
+
+    def wait_deaths(self, count):
+        with self.died:
+            assert self.died.wait_for(lambda: self.deaths >= count, 4 * PATIENCE_S), self.deaths
 
     def stop(self):
         self.over = True
@@ -50,9 +57,11 @@ class Poison(EvenkeelTest):
 
     @staticmethod
     def end(supervisor):
+        """Kills it for good, whether or not it is just being started again."""
         supervisor.over = True
-        supervisor.worker.kill()
-        supervisor.thread.join()
+        while supervisor.thread.is_alive():
+            supervisor.worker.kill()
+            supervisor.thread.join(0.1)
 
     def send(self, socket, number, key, kind=WRITE, value=b"v"):
         operation = [1, key, value] if kind == WRITE else [2, key]
@@ -165,6 +174,20 @@ class Poison(EvenkeelTest):
         stats = cluster.wait_stats(lambda stats: stats["dead_jobs"] == 1 and stats["in_flight_jobs"] == 0)
         self.assertTrue(stats["ledger_balanced"], stats)
         supervisor.stop()
+
+    def test_a_storage_that_fails_is_no_fault_of_the_job(self):
+        cluster = self.own_cluster(workers=0, shards=4, broker_flags=["--liveness", "1s"])
+        supervisor = self.supervised(cluster, DEADLY_KEY="", FAILING_KEY="fails")
+        socket = cluster.raw()
+        self.send(socket, 1, b"fails for now")
+        supervisor.wait_deaths(5)
+        self.end(supervisor)
+        cluster.start_worker("w1")
+        self.assertEqual(self.answers(socket, 1)[1][0], OK)
+        self.assertEqual(cluster.store().get(b"fails for now")[0], b"v")
+        stats = cluster.wait_stats(lambda stats: not stats["alarms"])
+        self.assertEqual((stats["dead_jobs"], stats["ledger_balanced"]), (0, True), stats)
+        self.assertGreaterEqual(cluster.broker.logged().count("its storage failed"), 5)
 
     def test_killing_a_busy_worker_costs_nobody_anything(self):
         cluster = self.own_cluster(workers=1, shards=8, broker_flags=["--liveness", "1s"])
