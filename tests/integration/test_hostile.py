@@ -209,7 +209,7 @@ class Hostile(ClusterTest):
             done = self.cluster.query("stats")["done_jobs"]
             for number in range(count):
                 socket.send(job([[2, b"largest"]], kind=0, number=number))
-            self.cluster.wait_stats(lambda stats: stats["done_jobs"] >= done + count and stats["workers_up"] == 1)
+            self.cluster.wait_stats(lambda stats: stats["done_jobs"] >= done + count and stats["workers_up"] == 1, timeout_s=90)
         peak_kib = int(next(line for line in open(f"/proc/{self.cluster.workers['w1'].child.pid}/status") if line.startswith("VmHWM")).split()[1])
         self.assertLess(peak_kib, 700 * 1024, "of the worker, for one client's reads")
 
