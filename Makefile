@@ -138,7 +138,7 @@ $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
 
 .PHONY: test
 test: deps ## unit and integration tests; the last line says how many passed and failed
-	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY)
+	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(BUILD)/bin/evenkeel-sim
 	$(SUBMAKE) run-tests TESTS="$(UNIT_PROGRAMS) $(SCRIPTS)"
 
 .PHONY: run-tests
@@ -178,6 +178,10 @@ SEED  ?= 1
 sim: $(BUILD)/bin/evenkeel-sim ## SEEDS=200 simulated clusters with faults, from SEED=1 on; V=1 tells the story
 	@$< $(if $(V),-v) $(SEEDS) $(SEED)
 
+.PHONY: mutants
+mutants: ## put one bug at a time into a copy and see whether SEEDS=200 seeds of the simulation notice; MUTANTS="name..." for some
+	@BUILD=$(BUILD)/mutants $(PYTHON) tests/mutants/run.py $(SEEDS) $(MUTANTS)
+
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 
 .PHONY: test-asan
@@ -185,6 +189,7 @@ test-asan: export ASAN_OPTIONS = detect_stack_use_after_return=1:strict_string_c
 test-asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0
 test-asan: export UBSAN_OPTIONS = print_stacktrace=1
 test-asan: export CK_TIMEOUT_MULTIPLIER = 5
+test-asan: export SIM_SEEDS = 30
 test-asan: ## the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(SUBMAKE) test BUILD=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" $(SANITIZED)
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_US = 20 * 1000, SAMPLES_MAX = 65536 };
+enum { SAMPLE_US = 20 * 1000, SAMPLES_MAX = 65536, WALL_OFF_MS = 60 * 60 * 1000 };
 
 struct sample {
     uint64_t at_us;
@@ -21,7 +21,7 @@ static struct {
     struct sim_cluster_options options;
     struct sim_process broker;
     struct sim_process workers[SIM_WORKERS_MAX];
-    char names[SIM_WORKERS_MAX][8];
+    char names[SIM_WORKERS_MAX][16];
     struct ek_broker *core; /* of the running broker */
     struct sample samples[SAMPLES_MAX];
     size_t sample_count;
@@ -171,6 +171,7 @@ static void make_place(struct sim_process *process, const char *name, int number
 {
     *process = (struct sim_process){.name = name, .number = number, .state = SIM_ENDED, .ended = close_behind};
     process->clock_ahead_us = sim_draw(1ull << 40);
+    process->wall_ahead_ms = sim_chance(50) ? (int64_t)sim_draw(2 * WALL_OFF_MS) - WALL_OFF_MS : 0;
 }
 
 void sim_cluster_open(const struct sim_cluster_options *options)

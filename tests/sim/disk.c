@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WRITE_US = 20, COMPACT_PERCENT = 3, BEHIND_US = 100 };
+enum { WRITE_US = 20, COMPACT_PERCENT = 10, BEHIND_US = 100 };
 
 struct change {
     enum ek_store_space space;

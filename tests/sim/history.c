@@ -17,7 +17,7 @@ static uint64_t clock_ticks; /* of calls and returns: no two share one */
 
 const char *sim_key(unsigned tag, unsigned key)
 {
-    static char keys[SIM_TAGS][SIM_TAG_KEYS][16];
+    static char keys[SIM_TAGS][SIM_TAG_KEYS][24];
     (void)snprintf(keys[tag][key], sizeof keys[tag][key], "{t%u}/%c", tag, "abne"[key]);
     return keys[tag][key];
 }

@@ -160,17 +160,31 @@ static bool is_final(enum ek_wire_status status)
            status == EK_WIRE_DEAD;
 }
 
+static uint64_t hash_verdict(const struct verdict *verdict)
+{
+    return ek_mix(verdict->producer * 31 + verdict->shard) ^ ek_mix(verdict->number);
+}
+
+static const struct verdict *find_verdict(const struct verdict *wanted)
+{
+    struct ek_table_link *found = ek_table_find(&verdicts, hash_verdict(wanted), same_verdict, wanted);
+    return found ? EK_ITEM(found, const struct verdict, link) : NULL;
+}
+
 static void see_verdict(const struct verdict *verdict)
 {
-    uint64_t hash = ek_mix(verdict->producer * 31 + verdict->shard) ^ ek_mix(verdict->number);
-    struct ek_table_link *found = ek_table_find(&verdicts, hash, same_verdict, verdict);
-    if (!found) {
+    const struct verdict *first = find_verdict(verdict);
+    if (!first && verdict->status == EK_WIRE_UNKNOWN)
+        sim_fail("shard %u, producer %" PRIu64 ", number %" PRIu64 ": answered UNKNOWN although its reply was never sent",
+                 verdict->shard, verdict->producer, verdict->number);
+    if (verdict->status == EK_WIRE_UNKNOWN)
+        return; /* its sender has said that it needs the reply no more */
+    if (!first) {
         struct verdict *kept = sim_alloc(1, sizeof *kept);
         *kept = *verdict;
-        ek_table_add(&verdicts, &kept->link, hash);
+        ek_table_add(&verdicts, &kept->link, hash_verdict(verdict));
         return;
     }
-    const struct verdict *first = EK_ITEM(found, const struct verdict, link);
     repetitions++;
     if (first->status != verdict->status || first->position != verdict->position || first->body != verdict->body)
         sim_fail("shard %u, producer %" PRIu64 ", number %" PRIu64 ": answered %s at %" PRIu64 ", then %s at %" PRIu64 "%s",
@@ -189,7 +203,7 @@ static void see_replies(const struct sim_process *to, struct ek_reader *fields)
             return;
         answers[reply.status]++;
         const struct job *job = find_job(&(struct job){.client = to->number, .life = to->life, .id = reply.id});
-        if (job && is_final(reply.status))
+        if (job && (is_final(reply.status) || reply.status == EK_WIRE_UNKNOWN))
             see_verdict(&(struct verdict){.producer = job->route.producer,
                                           .shard = job->route.shard,
                                           .number = job->route.number,

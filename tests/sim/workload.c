@@ -15,7 +15,7 @@ enum phase { LOAD, CALM, FINISH, FINISHED };
 
 struct place {
     struct sim_process process;
-    char name[8];
+    char name[16];
     unsigned number;
     unsigned left;    /* calls */
     uint64_t next_us; /* of the next ones */
@@ -128,7 +128,7 @@ static struct sim_call *submit(struct ek_client *client, const struct place *pla
 
 static void submit_scan(struct ek_client *client, const struct place *place, unsigned tag)
 {
-    char prefix[8];
+    char prefix[16];
     (void)snprintf(prefix, sizeof prefix, "{t%u}", tag);
     struct sim_call *call = sim_history_begin(session_of(place), tag, SIM_TAG_KEYS);
     for (unsigned i = 0; i < SIM_TAG_KEYS; i++)
