@@ -409,12 +409,12 @@ START_TEST(suspects_go_first_and_others_when_they_cannot)
     for (int i = 0; i < 3; i++) {
         ck_assert_uint_eq(receive(), 1);
         ck_assert_int_eq(at.flying[0].kind, EK_JOB_WRITE);
-        if (i == 1) /* in the middle of it the disk becomes full */
+        if (i == 1) /* in the middle of it the worker takes no write any more */
             break;
         ck_assert(work(1));
     }
     come_back();
-    rig_heartbeat(&at.rig, WORKER, at.link, 100, 0, 100);
+    rig_heartbeat(&at.rig, WORKER, at.link, 0, 0, 100);
     ck_assert_uint_eq(receive(), 1);
     ck_assert_int_eq(at.flying[0].kind, EK_JOB_READ);
     ck_assert(work(1));
