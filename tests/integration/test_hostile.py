@@ -202,7 +202,7 @@ class Hostile(ClusterTest):
 
     def test_many_reads_of_a_large_value(self):
         """A worker that gathers all their replies before it sends one is silent for long and needs their sum in memory."""
-        count = 60
+        count = 30
         self.cluster.store().put(b"largest", b"x" * 16 * MIB)
         with self.undisturbed():
             socket = self.cluster.raw()
@@ -211,7 +211,7 @@ class Hostile(ClusterTest):
                 socket.send(job([[2, b"largest"]], kind=0, number=number))
             self.cluster.wait_stats(lambda stats: stats["done_jobs"] >= done + count and stats["workers_up"] == 1, timeout_s=90)
         peak_kib = int(next(line for line in open(f"/proc/{self.cluster.workers['w1'].child.pid}/status") if line.startswith("VmHWM")).split()[1])
-        self.assertLess(peak_kib, 700 * 1024, "of the worker, for one client's reads")
+        self.assertLess(peak_kib, 400 * 1024, "of the worker, for one client's reads")
 
     def test_something_that_speaks_no_zmtp(self):
         import socket as sockets
