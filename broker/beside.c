@@ -18,7 +18,12 @@ static void serve(zsock_t *pipe, void *argument)
 {
     struct ek_beside *beside = argument;
     (void)zsock_signal(pipe, 0);
-    for (char *word; (word = zstr_recv(pipe)) && strcmp(word, "$TERM") != 0; zstr_free(&word)) {
+    for (;;) {
+        char *word = zstr_recv(pipe);
+        bool ends = !word || strcmp(word, "$TERM") == 0;
+        zstr_free(&word);
+        if (ends)
+            return;
         void *errand = ek_mailbox_take(beside->given);
         beside->run(beside->context, errand);
         ek_mailbox_put(beside->done, errand);

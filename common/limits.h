@@ -50,10 +50,10 @@
 /* Poison and dead letters */
 #define EK_POISON_DEATHS       3u    /* of a worker with one job in flight: then the job is set aside */
 #define EK_DEAD_LETTERS_MAX    1000u /* of one shard; beyond it, or the next one, a job ends FAILED instead of being kept */
-#define EK_DEAD_BYTES_MAX      (64u * EK_MIB) /* of one shard */
-#define EK_DEAD_HEAD_BYTES_MAX 512u           /* what a dead letter has beside its job's operations */
-#define EK_DEAD_LIST_MAX       1000u          /* letters of one list operation */
-#define EK_DEAD_REPLAYED_BYTES (64u * EK_MIB) /* of replays in one group commit; beyond it they are refused */
+#define EK_DEAD_BYTES_MAX      (64u * EK_MIB)      /* of one shard */
+#define EK_DEAD_HEAD_BYTES_MAX 512u                /* what a dead letter has beside its job's operations */
+#define EK_DEAD_LIST_MAX       EK_SCAN_ENTRIES_MAX /* letters of one list operation */
+#define EK_DEAD_REPLAYED_BYTES (64u * EK_MIB)      /* of replays in one group commit; beyond it they are refused */
 
 /* Broker */
 #define EK_QUEUE_BYTES_DEFAULT  (256ull * EK_MIB)
