@@ -3,6 +3,7 @@
 #include "broker/clients.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
+#include "broker/idle.h"
 #include "broker/links.h"
 #include "broker/metrics.h"
 #include "broker/poison.h"
@@ -145,6 +146,7 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
     for (uint32_t i = 0; i < config->shards; i++) {
         broker->shards[i].number = (uint16_t)i;
         broker->shards[i].holder = EK_NOBODY;
+        broker->shards[i].wrote_us = config->started_us;
     }
     (void)ek_buffer_reserve(&broker->texts, (size_t)TEXTS_A_STEP * EK_TEXT_BYTES_MAX);
     broker->holding_capacity = (size_t)config->shards * HOLDINGS_A_SHARD;
@@ -196,6 +198,7 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_links_check(broker, event->now_us);
     ek_dispatch_sweep(broker, event->now_us);
     ek_metrics_tick(broker, event->now_us);
+    ek_idle_check(broker, event->now_us);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
         ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
                         broker->time.jump_refused

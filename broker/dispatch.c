@@ -209,6 +209,8 @@ static void send(struct ek_broker *broker, struct ek_worker *worker, struct ek_s
         shard->given += job->count;
         shard->empty = false;
     }
+    if (ek_job_writes(job))
+        shard->wrote_us = now_us;
     if (job->stamp_unix_ms == 0 || !ek_job_writes(job)) /* a read that goes out again sees later rows, at a later time */
         job->stamp_unix_ms = ek_time_unix_ms(&broker->time, now_us);
     job->dispatched_us = now_us;

@@ -175,8 +175,8 @@ static bool joins_earlier_copy(struct ek_broker *broker, struct ek_broker_client
     return true;
 }
 
-static void enqueue(struct ek_broker *broker, struct ek_broker_client *client, struct ek_shard *shard, const struct ek_job *message,
-                    uint64_t now_us)
+void ek_door_enqueue(struct ek_broker *broker, struct ek_broker_client *client, struct ek_shard *shard,
+                     const struct ek_job *message, uint64_t now_us)
 {
     struct ek_broker_job *job = ek_job_new(&broker->jobs, message);
     job->client = client;
@@ -232,7 +232,7 @@ static void let_in(struct ek_broker *broker, struct ek_broker_client *client, co
         if (note_is_for(note, &job->route))
             *note = (struct ek_busy_note){0};
     }
-    enqueue(broker, client, shard, job, now_us);
+    ek_door_enqueue(broker, client, shard, job, now_us);
 }
 
 void ek_door_jobs(struct ek_broker *broker, ek_broker_peer peer, const struct ek_job *jobs, size_t count, uint64_t now_us)

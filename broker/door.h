@@ -10,6 +10,9 @@
 void ek_door_hello(struct ek_broker *broker, ek_broker_peer peer, const struct ek_hello *hello, uint64_t now_us);
 void ek_door_jobs(struct ek_broker *broker, ek_broker_peer peer, const struct ek_job *jobs, size_t count, uint64_t now_us);
 
+/* A routed and admitted job of `client` joins its shard's queue. */
+void ek_door_enqueue(struct ek_broker *broker, struct ek_broker_client *client, struct ek_shard *shard,
+                     const struct ek_job *message, uint64_t now_us);
 /* A job enters or leaves a queue, or all queues: the sums of bytes follow. */
 void ek_door_charge(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job);
 void ek_door_discharge(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job);

@@ -48,11 +48,13 @@ static void settle(struct ek_broker *broker, struct ek_worker *worker, struct ek
 {
     struct ek_shard *shard = &broker->shards[job->shard];
     count_verdict(broker, reply);
-    count_work(broker, worker, job, now_us);
     ek_poison_note_verdict(broker, worker, job, reply->status);
-    struct ek_action *action = ek_broker_act(broker, EK_ACTION_REPLY, job->client->peer);
-    action->reply =
-        (struct ek_reply){.id = job->client_job_id, .status = reply->status, .position = reply->position, .body = reply->body};
+    if (job->client != &broker->self) {
+        count_work(broker, worker, job, now_us);
+        struct ek_action *action = ek_broker_act(broker, EK_ACTION_REPLY, job->client->peer);
+        action->reply =
+            (struct ek_reply){.id = job->client_job_id, .status = reply->status, .position = reply->position, .body = reply->body};
+    }
     ek_dispatch_land(broker, shard, job);
     ek_dispatch_release(broker, shard, job);
     uint64_t confirmed = ek_dispatch_confirmed(shard);

@@ -40,6 +40,7 @@ struct ek_shard {
     uint32_t suspects;         /* jobs that were in flight at a death and have no answer yet */
     uint64_t bytes;            /* of all three lists */
     uint64_t sweep_us;         /* no queued job expires before; 0 = none will */
+    uint64_t wrote_us;         /* when a write was last sent, or the broker started */
     bool ready;                /* stands in its holder's ring */
     struct ek_shard *next_ready;
     struct ek_shard_load load;
@@ -144,7 +145,8 @@ struct ek_broker {
     struct ek_worker workers[EK_WORKERS_MAX];
     size_t worker_count;
     uint64_t last_link;
-    struct ek_table clients; /* by peer */
+    struct ek_table clients;      /* by peer */
+    struct ek_broker_client self; /* whose jobs the broker's own are; nobody is answered */
     struct ek_broker_client *oldest_client;
     struct ek_broker_client *newest_client;
     uint64_t last_connection;

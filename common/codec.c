@@ -24,7 +24,7 @@ enum {
     HOLDING_FIELDS = 4,
     WORKER_JOB_FIELDS = 11,
     WORKER_REPLY_FIELDS = 5,
-    LOAD_FIELDS = 6
+    LOAD_FIELDS = 7
 };
 
 enum { ROUTE_REPEATED = 1, REPLY_REPEATED = 1 };
@@ -504,6 +504,7 @@ enum ek_status ek_decode_shard_load(struct ek_reader *fields, struct ek_shard_lo
     ret->bytes_in = ek_read_uint(fields);
     ret->bytes_out = ek_read_uint(fields);
     ret->busy_us = ek_read_uint(fields);
+    ret->expires_unix_ms = ek_read_uint(fields);
     return read_status(fields);
 }
 
@@ -518,6 +519,7 @@ static void write_loads(struct ek_buffer *out, const struct ek_shard_load *loads
         ek_write_uint(out, loads[i].bytes_in);
         ek_write_uint(out, loads[i].bytes_out);
         ek_write_uint(out, loads[i].busy_us);
+        ek_write_uint(out, loads[i].expires_unix_ms);
     }
 }
 

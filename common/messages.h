@@ -93,8 +93,9 @@ enum ek_job_kind {
     EK_JOB_READ = 0,        /* get, exists, scan; each operation has its own result */
     EK_JOB_WRITE = 1,       /* put, delete, exists, increment; each operation has its own result */
     EK_JOB_TRANSACTION = 2, /* as EK_JOB_WRITE on one hash tag, all or nothing */
-    EK_JOB_CANCEL = 3,      /* uses up the number of a job that must not be applied any more; body = [cause] */
-    EK_JOB_DELETE = 4,      /* as EK_JOB_WRITE, deletes only: passes when disks are short */
+    EK_JOB_CANCEL = 3, /* uses up the number of a job that must not be applied any more; body = [cause]. From the broker without
+                        * a producer and with cause OK: an empty write, which only moves position and stamp */
+    EK_JOB_DELETE = 4, /* as EK_JOB_WRITE, deletes only: passes when disks are short */
     /* from the broker to a worker only */
     EK_JOB_PROBE = 5, /* one synced commit and its answer; no shard, no position, no body */
     EK_JOB_DEAD = 6   /* uses up the positions and the number of a job that killed its worker; body = ek_dead */
@@ -293,6 +294,7 @@ struct ek_shard_load {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t busy_us;
+    uint64_t expires_unix_ms; /* rows here expire until then, by the broker's time; 0 = none will after the shard's last stamp */
 };
 
 struct ek_heartbeat {

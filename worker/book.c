@@ -251,6 +251,7 @@ void ek_book_encode_snapshot(struct ek_buffer *out, const struct ek_producers *p
     put(out, EK_BOOK_FORMAT);
     put(out, producers->position);
     put(out, producers->stamp_unix_ms);
+    put(out, producers->expires_unix_ms);
     put(out, producers->floor);
     put_replies(out, &producers->thin);
     put(out, producers->table.count);
@@ -272,6 +273,7 @@ enum ek_status ek_book_decode_snapshot(struct ek_slice bytes, struct ek_producer
         return status;
     ret->position = get(&from);
     ret->stamp_unix_ms = get(&from);
+    ret->expires_unix_ms = get(&from);
     ret->floor = get(&from);
     get_replies(&from, ret, NULL);
     uint64_t count = get_max(&from, EK_PRODUCERS_PER_SHARD_MAX);
@@ -294,11 +296,13 @@ void ek_book_record_begin(struct ek_buffer *out, struct ek_book_record *record)
     put(out, EK_BOOK_FORMAT);
 }
 
-void ek_book_record_shard(struct ek_buffer *out, struct ek_book_record *record, uint16_t shard, uint64_t position, uint32_t jobs)
+void ek_book_record_shard(struct ek_buffer *out, struct ek_book_record *record, uint16_t shard, uint64_t position,
+                          uint64_t expires_unix_ms, uint32_t jobs)
 {
     put(out, shard - record->shard_next);
     put(out, jobs);
     put(out, position);
+    put(out, expires_unix_ms);
     record->shard_next = (uint64_t)shard + 1;
     record->position = position;
 }
@@ -398,6 +402,7 @@ enum ek_status ek_book_record_next(struct ek_book_record *record, uint16_t *ret_
         record->shard_next = (uint64_t)record->shard + 1;
         record->jobs_left = get(&from);
         record->position = get(&from);
+        record->expires_unix_ms = get(&from);
     }
     get_verdict(&from, record, ret);
     if (!from.at || record->jobs_left == 0 || ret->count == 0)

@@ -60,8 +60,9 @@ EK_MUST enum ek_status ek_book_decode_snapshot(struct ek_slice bytes, struct ek_
 struct ek_book_record {
     uint64_t shard_next; /* the lowest shard that may follow */
     uint16_t shard;
-    uint64_t jobs_left; /* of this shard; reading */
-    uint64_t position;  /* of the next job */
+    uint64_t jobs_left;       /* of this shard; reading */
+    uint64_t position;        /* of the next job */
+    uint64_t expires_unix_ms; /* of this shard: the highest expiry when the group raised it, else 0; reading */
     uint64_t stamp_unix_ms;
     uint64_t producer;
     uint64_t number;
@@ -70,8 +71,10 @@ struct ek_book_record {
 };
 
 void ek_book_record_begin(struct ek_buffer *out, struct ek_book_record *record);
-/* `jobs` verdicts of `shard` follow, the first one at `position`; shards rise. */
-void ek_book_record_shard(struct ek_buffer *out, struct ek_book_record *record, uint16_t shard, uint64_t position, uint32_t jobs);
+/* `jobs` verdicts of `shard` follow, the first one at `position`; shards rise. `expires_unix_ms`: the highest expiry of the shard's
+ * rows when this group raised it, else 0. */
+void ek_book_record_shard(struct ek_buffer *out, struct ek_book_record *record, uint16_t shard, uint64_t position,
+                          uint64_t expires_unix_ms, uint32_t jobs);
 void ek_book_record_verdict(struct ek_buffer *out, struct ek_book_record *record, const struct ek_verdict *verdict);
 
 /* Reading: open, then next until it yields EK_NOT_FOUND at the end. Bodies borrow from the bytes. */

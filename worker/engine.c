@@ -88,11 +88,19 @@ static enum ek_status begin_identity(struct ek_engine *engine, struct ek_error *
     return EK_OK;
 }
 
+/*
+ * What had expired at the highest stamp that is synced may vanish from the files, under any read: every job still to be judged has
+ * a stamp at or above it (the broker's time never falls, not across its restarts either), so to every condition the row is absent
+ * already. A read that was stamped before and is served after it may miss a row that expired in between, which is an order that it
+ * could have been served in. A power cut cannot take the stamp back.
+ */
 static void set_horizon(struct ek_engine *engine, uint16_t shard)
 {
+    const struct ek_producers *memory = &engine->judge.shards[shard].memory;
     uint32_t shards = engine->identity.shards;
-    ek_store_set_horizon(engine->store, ek_shard_first(shard, shards), ek_shard_first(shard + 1u, shards),
-                         engine->judge.shards[shard].memory.stamp_unix_ms);
+    if (memory->expires_unix_ms)
+        ek_store_set_horizon(engine->store, ek_shard_first(shard, shards), ek_shard_first(shard + 1u, shards),
+                             memory->stamp_unix_ms);
 }
 
 enum ek_status ek_engine_open(struct ek_engine *engine, struct ek_store *store, size_t live_bytes_max, struct ek_error *error)
@@ -226,6 +234,12 @@ size_t ek_engine_report(const struct ek_engine *engine, struct ek_holding *ret)
     return count;
 }
 
+uint64_t ek_engine_expiry(const struct ek_engine *engine, uint16_t shard)
+{
+    const struct ek_producers *memory = &engine->judge.shards[shard].memory;
+    return memory->stamp_unix_ms < memory->expires_unix_ms ? memory->expires_unix_ms : 0;
+}
+
 /* ---- a group ---- */
 
 void ek_engine_probe(struct ek_engine *engine)
@@ -255,13 +269,26 @@ static void put_row(struct ek_engine *engine, const struct ek_write *write)
     ek_store_put(engine->store, EK_STORE_ROWS, key_bytes, ek_slice_of(head, head_bytes), value);
 }
 
+static void note_expiry(struct ek_engine *engine, const struct ek_write *write)
+{
+    struct ek_judge_shard *shard = &engine->judge.shards[ek_shard_of(write->prefix, engine->identity.shards)];
+    if (write->expiry_unix_ms <= shard->memory.expires_unix_ms)
+        return;
+    shard->memory.expires_unix_ms = write->expiry_unix_ms;
+    shard->group_expires_unix_ms = write->expiry_unix_ms;
+}
+
 static void put_rows(struct ek_engine *engine)
 {
     struct ek_writes *writes = &engine->judge.apply.writes;
     size_t count;
     const struct ek_writes_order *order = ek_writes_sorted(writes, &count);
-    for (size_t i = 0; i < count; i++)
-        put_row(engine, &writes->items[order[i].index]);
+    for (size_t i = 0; i < count; i++) {
+        const struct ek_write *write = &writes->items[order[i].index];
+        put_row(engine, write);
+        if (write->expiry_unix_ms)
+            note_expiry(engine, write);
+    }
 }
 
 static void put_letters(struct ek_engine *engine)
@@ -295,7 +322,8 @@ static void encode_record(struct ek_engine *engine)
     for (size_t i = 0; i < judge->touched_count; i++) {
         const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
         uint32_t at = shard->group_first;
-        ek_book_record_shard(&engine->scratch, &record, judge->touched[i], judge->entries[at].verdict.position, shard->group_jobs);
+        ek_book_record_shard(&engine->scratch, &record, judge->touched[i], judge->entries[at].verdict.position,
+                             shard->group_expires_unix_ms, shard->group_jobs);
         for (; at != EK_JUDGE_NONE; at = judge->entries[at].next) {
             struct ek_verdict verdict = ek_judge_verdict(judge, &judge->entries[at]);
             ek_book_record_verdict(&engine->scratch, &record, &verdict);

@@ -45,6 +45,9 @@ EK_MUST enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link
 /* All shards with book-keeping; `ret` has room for EK_SHARDS_MAX. Returns the count. */
 size_t ek_engine_report(const struct ek_engine *engine, struct ek_holding *ret);
 
+/* Until when rows of this shard expire; 0 when none can any more at or after the shard's last stamp. */
+uint64_t ek_engine_expiry(const struct ek_engine *engine, uint16_t shard);
+
 /* The group is to prove that the store can write. */
 void ek_engine_probe(struct ek_engine *engine);
 /* A group: begin, jobs through `judge`, commit. The jobs' bytes must stay until the commit is done. */

@@ -93,10 +93,14 @@ static void note_positions(const struct ek_judge *judge, struct ek_commit_done *
 void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_done *done, struct ek_load *load)
 {
     const struct ek_judge *judge = &engine->judge;
+    /* A start knows of expiring rows from the book-keeping alone. */
+    for (uint32_t i = 0; done->items->kind == EK_COMMIT_ADOPT && i < judge->shard_count; i++)
+        ek_load_expires(load, (uint16_t)i, ek_engine_expiry(engine, (uint16_t)i));
     for (size_t i = 0; done->items->kind == EK_COMMIT_JOBS && i < judge->touched_count; i++) {
         const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
         ek_load_add(load, judge->touched[i], shard->group_operations, shard->group_bytes, 0,
                     done->took_us * shard->group_operations / judge->group_operations);
+        ek_load_expires(load, judge->touched[i], ek_engine_expiry(engine, judge->touched[i]));
     }
 }
 

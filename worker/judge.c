@@ -33,6 +33,7 @@ void ek_judge_begin(struct ek_judge *judge)
         shard->group_jobs = 0;
         shard->group_operations = 0;
         shard->group_bytes = 0;
+        shard->group_expires_unix_ms = 0;
     }
     judge->touched_count = 0;
     judge->entry_count = 0;
@@ -157,7 +158,7 @@ static struct ek_worker_reply repeat(struct ek_judge *judge, const struct ek_wor
 static struct ek_outcome_of_job cancel(struct ek_judge *judge, const struct ek_worker_job *job)
 {
     enum ek_wire_status cause;
-    if (ek_decode_cause(job->body, &cause) != EK_OK || cause == EK_WIRE_OK)
+    if (ek_decode_cause(job->body, &cause) != EK_OK || (cause == EK_WIRE_OK && job->producer))
         return ek_apply_refuse(&judge->apply, EK_WIRE_FAILED, 0, "the cause of this cancellation cannot be read");
     return (struct ek_outcome_of_job){.status = cause};
 }

@@ -38,10 +38,11 @@ struct ek_judge_shard {
     uint32_t group_last;
     uint32_t group_jobs;
     uint32_t group_operations;
-    uint64_t group_bytes;  /* of their bodies */
-    uint32_t group_letter; /* the last change of its dead letters in the present group; EK_JUDGE_NONE = none */
-    uint32_t letters;      /* dead ones, with the group's changes */
-    uint64_t letter_bytes; /* of theirs, as limits.h counts them */
+    uint64_t group_bytes;           /* of their bodies */
+    uint32_t group_letter;          /* the last change of its dead letters in the present group; EK_JUDGE_NONE = none */
+    uint32_t letters;               /* dead ones, with the group's changes */
+    uint64_t letter_bytes;          /* of theirs, as limits.h counts them */
+    uint64_t group_expires_unix_ms; /* memory.expires_unix_ms when the group raised it, else 0 */
 };
 
 /* One judged job of the group. */

@@ -34,6 +34,11 @@ void ek_load_add(struct ek_load *load, uint16_t shard, uint64_t operations, uint
     add(&entry->busy_us, busy_us);
 }
 
+void ek_load_expires(struct ek_load *load, uint16_t shard, uint64_t expires_unix_ms)
+{
+    atomic_store_explicit(&load->shards[shard].expires_unix_ms, expires_unix_ms, memory_order_relaxed);
+}
+
 static uint64_t unflushed(const struct ek_load_shard *entry)
 {
     return value_of(&entry->bytes_in) - entry->flushed_at;
@@ -70,9 +75,11 @@ size_t ek_load_changed(struct ek_load *load, uint32_t shards, struct ek_shard_lo
                                     .operations = value_of(&entry->operations),
                                     .bytes_in = value_of(&entry->bytes_in),
                                     .bytes_out = value_of(&entry->bytes_out),
-                                    .busy_us = value_of(&entry->busy_us)};
+                                    .busy_us = value_of(&entry->busy_us),
+                                    .expires_unix_ms = value_of(&entry->expires_unix_ms)};
         const struct ek_shard_load *told = &entry->told;
-        if (now.operations == told->operations && now.stored_bytes == told->stored_bytes && now.bytes_out == told->bytes_out)
+        if (now.operations == told->operations && now.stored_bytes == told->stored_bytes && now.bytes_out == told->bytes_out &&
+            now.expires_unix_ms == told->expires_unix_ms)
             continue;
         entry->told = now;
         ret[count++] = now;

@@ -15,9 +15,10 @@ struct ek_load_shard {
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t busy_us;
-    uint64_t table_bytes;      /* RocksDB's figure */
-    uint64_t flushed_at;       /* bytes_in up to here is thought to be in files */
-    struct ek_shard_load told; /* what the broker knows */
+    _Atomic uint64_t expires_unix_ms; /* as in ek_shard_load */
+    uint64_t table_bytes;             /* RocksDB's figure */
+    uint64_t flushed_at;              /* bytes_in up to here is thought to be in files */
+    struct ek_shard_load told;        /* what the broker knows */
 };
 
 struct ek_load {
@@ -29,6 +30,8 @@ void ek_load_destroy(struct ek_load **load);
 
 void ek_load_add(struct ek_load *load, uint16_t shard, uint64_t operations, uint64_t bytes_in, uint64_t bytes_out,
                  uint64_t busy_us);
+/* Until when rows of the shard expire, 0 = none will; from the thread that writes. */
+void ek_load_expires(struct ek_load *load, uint16_t shard, uint64_t expires_unix_ms);
 /* RocksDB's figures: `table_bytes` of each of `shards` shards, and what lies unflushed in all. */
 void ek_load_measure(struct ek_load *load, uint32_t shards, const uint64_t *table_bytes, uint64_t unflushed_bytes);
 uint64_t ek_load_stored_bytes(const struct ek_load *load, uint16_t shard);

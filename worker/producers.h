@@ -43,9 +43,10 @@ struct ek_producer {
 
 /* All zero is a shard that never had a write. */
 struct ek_producers {
-    uint64_t position;      /* the last one used up */
-    uint64_t stamp_unix_ms; /* the highest of its jobs */
-    uint64_t floor;         /* unknown producers at or below it may have been forgotten */
+    uint64_t position;        /* the last one used up */
+    uint64_t stamp_unix_ms;   /* the highest of its jobs */
+    uint64_t expires_unix_ms; /* the highest expiry that a row ever got here; 0 = none did */
+    uint64_t floor;           /* unknown producers at or below it may have been forgotten */
     struct ek_table table;
     struct ek_producer *oldest;
     struct ek_producer *newest;

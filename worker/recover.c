@@ -31,6 +31,8 @@ static enum ek_status replay(struct recovery *recovery, uint64_t sequence, struc
         if (verdict.position != memory->position + 1)
             return EK_CORRUPT;
         ek_producers_record(memory, &verdict);
+        if (record.expires_unix_ms > memory->expires_unix_ms)
+            memory->expires_unix_ms = record.expires_unix_ms;
         ek_live_touch(recovery->live, shard, sequence);
     }
 }

@@ -132,7 +132,7 @@ static void write_record(unsigned *seed, struct ek_producers *memories, const ui
     ek_buffer_clear(out);
     ek_book_record_begin(out, &record);
     for (uint16_t shard = 0; shard < SHARDS; shard++) {
-        ek_book_record_shard(out, &record, (uint16_t)(shard * shard * 500u), memories[shard].position + 1, JOBS);
+        ek_book_record_shard(out, &record, (uint16_t)(shard * shard * 500u), memories[shard].position + 1, 0, JOBS);
         for (int i = 0; i < JOBS; i++) {
             struct ek_verdict verdict = any_verdict(seed, &memories[shard], body);
             ek_book_record_verdict(out, &record, &verdict);
@@ -189,7 +189,7 @@ START_TEST(a_plain_job_takes_few_bytes)
     struct ek_book_record record;
     ek_book_record_begin(&bytes, &record);
     for (uint16_t shard = 0; shard < 500; shard++) {
-        ek_book_record_shard(&bytes, &record, shard, 1000000, 2);
+        ek_book_record_shard(&bytes, &record, shard, 1000000, 0, 2);
         for (unsigned i = 0; i < 2; i++) {
             struct ek_verdict verdict = {.position = 1000000 + 20 * i,
                                          .count = 20,

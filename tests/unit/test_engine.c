@@ -243,7 +243,7 @@ START_TEST(a_missing_record_is_noticed)
     struct ek_verdict verdict = {.position = 5, .count = 1, .used = true};
     struct ek_buffer bytes = {0};
     ek_book_record_begin(&bytes, &record);
-    ek_book_record_shard(&bytes, &record, 1, 5, 1);
+    ek_book_record_shard(&bytes, &record, 1, 5, 0, 1);
     ek_book_record_verdict(&bytes, &record, &verdict);
     put_raw(EK_STORE_BOOK, "\4\0\0\0\0\0\1\0\0", 9, (const char *)bytes.data, bytes.size);
     ek_buffer_done(&bytes);

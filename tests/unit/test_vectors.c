@@ -113,13 +113,10 @@ static const struct field heartbeat_fields[] = {AS("link", ek_heartbeat, link.li
                                                 END};
 static const struct field bye_fields[] = {AS("link", ek_bye, link.link, U64), AS("generation", ek_bye, link.generation, U64),
                                           FIELD(ek_bye, cause, U32), END};
-static const struct field load_fields[] = {FIELD(ek_shard_load, shard, U16),
-                                           FIELD(ek_shard_load, stored_bytes, U64),
-                                           FIELD(ek_shard_load, operations, U64),
-                                           FIELD(ek_shard_load, bytes_in, U64),
-                                           FIELD(ek_shard_load, bytes_out, U64),
-                                           FIELD(ek_shard_load, busy_us, U64),
-                                           END};
+static const struct field load_fields[] = {FIELD(ek_shard_load, shard, U16),           FIELD(ek_shard_load, stored_bytes, U64),
+                                           FIELD(ek_shard_load, operations, U64),      FIELD(ek_shard_load, bytes_in, U64),
+                                           FIELD(ek_shard_load, bytes_out, U64),       FIELD(ek_shard_load, busy_us, U64),
+                                           FIELD(ek_shard_load, expires_unix_ms, U64), END};
 
 /* What a message type shows: the struct of its fixed fields, and, of an envelope, where its items stand and their struct. */
 struct schema {
