@@ -11,7 +11,13 @@
 #define COMMIT_US_FIRST    500000u
 #define COMMIT_US_LAST     2000000u
 
-enum { SHARE_FULL = 1024, SHARE_LEAST = 64 };
+enum {
+    SHARE_FULL = 1024,
+    SHARE_LEAST = 64,
+    RETURN_SHARE = 8, /* of a reserve, that must be free beyond it before what it stopped goes on */
+    /* A byte that is sent is written to the log, to a file, and again when files are merged. */
+    WRITTEN_TIMES = 4
+};
 
 /* From SHARE_FULL at `first` down to SHARE_LEAST at `last`. */
 static uint32_t share_of(uint64_t value, uint64_t first, uint64_t last)
@@ -28,7 +34,34 @@ static uint32_t lower(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-struct ek_worker_credit ek_worker_credit_of(const struct ek_store_figures *figures, uint64_t reserve_bytes, uint64_t commit_p99_us)
+static bool is_short(uint64_t free_bytes, uint64_t reserve_bytes, bool was_short)
+{
+    return free_bytes < reserve_bytes + (was_short ? reserve_bytes / RETURN_SHARE : 0);
+}
+
+static void heed_disk(struct ek_worker_credit *credit, uint64_t free_bytes, uint64_t reserve_bytes,
+                      const struct ek_worker_credit *before)
+{
+    credit->full = is_short(free_bytes, reserve_bytes, before->full);
+    credit->deletes_wait = is_short(free_bytes, reserve_bytes / 2, before->deletes_wait);
+    uint64_t edge_bytes = credit->full ? reserve_bytes / 2 : reserve_bytes;
+    credit->room_bytes = free_bytes > edge_bytes ? (free_bytes - edge_bytes) / WRITTEN_TIMES : 0;
+    if (credit->deletes_wait)
+        credit->jobs = 0;
+    if (!credit->full) {
+        if (credit->room_bytes < credit->bytes)
+            credit->bytes = credit->room_bytes ? (uint32_t)credit->room_bytes : 1;
+        return;
+    }
+    credit->bytes = 0;
+    (void)snprintf(credit->alarm, sizeof credit->alarm,
+                   "disk nearly full: %llu MiB free, %llu MiB are the reserve; %s wait, make room or add a worker",
+                   (unsigned long long)(free_bytes / EK_MIB), (unsigned long long)(reserve_bytes / EK_MIB),
+                   credit->deletes_wait ? "writes and deletes" : "writes");
+}
+
+struct ek_worker_credit ek_worker_credit_of(const struct ek_store_figures *figures, uint64_t reserve_bytes, uint64_t commit_p99_us,
+                                            const struct ek_worker_credit *before)
 {
     uint32_t share = share_of(figures->level0_files, LEVEL0_FILES_FIRST, LEVEL0_FILES_LAST);
     share = lower(share, share_of(figures->pending_compaction_bytes, DEBT_BYTES_FIRST, DEBT_BYTES_LAST));
@@ -38,17 +71,10 @@ struct ek_worker_credit ek_worker_credit_of(const struct ek_store_figures *figur
     struct ek_worker_credit credit = {.jobs = (uint32_t)((uint64_t)EK_CREDIT_JOBS_MAX * share / SHARE_FULL),
                                       .bytes = (uint32_t)((uint64_t)EK_CREDIT_BYTES_MAX * share / SHARE_FULL),
                                       .reads = EK_CREDIT_READS_MAX};
-    if (figures->writes_stopped) {
-        credit.bytes = 0;
+    if (figures->writes_stopped)
         (void)snprintf(credit.alarm, sizeof credit.alarm, "RocksDB has stopped writes until compaction catches up");
-    }
-    if (figures->disk_free_bytes < reserve_bytes) {
+    heed_disk(&credit, figures->disk_free_bytes, reserve_bytes, before);
+    if (figures->writes_stopped)
         credit.bytes = 0;
-        (void)snprintf(credit.alarm, sizeof credit.alarm,
-                       "disk nearly full: %llu MiB free, %llu MiB are the reserve; writes wait, make room or add a worker",
-                       (unsigned long long)(figures->disk_free_bytes / EK_MIB), (unsigned long long)(reserve_bytes / EK_MIB));
-    }
-    if (figures->disk_free_bytes < reserve_bytes / 2)
-        credit.jobs = 0;
     return credit;
 }

@@ -12,10 +12,18 @@ struct ek_worker_credit {
     uint32_t jobs;  /* 0: deletes stay away too */
     uint32_t bytes; /* 0: writes stay away, deletes and reads pass */
     uint32_t reads;
+    bool full;                     /* the disk is short: writes wait for room */
+    bool deletes_wait;             /* it is so short that deletes do too */
+    uint64_t room_bytes;           /* that may be written before the disk has to be looked at again */
     char alarm[EK_TEXT_BYTES_MAX]; /* empty when all is well */
 };
 
-/* `reserve_bytes`: free disk below which writes stop; below half of it deletes stop too. */
-struct ek_worker_credit ek_worker_credit_of(const struct ek_store_figures *figures, uint64_t reserve_bytes, uint64_t commit_p99_us);
+/*
+ * `reserve_bytes`: free disk below which writes stop; below half of it deletes stop too. They go on once there is an eighth more,
+ * which `before`, the last credit given (all zero at first), tells. The nearer the reserve, the less is let on its way at once, so
+ * that what is under way fits into the reserve.
+ */
+struct ek_worker_credit ek_worker_credit_of(const struct ek_store_figures *figures, uint64_t reserve_bytes, uint64_t commit_p99_us,
+                                            const struct ek_worker_credit *before);
 
 #endif

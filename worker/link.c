@@ -80,6 +80,11 @@ void ek_worker_link_stale(struct ek_worker_link *link, uint64_t now_us)
     link->hello_now = true;
 }
 
+void ek_worker_link_hurry(struct ek_worker_link *link)
+{
+    link->heartbeat_us = 0;
+}
+
 void ek_worker_link_heard(struct ek_worker_link *link, struct ek_link from, uint64_t now_us)
 {
     if (link->state != EK_WORKER_LINK_GREETING && same(link->link, from))

@@ -43,6 +43,8 @@ void ek_worker_link_welcomed(struct ek_worker_link *link, const struct ek_worker
 bool ek_worker_link_adopted(struct ek_worker_link *link, struct ek_link adopted);
 /* The broker does not know this link (any more). */
 void ek_worker_link_stale(struct ek_worker_link *link, uint64_t now_us);
+/* The next heartbeat is due at once. */
+void ek_worker_link_hurry(struct ek_worker_link *link);
 /* Something came over `from`. */
 void ek_worker_link_heard(struct ek_worker_link *link, struct ek_link from, uint64_t now_us);
 

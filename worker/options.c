@@ -98,6 +98,7 @@ static error_t parse_flag(int key, char *value, struct argp_state *state)
         break;
     case RESERVE:
         options->settings.reserve_bytes = parse_size(state, "reserve", value, 0);
+        options->store.reserve_bytes = options->settings.reserve_bytes;
         break;
     case LOG_LEVEL:
         if (ek_log_level_of(value, &options->log_level) != EK_OK)
@@ -136,12 +137,13 @@ void ek_worker_options_parse(int argc, char **argv, struct ek_worker_options *re
         .parser = parse_flag,
         .doc = "Keeps shards of an Evenkeel store. Start one more to scale; the broker tells it everything else."};
     struct ek_error error;
-    *ret = (struct ek_worker_options){.settings = {.broker = "tcp://127.0.0.1:5601",
-                                                   .listen = "tcp://127.0.0.1:*",
-                                                   .capacity_milli = 1000,
-                                                   .reserve_bytes = EK_DISK_RESERVE_DEFAULT},
-                                      .store = {.cache_bytes = 256ull * EK_MIB, .write_buffer_bytes = 64ull * EK_MIB},
-                                      .log_level = EK_LOG_INFO};
+    *ret = (struct ek_worker_options){
+        .settings = {.broker = "tcp://127.0.0.1:5601",
+                     .listen = "tcp://127.0.0.1:*",
+                     .capacity_milli = 1000,
+                     .reserve_bytes = EK_DISK_RESERVE_DEFAULT},
+        .store = {.cache_bytes = 256ull * EK_MIB, .write_buffer_bytes = 64ull * EK_MIB, .reserve_bytes = EK_DISK_RESERVE_DEFAULT},
+        .log_level = EK_LOG_INFO};
     if (ek_args_with_config(argc, argv, &argc, &argv, &error) != EK_OK) {
         (void)fprintf(stderr, "evenkeel-worker: %s\n", error.text);
         exit(USAGE);

@@ -10,6 +10,8 @@
 
 #define MEASURE_US ((uint64_t)3000000)
 #define FADE_US    ((uint64_t)10000000)
+#define RECLAIM_US ((uint64_t)2000000)
+enum { RECLAIM_LEVEL0_FILES_MAX = 8 }; /* beyond it compaction is under way, and a flush might have to wait for it */
 
 struct ek_pulse *ek_pulse_new(struct ek_store *store, struct ek_load *load, uint64_t reserve_bytes)
 {
@@ -26,9 +28,27 @@ void ek_pulse_destroy(struct ek_pulse **pulse)
     *pulse = NULL;
 }
 
-void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us)
+void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, size_t bytes)
 {
     ek_histogram_add(&pulse->commits, took_us);
+    pulse->written_bytes += bytes;
+    pulse->unreclaimed_bytes += bytes;
+}
+
+bool ek_pulse_is_overdue(const struct ek_pulse *pulse)
+{
+    return !pulse->credit.deletes_wait && pulse->written_bytes > pulse->credit.room_bytes;
+}
+
+/* While the disk is short, what was deleted has to leave it soon, though so little is written that RocksDB sees no need. */
+static void reclaim(struct ek_pulse *pulse, const struct ek_store_figures *figures, uint64_t now_us)
+{
+    if (!pulse->credit.full || pulse->unreclaimed_bytes == 0 || now_us - pulse->reclaimed_us < RECLAIM_US ||
+        figures->level0_files > RECLAIM_LEVEL0_FILES_MAX || figures->writes_stopped)
+        return;
+    pulse->reclaimed_us = now_us;
+    pulse->unreclaimed_bytes = 0;
+    ek_store_reclaim(pulse->store);
 }
 
 static void measure(struct ek_pulse *pulse, uint32_t shards, uint64_t unflushed_bytes)
@@ -68,8 +88,11 @@ void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_lin
         pulse->measured_us = now_us;
     }
     uint64_t p99_us = ek_histogram_percentile(&pulse->commits, 0.99);
-    struct ek_worker_credit credit = ek_worker_credit_of(&figures, pulse->reserve_bytes, p99_us);
+    struct ek_worker_credit credit = ek_worker_credit_of(&figures, pulse->reserve_bytes, p99_us, &pulse->credit);
+    pulse->credit = credit;
+    pulse->written_bytes = 0;
     tell(pulse, credit.alarm);
+    reclaim(pulse, &figures, now_us);
     struct ek_heartbeat heartbeat = {.link = link,
                                      .stalled_ms = capped(ek_commit_stalled_us(commit, now_us) / 1000),
                                      .credit_jobs = credit.jobs,

@@ -17,6 +17,10 @@ struct ek_pulse {
     uint64_t measured_us; /* when the shards' sizes were asked for last */
     uint64_t faded_us;
     struct ek_histogram commits;
+    struct ek_worker_credit credit; /* the last one given */
+    uint64_t written_bytes;         /* since then */
+    uint64_t unreclaimed_bytes;     /* written since the store was last asked to free room */
+    uint64_t reclaimed_us;
     struct ek_shard_load changed[EK_SHARDS_MAX];
     char alarm[EK_TEXT_BYTES_MAX]; /* the last one told */
 };
@@ -24,8 +28,10 @@ struct ek_pulse {
 struct ek_pulse *ek_pulse_new(struct ek_store *store, struct ek_load *load, uint64_t reserve_bytes);
 void ek_pulse_destroy(struct ek_pulse **pulse);
 
-/* A group took this long. */
-void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us);
+/* A group of `bytes` bytes of jobs took this long. */
+void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, size_t bytes);
+/* More was written than the credit reckoned with: a heartbeat should tell the broker how the disk is now. */
+bool ek_pulse_is_overdue(const struct ek_pulse *pulse);
 /* Appends a heartbeat of this link to `out`. */
 void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_link link, uint32_t shards,
                     const struct ek_commit *commit, uint64_t now_us);

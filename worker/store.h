@@ -22,6 +22,7 @@ struct ek_store_options {
     const char *directory; /* made when it is not there */
     uint64_t cache_bytes;
     uint64_t write_buffer_bytes;
+    uint64_t reserve_bytes; /* free disk to count on when files are merged; 0 = as much as it takes */
 };
 
 /* EK_IN_USE: another process has the directory open. EK_DENIED, EK_CORRUPT, EK_IO. */
@@ -83,6 +84,9 @@ void ek_store_figures(struct ek_store *store, struct ek_store_figures *ret);
 /* Bytes in files of the row ranges bounds[i] to bounds[i + 1], for `count` ranges; boundaries are hash prefixes, the last may be
  * 65536. Left as they are when the store does not say. */
 void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t count, uint64_t *ret_bytes);
+/* Asks for the room of what was deleted: soon, in the background. Waits for nothing, and tells of no failure: one that matters ends
+ * the next commit. */
+void ek_store_reclaim(struct ek_store *store);
 /* Rows of the hash prefixes from `first` to below `end` that had expired at `stamp_unix_ms` may vanish. */
 void ek_store_set_horizon(struct ek_store *store, uint32_t first, uint32_t end, uint64_t stamp_unix_ms);
 

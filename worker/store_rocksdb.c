@@ -29,6 +29,8 @@ enum {
 #define LOG_FILE_BYTES_MAX      ((size_t)4 << 20)
 #define BOOK_WRITE_BUFFER_BYTES ((size_t)32 << 20)
 #define BLOCK_BYTES             ((size_t)8 << 10)
+#define FILE_BYTES_MIN          ((uint64_t)2 << 20)
+#define FILE_BYTES_MAX          ((uint64_t)64 << 20)
 
 struct ek_store {
     rocksdb_t *db;
@@ -105,7 +107,25 @@ static void set_tables(rocksdb_options_t *options, rocksdb_cache_t *cache)
     rocksdb_block_based_options_destroy(table);
 }
 
-static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes)
+static uint64_t at_most(uint64_t bytes, uint64_t least, uint64_t most)
+{
+    return bytes < least ? least : bytes < most ? bytes : most;
+}
+
+/*
+ * A merge needs as much free disk as it reads. What one of them reads has to fit into the reserve: else a disk that is full stays
+ * so, because deletes give nothing back before files are merged. Levels grow tenfold: a file is merged with some ten below it.
+ */
+static void set_merges(rocksdb_options_t *options, uint64_t reserve_bytes)
+{
+    if (reserve_bytes == 0)
+        return;
+    rocksdb_options_set_target_file_size_base(options, at_most(reserve_bytes / 16, FILE_BYTES_MIN, FILE_BYTES_MAX));
+    rocksdb_options_set_max_bytes_for_level_base(options, at_most(reserve_bytes / 4, 4 * FILE_BYTES_MIN, 4 * FILE_BYTES_MAX));
+    rocksdb_options_set_max_compaction_bytes(options, at_most(reserve_bytes / 2, 8 * FILE_BYTES_MIN, 8 * FILE_BYTES_MAX));
+}
+
+static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes, uint64_t reserve_bytes)
 {
     rocksdb_options_t *options = rocksdb_options_create();
     rocksdb_options_set_create_if_missing(options, 1);
@@ -127,6 +147,7 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
         levels[level] = level < UPPER_LEVELS ? rocksdb_no_compression : rocksdb_lz4_compression;
     rocksdb_options_set_compression_per_level(options, levels, LEVELS);
     set_tables(options, cache);
+    set_merges(options, reserve_bytes);
     return options;
 }
 
@@ -151,8 +172,8 @@ enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_s
     struct ek_store *store = ek_alloc_zero(1, sizeof *store);
     store->directory = ek_copy_text(options->directory);
     store->cache = rocksdb_cache_create_lru(options->cache_bytes);
-    store->options[EK_STORE_ROWS] = options_of(store->cache, options->write_buffer_bytes);
-    store->options[EK_STORE_BOOK] = options_of(store->cache, BOOK_WRITE_BUFFER_BYTES);
+    store->options[EK_STORE_ROWS] = options_of(store->cache, options->write_buffer_bytes, options->reserve_bytes);
+    store->options[EK_STORE_BOOK] = options_of(store->cache, BOOK_WRITE_BUFFER_BYTES, options->reserve_bytes);
     store->filter = rocksdb_compactionfilter_create(store, keep_state, filter_row, filter_name);
     rocksdb_options_set_compaction_filter(store->options[EK_STORE_ROWS], store->filter);
     store->read = rocksdb_readoptions_create();
@@ -384,4 +405,19 @@ void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t
     free(bytes);
     free(keys);
     free(sizes);
+}
+
+void ek_store_reclaim(struct ek_store *store)
+{
+    rocksdb_flushoptions_t *beside = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(beside, 0);
+    for (size_t space = 0; space < SPACES; space++) { /* a log goes once no space needs it any more */
+        char *text = NULL;
+        rocksdb_flush_cf(store->db, beside, store->spaces[space], &text);
+        rocksdb_free(text);
+    }
+    rocksdb_flushoptions_destroy(beside);
+    char *text = NULL;
+    rocksdb_suggest_compact_range_cf(store->db, store->spaces[EK_STORE_ROWS], NULL, 0, NULL, 0, &text);
+    rocksdb_free(text);
 }

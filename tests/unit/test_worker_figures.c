@@ -11,7 +11,8 @@ static struct ek_store_figures healthy(void)
 
 static struct ek_worker_credit credit_of(struct ek_store_figures figures, uint64_t p99_us)
 {
-    return ek_worker_credit_of(&figures, RESERVE_BYTES, p99_us);
+    const struct ek_worker_credit none = {0};
+    return ek_worker_credit_of(&figures, RESERVE_BYTES, p99_us, &none);
 }
 
 START_TEST(a_healthy_store_gives_full_credit)
@@ -54,6 +55,57 @@ START_TEST(a_stopped_store_gets_no_writes)
     struct ek_worker_credit credit = credit_of(figures, 0);
     ck_assert_uint_eq(credit.bytes, 0);
     ck_assert_str_ne(credit.alarm, "");
+}
+END_TEST
+
+/* The credits of a disk on which `free_bytes` change. */
+static struct ek_worker_credit next_credit(struct ek_worker_credit *credit, uint64_t free_bytes)
+{
+    struct ek_store_figures figures = healthy();
+    figures.disk_free_bytes = free_bytes;
+    *credit = ek_worker_credit_of(&figures, RESERVE_BYTES, 0, credit);
+    return *credit;
+}
+
+START_TEST(writes_and_deletes_return_when_there_is_clearly_room)
+{
+    struct ek_worker_credit credit = {0};
+    ck_assert(!next_credit(&credit, RESERVE_BYTES).full);
+    ck_assert(next_credit(&credit, RESERVE_BYTES - 1).full);
+    ck_assert(next_credit(&credit, RESERVE_BYTES + RESERVE_BYTES / 8 - 1).full);
+    ck_assert_uint_eq(credit.bytes, 0);
+    ck_assert(!next_credit(&credit, RESERVE_BYTES + RESERVE_BYTES / 8).full);
+    ck_assert_uint_eq(credit.bytes, EK_CREDIT_BYTES_MAX);
+    ck_assert_str_eq(credit.alarm, "");
+    ck_assert(!next_credit(&credit, RESERVE_BYTES).full);
+    ck_assert_uint_eq(next_credit(&credit, RESERVE_BYTES / 2 - 1).jobs, 0);
+    ck_assert_uint_eq(next_credit(&credit, RESERVE_BYTES / 2 + RESERVE_BYTES / 16 - 1).jobs, 0);
+    ck_assert_uint_gt(next_credit(&credit, RESERVE_BYTES / 2 + RESERVE_BYTES / 16).jobs, 0);
+    ck_assert_uint_eq(credit.bytes, 0);
+}
+END_TEST
+
+START_TEST(near_the_reserve_less_is_let_on_its_way)
+{
+    struct ek_worker_credit credit = {0};
+    uint64_t before = UINT64_MAX;
+    for (uint64_t room = 128ull * EK_MIB; room >= EK_MIB; room /= 2) {
+        (void)next_credit(&credit, RESERVE_BYTES + room);
+        ck_assert_uint_le(credit.bytes, room / 4);
+        ck_assert_uint_gt(credit.bytes, 0);
+        ck_assert_uint_lt(credit.room_bytes, before);
+        before = credit.room_bytes;
+    }
+    ck_assert_uint_eq(next_credit(&credit, RESERVE_BYTES).bytes, 1); /* one job at a time */
+}
+END_TEST
+
+START_TEST(without_a_reserve_nothing_is_held_back)
+{
+    struct ek_store_figures figures = healthy();
+    const struct ek_worker_credit none = {0};
+    figures.disk_free_bytes = 0;
+    ck_assert(!ek_worker_credit_of(&figures, 0, 0, &none).full);
 }
 END_TEST
 
@@ -123,6 +175,9 @@ static Suite *suite(void)
     tcase_add_test(tests, credit_falls_before_the_store_stalls);
     tcase_add_test(tests, a_stopped_store_gets_no_writes);
     tcase_add_test(tests, a_short_disk_stops_writes_then_deletes);
+    tcase_add_test(tests, writes_and_deletes_return_when_there_is_clearly_room);
+    tcase_add_test(tests, near_the_reserve_less_is_let_on_its_way);
+    tcase_add_test(tests, without_a_reserve_nothing_is_held_back);
     tcase_add_test(tests, only_changed_shards_are_told);
     tcase_add_test(tests, a_size_is_tables_and_what_is_not_flushed_yet);
     suite_add_tcase(suite, tests);
