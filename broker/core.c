@@ -1,10 +1,12 @@
 #include "broker/core.h"
 
+#include "broker/admin.h"
 #include "broker/clients.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
 #include "broker/idle.h"
 #include "broker/links.h"
+#include "broker/loss.h"
 #include "broker/metrics.h"
 #include "broker/poison.h"
 #include "broker/settle.h"
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 
 /* Most holdings that one step can say: strays, everything a joining worker holds, and each moved shard taken and given. */
-enum { HOLDINGS_A_SHARD = 4, TEXTS_A_STEP = 64 };
+enum { HOLDINGS_A_SHARD = 4, RECORDS_A_SHARD = 2, RECORDS_BESIDE = 2, TEXTS_A_STEP = 64 };
 
 /* ---- actions ---- */
 
@@ -98,7 +100,11 @@ static enum ek_status load_assignment(struct ek_broker *broker, const struct ek_
         return EK_CORRUPT;
     struct ek_shard *shard = &broker->shards[record->shard];
     shard->epoch = record->number;
-    shard->state = EK_SHARD_AWAY;
+    shard->loss = record->loss;
+    shard->state = record->quarantined ? EK_SHARD_QUARANTINED : EK_SHARD_AWAY;
+    if (shard->loss.position > shard->floor)
+        shard->floor = shard->loss.position;
+    shard->given = shard->loss.position;
     ek_dispatch_set_holder(broker, shard, holder);
     return EK_OK;
 }
@@ -117,7 +123,8 @@ static enum ek_status load_floor(struct ek_broker *broker, const struct ek_recor
 {
     if (record->shard >= broker->config.shards)
         return EK_CORRUPT;
-    broker->shards[record->shard].floor = record->number;
+    struct ek_shard *shard = &broker->shards[record->shard];
+    shard->floor = record->number > shard->loss.position ? record->number : shard->loss.position;
     return EK_OK;
 }
 
@@ -133,6 +140,8 @@ static enum ek_status load(struct ek_broker *broker, const struct ek_record *rec
         else if (records[i].type == EK_RECORD_FLOOR)
             status = load_floor(broker, &records[i]);
     }
+    for (size_t i = 0; i < broker->worker_count && status == EK_OK; i++)
+        ek_loss_update_alarms(broker, (int)i);
     return status;
 }
 
@@ -151,6 +160,9 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
     (void)ek_buffer_reserve(&broker->texts, (size_t)TEXTS_A_STEP * EK_TEXT_BYTES_MAX);
     broker->holding_capacity = (size_t)config->shards * HOLDINGS_A_SHARD;
     broker->holdings = ek_alloc_zero(broker->holding_capacity, sizeof *broker->holdings);
+    broker->losses = ek_alloc_zero(config->shards, sizeof *broker->losses);
+    broker->record_capacity = (size_t)config->shards * RECORDS_A_SHARD + RECORDS_BESIDE;
+    broker->records = ek_alloc_zero(broker->record_capacity, sizeof *broker->records);
     ek_time_start(&broker->time, config->started_us, config->started_unix_ms, config->ceiling_unix_ms);
     enum ek_status status = load(broker, records, record_count);
     if (status == EK_OK)
@@ -187,6 +199,8 @@ void ek_broker_destroy(struct ek_broker **destroyed)
     free(broker->actions);
     free(broker->holdings);
     free(broker->records);
+    free(broker->losses);
+    ek_buffer_done(&broker->answer);
     free(broker);
     *destroyed = NULL;
 }
@@ -236,6 +250,8 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
     broker->action_count = 0;
     broker->holding_count = 0;
     broker->record_count = 0;
+    broker->records_asked = 0;
+    broker->loss_count = 0;
     ek_buffer_clear(&broker->scratch);
     ek_buffer_clear(&broker->texts);
     switch (event->type) {
@@ -244,6 +260,9 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
         break;
     case EK_EVENT_CLIENT_JOBS:
         ek_door_jobs(broker, event->peer, event->jobs, event->count, event->now_us);
+        break;
+    case EK_EVENT_CLIENT_ADMIN:
+        ek_admin_run(broker, event->peer, event->admin, event->now_us);
         break;
     case EK_EVENT_CLIENT_LOST:
         ek_clients_lost(broker, event->peer);

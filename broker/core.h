@@ -31,6 +31,7 @@ struct ek_broker_config {
 enum ek_event_type {
     EK_EVENT_CLIENT_HELLO,
     EK_EVENT_CLIENT_JOBS,
+    EK_EVENT_CLIENT_ADMIN,
     EK_EVENT_CLIENT_LOST, /* replies to this client were dropped, or it is gone */
     EK_EVENT_WORKER_HELLO,
     EK_EVENT_WORKER_REPORT,
@@ -54,6 +55,7 @@ struct ek_event {
         const struct ek_hello *hello;
         const struct ek_worker_hello *worker_hello;
         const struct ek_job *jobs;
+        const struct ek_admin *admin;
         const struct ek_holding *holdings;
         const struct ek_worker_reply *replies;
         const struct ek_heartbeat *heartbeat;
@@ -68,9 +70,11 @@ struct ek_event {
 enum ek_action_type {
     EK_ACTION_REPLY,          /* to a client, into its open envelope */
     EK_ACTION_WELCOME,        /* to a client */
+    EK_ACTION_ANSWER,         /* to a client */
     EK_ACTION_WORKER_WELCOME, /* to a worker */
     EK_ACTION_WORKER_REFUSED, /* to a worker, or to a connection that is none */
     EK_ACTION_WORKER_ASSIGN,  /* to a worker */
+    EK_ACTION_WORKER_LOSS,    /* to a worker */
     EK_ACTION_WORKER_JOB,     /* to a worker, into its open envelope */
     EK_ACTION_WORKER_PULSE,   /* to a worker */
     EK_ACTION_PERSIST,        /* write and sync before the next action; when that fails the broker ends */
@@ -86,12 +90,17 @@ struct ek_action {
     union {
         struct ek_reply reply;
         const struct ek_welcome *welcome;
+        struct ek_answer answer;
         struct ek_worker_welcome worker_welcome;
         struct ek_worker_job job;
         struct {
             const struct ek_holding *holdings;
             size_t count;
         } assign;
+        struct {
+            const struct ek_loss *losses;
+            size_t count;
+        } loss;
         struct {
             const struct ek_record *records;
             size_t count;

@@ -177,6 +177,21 @@ void ek_dispatch_take_back(struct ek_broker *broker, struct ek_shard *shard)
     }
 }
 
+void ek_dispatch_give_back(struct ek_broker *broker, struct ek_shard *shard, enum ek_wire_status status)
+{
+    for (struct ek_broker_job *job = shard->queue.first, *next; job; job = next) {
+        next = job->next;
+        if (job->position == 0)
+            continue;
+        leave_queue(broker, shard, job);
+        broker->ledger.queued--;
+        broker->ledger.given_back++;
+        if (job->client != &broker->self)
+            ek_door_answer(broker, job->client->peer, job->client_job_id, status, 0, NULL);
+        ek_dispatch_release(broker, shard, job);
+    }
+}
+
 uint64_t ek_dispatch_confirmed(const struct ek_shard *shard)
 {
     if (shard->writes.first)

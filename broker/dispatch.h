@@ -24,6 +24,8 @@ void ek_dispatch_make_ready(struct ek_broker *broker, struct ek_shard *shard);
 void ek_dispatch_set_holder(struct ek_broker *broker, struct ek_shard *shard, int holder);
 /* Everything in flight on this shard goes back to the front of its queue, writes in their order and with their positions. */
 void ek_dispatch_take_back(struct ek_broker *broker, struct ek_shard *shard);
+/* What stands in the queue with a position ends as `status`, given back; nothing of the shard may be in flight. The rest stays. */
+void ek_dispatch_give_back(struct ek_broker *broker, struct ek_shard *shard, enum ek_wire_status status);
 /* The holder's ring is emptied: it has no link any more. */
 void ek_dispatch_forget_ring(struct ek_worker *worker);
 /* The position up to which the shard's replies are all here. */

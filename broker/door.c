@@ -13,7 +13,7 @@ enum {
 };
 
 /* Time in the upper bits; the counter keeps ids of one millisecond apart. */
-static uint64_t next_producer(struct ek_broker *broker, uint64_t now_us)
+uint64_t ek_door_next_producer(struct ek_broker *broker, uint64_t now_us)
 {
     uint64_t stamped = ek_time_unix_ms(&broker->time, now_us) << PRODUCER_COUNTER_BITS;
     broker->last_producer = stamped > broker->last_producer ? stamped : broker->last_producer + 1;
@@ -32,7 +32,7 @@ void ek_door_hello(struct ek_broker *broker, ek_broker_peer peer, const struct e
         .generation = broker->config.generation,
         .connection = client->connection,
         .shards = broker->config.shards,
-        .producer = hello->wants_producer ? next_producer(broker, now_us) : 0,
+        .producer = hello->wants_producer ? ek_door_next_producer(broker, now_us) : 0,
         .now_unix_ms = ek_time_unix_ms(&broker->time, now_us),
     };
     (void)snprintf(broker->welcome.stats_endpoint, sizeof broker->welcome.stats_endpoint, "%s", broker->config.stats_endpoint);

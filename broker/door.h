@@ -7,6 +7,8 @@
 
 #include "broker/state.h"
 
+/* A producer id that no client has, above every one that was issued. */
+uint64_t ek_door_next_producer(struct ek_broker *broker, uint64_t now_us);
 void ek_door_hello(struct ek_broker *broker, ek_broker_peer peer, const struct ek_hello *hello, uint64_t now_us);
 void ek_door_jobs(struct ek_broker *broker, ek_broker_peer peer, const struct ek_job *jobs, size_t count, uint64_t now_us);
 

@@ -5,6 +5,7 @@
 struct ek_inbound {
     struct ek_hello hello;
     struct ek_query query;
+    struct ek_admin admin;
     struct ek_worker_hello worker_hello;
     struct ek_heartbeat heartbeat;
     struct ek_job jobs[EK_ENVELOPE_JOBS_MAX];
@@ -54,6 +55,10 @@ enum ek_status ek_inbound_client(struct ek_inbound *inbound, struct ek_slice mes
         ret_event->type = EK_EVENT_CLIENT_HELLO;
         ret_event->hello = &inbound->hello;
         return ek_decode_hello(&fields, &inbound->hello);
+    case EK_MESSAGE_ADMIN:
+        ret_event->type = EK_EVENT_CLIENT_ADMIN;
+        ret_event->admin = &inbound->admin;
+        return ek_decode_admin(&fields, &inbound->admin);
     case EK_MESSAGE_QUERY:
         *ret_query = &inbound->query;
         return ek_decode_query(&fields, &inbound->query);

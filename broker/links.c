@@ -2,9 +2,13 @@
 
 #include "broker/assign.h"
 #include "broker/dispatch.h"
+#include "broker/durable.h"
+#include "broker/loss.h"
 #include "broker/poison.h"
 
 #include <stdlib.h>
+
+enum { TURNS_MAX = 4 }; /* more than what is under way on a connection that was given up can bring about */
 
 static bool same_id(const struct ek_worker_id *a, const struct ek_worker_id *b)
 {
@@ -31,21 +35,6 @@ static void refuse(struct ek_broker *broker, ek_broker_peer peer, enum ek_wire_s
     ek_broker_act(broker, EK_ACTION_WORKER_REFUSED, peer)->refusal = &broker->refusal;
 }
 
-static struct ek_record *add_record(struct ek_broker *broker, enum ek_record_type type)
-{
-    broker->records = ek_grow(broker->records, &broker->record_capacity, broker->record_count + 1, sizeof *broker->records);
-    struct ek_record *record = &broker->records[broker->record_count++];
-    *record = (struct ek_record){.type = type};
-    return record;
-}
-
-static void act_persist(struct ek_broker *broker)
-{
-    struct ek_action *action = ek_broker_act(broker, EK_ACTION_PERSIST, 0);
-    action->persist.records = broker->records;
-    action->persist.count = broker->record_count;
-}
-
 /* ---- HELLO ---- */
 
 /* Why a worker cannot be taken, or NULL. */
@@ -58,6 +47,15 @@ static const char *why_not(const struct ek_broker *broker, const struct ek_worke
     return NULL;
 }
 
+/* It was welcomed in this generation, and an operator had it forgotten. */
+static bool was_forgotten(const struct ek_broker *broker, const struct ek_worker_id *id)
+{
+    for (size_t i = 0; i < broker->forgotten_count && i < EK_FORGOTTEN_MAX; i++)
+        if (same_id(&broker->forgotten[i], id))
+            return true;
+    return false;
+}
+
 static struct ek_worker *known_or_new(struct ek_broker *broker, const struct ek_worker_hello *hello)
 {
     int index = ek_links_find_worker(broker, &hello->worker);
@@ -66,30 +64,49 @@ static struct ek_worker *known_or_new(struct ek_broker *broker, const struct ek_
     if (broker->worker_count == EK_WORKERS_MAX)
         return NULL;
     struct ek_worker *worker = &broker->workers[broker->worker_count++];
-    *worker = (struct ek_worker){.id = hello->worker};
+    *worker = (struct ek_worker){.id = hello->worker, .welcomed = was_forgotten(broker, &hello->worker)};
     return worker;
 }
 
-static void note_incarnation(struct ek_broker *broker, struct ek_worker *worker, const struct ek_worker_hello *hello)
+static void keep_incarnation(struct ek_broker *broker, struct ek_worker *worker, uint64_t incarnation)
 {
-    if (hello->incarnation == worker->incarnation && strcmp(worker->name, hello->name) == 0)
-        return;
-    worker->incarnation = hello->incarnation;
-    struct ek_record *record = add_record(broker, EK_RECORD_WORKER);
+    worker->incarnation = incarnation;
+    struct ek_record *record = ek_durable_add(broker, EK_RECORD_WORKER);
     record->worker = worker->id;
     record->number = worker->incarnation;
-    memcpy(record->name, hello->name, sizeof record->name);
-    act_persist(broker);
+    memcpy(record->name, worker->name, sizeof record->name);
 }
 
-/* A disk that was rolled back or cloned says a lower number than it once said. */
-static void quarantine(struct ek_broker *broker, const struct ek_worker *worker)
+/* Two connections that say HELLO in turn for one worker are two processes: one that comes back does so on a new connection. */
+static bool takes_turns(struct ek_worker *worker, ek_broker_peer peer)
 {
-    ek_broker_alarm(broker, "incarnation_below", index_of(broker, worker), EK_NOBODY,
-                    "this worker's disk was rolled back or cloned: its shards are quarantined");
-    for (uint32_t i = 0; i < broker->config.shards; i++)
-        if (broker->shards[i].holder == index_of(broker, worker))
-            ek_shard_set_state(broker, &broker->shards[i], EK_SHARD_QUARANTINED);
+    if (peer == worker->peer)
+        return false;
+    worker->turns = peer == worker->former_peer ? worker->turns + 1 : 0;
+    worker->former_peer = worker->peer;
+    worker->peer = peer;
+    return worker->turns >= TURNS_MAX;
+}
+
+/* One of the two has to end. Nobody knows which of them has what. */
+static void refuse_clone(struct ek_broker *broker, struct ek_worker *worker, ek_broker_peer peer)
+{
+    worker->turns = 0;
+    ek_loss_quarantine_worker(broker, index_of(broker, worker), "worker_cloned",
+                              "two processes used the id of this worker, so its disk was cloned: its shards are quarantined");
+    ek_durable_write(broker);
+    refuse(broker, peer, EK_WIRE_DENIED,
+           "another process uses the id of this worker: its directory was cloned; give one of them a new one");
+}
+
+/* A disk that was rolled back or cloned says a lower number than it once said. From then on that one counts: the quarantine lasts.
+ */
+static void quarantine(struct ek_broker *broker, struct ek_worker *worker)
+{
+    ek_loss_quarantine_worker(broker, index_of(broker, worker), "incarnation_below",
+                              "this worker's disk was rolled back or cloned: its shards are quarantined");
+    keep_incarnation(broker, worker, worker->said_incarnation);
+    worker->rolled_back = false;
 }
 
 void ek_links_hello(struct ek_broker *broker, ek_broker_peer peer, const struct ek_worker_hello *hello, uint64_t now_us)
@@ -108,12 +125,20 @@ void ek_links_hello(struct ek_broker *broker, ek_broker_peer peer, const struct 
     }
     if (worker->state != EK_WORKER_AWAY)
         ek_links_end(broker, worker, "says HELLO again");
+    if (takes_turns(worker, peer)) {
+        refuse_clone(broker, worker, peer);
+        return;
+    }
     ek_poison_hello(broker, worker, hello->incarnation, now_us);
     /* The HELLO of a start before the last one may come late, from a process that is gone: only its report shows that it lives. */
+    bool renamed = strcmp(worker->name, hello->name) != 0;
+    worker->said_incarnation = hello->incarnation;
     worker->rolled_back = hello->incarnation < worker->incarnation;
-    if (!worker->rolled_back)
-        note_incarnation(broker, worker, hello);
     memcpy(worker->name, hello->name, sizeof worker->name);
+    bool is_news = renamed || hello->incarnation != worker->incarnation || worker->incarnation == 0;
+    if (!worker->rolled_back && is_news)
+        keep_incarnation(broker, worker, hello->incarnation);
+    ek_durable_write(broker);
     memcpy(worker->endpoint, hello->endpoint, sizeof worker->endpoint);
     worker->capacity_milli = hello->capacity_milli;
     worker->state = EK_WORKER_JOINING;
@@ -155,7 +180,8 @@ static bool believe(struct ek_broker *broker, struct ek_shard *shard, uint64_t p
                        "shard %u: its worker knows position %llu, but %llu was acknowledged; the shard is not served",
                        shard->number, (unsigned long long)position, (unsigned long long)shard->floor);
         ek_broker_alarm(broker, "position_below_floor", shard->holder, shard->number, text);
-        ek_shard_set_state(broker, shard, EK_SHARD_QUARANTINED);
+        ek_loss_quarantine(broker, shard);
+        ek_loss_update_alarms(broker, shard->holder);
         return false;
     }
     shard->empty = position == 0 && shard->given == 0;
@@ -198,10 +224,7 @@ static void reassign(struct ek_broker *broker, struct ek_shard *shard, int targe
     shard->epoch++;
     ek_dispatch_set_holder(broker, shard, target);
     ek_shard_set_state(broker, shard, EK_SHARD_OPENING);
-    struct ek_record *record = add_record(broker, EK_RECORD_ASSIGNMENT);
-    record->shard = shard->number;
-    record->number = shard->epoch;
-    record->worker = broker->workers[target].id;
+    ek_durable_add_assignment(broker, shard);
 }
 
 /* Only what a connected holder called empty in this generation may change hands like this. */
@@ -228,8 +251,7 @@ static void spread(struct ek_broker *broker, int *ret_before)
     size_t count = ek_assign_evenly(table, shard_count, usable, broker->worker_count, moves);
     for (size_t i = 0; i < count; i++)
         reassign(broker, &broker->shards[moves[i].shard], moves[i].target);
-    if (count)
-        act_persist(broker);
+    ek_durable_write(broker);
     free(table);
     free(moves);
 }
@@ -241,7 +263,8 @@ static struct part list_holdings(struct ek_broker *broker, int index, const int 
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         const struct ek_shard *shard = &broker->shards[i];
         bool changed = before[i] != shard->holder;
-        if (shard->holder == index && (changed || joins) && shard->state == EK_SHARD_OPENING)
+        bool opens = shard->state == EK_SHARD_OPENING && !shard->loss_due;
+        if (shard->holder == index && (changed || joins) && opens)
             tell(broker, &part, shard->number, EK_HOLDING_SERVING);
         else if (before[i] == index && changed)
             tell(broker, &part, shard->number, EK_HOLDING_RELEASED);
@@ -259,11 +282,22 @@ static void spread_and_tell(struct ek_broker *broker, const struct ek_worker *jo
     free(before);
 }
 
-/* What the report says of shards that others hold: the worker is told that it does not. False when the broker has to end. */
-static bool release_strays(struct ek_broker *broker, const struct ek_worker *worker, const struct ek_holding *holdings,
-                           size_t count)
+/* What a report says of a shard that another one holds. */
+static void judge_stray(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *said, struct part *strays)
+{
+    const struct ek_shard *shard = &broker->shards[said->shard];
+    bool given_up = said->state == EK_HOLDING_SERVING && said->position && said->epoch < shard->loss.epoch;
+    if (given_up || said->state == EK_HOLDING_ASIDE)
+        ek_loss_set_aside(broker, worker, said->shard);
+    if (said->state == EK_HOLDING_SERVING && strays->count < broker->config.shards)
+        tell(broker, strays, said->shard, given_up ? EK_HOLDING_ASIDE : EK_HOLDING_RELEASED);
+}
+
+/* The worker is told what it does not hold. False when the broker has to end. */
+static bool release_strays(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *holdings, size_t count)
 {
     struct part strays = begin_part(broker);
+    ek_loss_forget_aside(broker, worker);
     for (size_t i = 0; i < count; i++) {
         if (holdings[i].shard >= broker->config.shards)
             continue;
@@ -272,39 +306,51 @@ static bool release_strays(struct ek_broker *broker, const struct ek_worker *wor
             ek_broker_say(broker, EK_ACTION_END, "a worker knows a later epoch of a shard: this broker's directory is old");
             return false;
         }
-        if (shard->holder != index_of(broker, worker) && holdings[i].state == EK_HOLDING_SERVING &&
-            strays.count < broker->config.shards)
-            tell(broker, &strays, shard->number, EK_HOLDING_RELEASED);
+        if (shard->holder != index_of(broker, worker))
+            judge_stray(broker, worker, &holdings[i], &strays);
     }
     act_assign(broker, worker, strays);
     return true;
 }
 
-/* The positions of a report, by shard; 0 where it is silent. The caller frees it. */
-static uint64_t *positions_of(const struct ek_broker *broker, const struct ek_holding *holdings, size_t count)
+/* A report by shard; all zero where it is silent. The caller frees it. */
+static struct ek_holding *sort_report(const struct ek_broker *broker, const struct ek_holding *holdings, size_t count)
 {
-    uint64_t *positions = ek_alloc_zero(broker->config.shards, sizeof *positions);
+    struct ek_holding *by_shard = ek_alloc_zero(broker->config.shards, sizeof *by_shard);
     for (size_t i = 0; i < count; i++)
         if (holdings[i].shard < broker->config.shards)
-            positions[holdings[i].shard] = holdings[i].position;
-    return positions;
+            by_shard[holdings[i].shard] = holdings[i];
+    return by_shard;
+}
+
+/* A holder that has still to make an accepted loss durable is not held against what was acknowledged before. */
+static void open_shard(struct ek_broker *broker, struct ek_shard *shard, const struct ek_holding *said)
+{
+    if (shard->state == EK_SHARD_QUARANTINED)
+        return;
+    shard->loss_due = ek_loss_is_due(shard, said->epoch);
+    if (shard->loss_due || believe(broker, shard, said->position))
+        ek_shard_set_state(broker, shard, EK_SHARD_OPENING);
 }
 
 void ek_links_report(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *holdings, size_t count)
 {
+    int index = index_of(broker, worker);
     if (worker->state != EK_WORKER_JOINING || !release_strays(broker, worker, holdings, count))
         return;
     worker->state = EK_WORKER_UP;
     ek_poison_probe(broker, worker);
-    ek_broker_clear_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY);
+    ek_broker_clear_alarm(broker, "worker_away", index, EK_NOBODY);
     if (worker->rolled_back)
         quarantine(broker, worker);
-    uint64_t *positions = positions_of(broker, holdings, count);
+    struct ek_holding *said = sort_report(broker, holdings, count);
     for (uint32_t i = 0; i < broker->config.shards; i++)
-        if (broker->shards[i].holder == index_of(broker, worker) && believe(broker, &broker->shards[i], positions[i]))
-            ek_shard_set_state(broker, &broker->shards[i], EK_SHARD_OPENING);
-    free(positions);
+        if (broker->shards[i].holder == index)
+            open_shard(broker, &broker->shards[i], &said[i]);
+    free(said);
+    ek_durable_write(broker);
     spread_and_tell(broker, worker);
+    ek_loss_tell(broker, index);
     ek_broker_say(broker, EK_ACTION_NOTICE, "worker %s joined and holds %u shards", worker->name, worker->shards);
 }
 
@@ -321,6 +367,7 @@ void ek_links_assigned(struct ek_broker *broker, struct ek_worker *worker, const
         ek_shard_set_state(broker, shard, EK_SHARD_SERVING);
         ek_dispatch_make_ready(broker, shard);
     }
+    ek_durable_write(broker);
     /* Only now is it known which of them are empty, and somebody may have joined meanwhile. */
     spread_and_tell(broker, NULL);
 }

@@ -45,18 +45,28 @@ static void send_assign(struct loop *loop, const struct ek_action *action)
     ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
 }
 
+static void send_losses(struct loop *loop, const struct ek_action *action)
+{
+    struct ek_buffer message = {0};
+    ek_encode_losses(&message, action->link, action->loss.losses, action->loss.count);
+    ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
+}
+
 static void send_single(struct loop *loop, const struct ek_action *action)
 {
     struct ek_buffer message = {0};
     if (action->type == EK_ACTION_WELCOME)
         ek_encode_welcome(&message, action->welcome);
+    else if (action->type == EK_ACTION_ANSWER)
+        ek_encode_answer(&message, &action->answer);
     else if (action->type == EK_ACTION_WORKER_WELCOME)
         ek_encode_worker_welcome(&message, &action->worker_welcome);
     else if (action->type == EK_ACTION_WORKER_REFUSED)
         ek_encode_refusal(&message, EK_MESSAGE_WORKER_REFUSED, action->refusal);
     else
         ek_encode_pulse(&message, action->link);
-    ek_outbox_message(action->type == EK_ACTION_WELCOME ? loop->to_clients : loop->to_workers, action->peer, ek_owned_of(&message));
+    bool to_client = action->type == EK_ACTION_WELCOME || action->type == EK_ACTION_ANSWER;
+    ek_outbox_message(to_client ? loop->to_clients : loop->to_workers, action->peer, ek_owned_of(&message));
 }
 
 static void persist(struct loop *loop, const struct ek_action *action)
@@ -80,6 +90,10 @@ static void perform(struct loop *loop, const struct ek_action *action)
     case EK_ACTION_WORKER_ASSIGN:
         send_assign(loop, action);
         break;
+    case EK_ACTION_WORKER_LOSS:
+        send_losses(loop, action);
+        break;
+    case EK_ACTION_ANSWER:
     case EK_ACTION_WELCOME:
     case EK_ACTION_WORKER_WELCOME:
     case EK_ACTION_WORKER_REFUSED:

@@ -9,10 +9,11 @@
 #include <uuid/uuid.h>
 
 /*
- * Keys: the names below, then one row a record: 'a' + shard (2 bytes) -> epoch (8), worker id (16); 'f' + shard -> position (8);
- * 'w' + worker id (16) -> incarnation (8), name. Numbers are big-endian.
+ * Keys: the names below, then one row a record: 'a' + shard (2 bytes) -> epoch (8), worker id (16), and, of a shard that is
+ * quarantined or once had a loss accepted, quarantined (1), epoch (8), position (8) and floor (8) of the last loss; 'f' + shard ->
+ * position (8); 'w' + worker id (16) -> incarnation (8), name. Numbers are big-endian.
  */
-enum { FORMAT = 1, ID_BYTES = 16, NUMBER_BYTES = 8, LOG_FILES_KEPT = 2 };
+enum { FORMAT = 1, ID_BYTES = 16, NUMBER_BYTES = 8, LOSS_BYTES = 1 + 3 * NUMBER_BYTES, LOG_FILES_KEPT = 2 };
 
 static const char format_key[] = "format";
 static const char cluster_key[] = "cluster";
@@ -42,25 +43,47 @@ static void put_number(rocksdb_writebatch_t *batch, const char *key, uint64_t va
     put_bytes(batch, key, bytes, sizeof bytes);
 }
 
+static void append_number(struct ek_buffer *out, uint64_t value)
+{
+    uint8_t bytes[NUMBER_BYTES];
+    ek_put_u64(bytes, value);
+    ek_buffer_append(out, bytes, sizeof bytes);
+}
+
+static void append_holder(struct ek_buffer *out, const struct ek_record *record)
+{
+    ek_buffer_append(out, record->worker.bytes, ID_BYTES);
+    if (!record->quarantined && record->loss.epoch == 0)
+        return;
+    ek_buffer_append(out, record->quarantined ? "\1" : "\0", 1);
+    append_number(out, record->loss.epoch);
+    append_number(out, record->loss.position);
+    append_number(out, record->loss.floor);
+}
+
 static void put_record(rocksdb_writebatch_t *batch, const struct ek_record *record)
 {
-    static const uint8_t kinds[] = {[EK_RECORD_ASSIGNMENT] = 'a', [EK_RECORD_WORKER] = 'w', [EK_RECORD_FLOOR] = 'f'};
+    static const uint8_t kinds[] = {
+        [EK_RECORD_ASSIGNMENT] = 'a', [EK_RECORD_WORKER] = 'w', [EK_RECORD_FLOOR] = 'f', [EK_RECORD_WORKER_GONE] = 'w'};
     struct ek_buffer key = {0};
     struct ek_buffer value = {0};
     uint8_t shard[2];
-    uint8_t number[NUMBER_BYTES];
+    bool of_worker = record->type == EK_RECORD_WORKER || record->type == EK_RECORD_WORKER_GONE;
     ek_put_u16(shard, record->shard);
-    ek_put_u64(number, record->number);
     ek_buffer_append(&key, &kinds[record->type], 1);
-    ek_buffer_append(&value, number, sizeof number);
-    if (record->type == EK_RECORD_WORKER) {
+    append_number(&value, record->number);
+    if (of_worker)
         ek_buffer_append(&key, record->worker.bytes, ID_BYTES);
-        ek_buffer_append(&value, record->name, strlen(record->name));
-    } else
+    else
         ek_buffer_append(&key, shard, sizeof shard);
+    if (record->type == EK_RECORD_WORKER)
+        ek_buffer_append(&value, record->name, strlen(record->name));
     if (record->type == EK_RECORD_ASSIGNMENT)
-        ek_buffer_append(&value, record->worker.bytes, ID_BYTES);
-    rocksdb_writebatch_put(batch, (const char *)key.data, key.size, (const char *)value.data, value.size);
+        append_holder(&value, record);
+    if (record->type == EK_RECORD_WORKER_GONE)
+        rocksdb_writebatch_delete(batch, (const char *)key.data, key.size);
+    else
+        rocksdb_writebatch_put(batch, (const char *)key.data, key.size, (const char *)value.data, value.size);
     ek_buffer_done(&key);
     ek_buffer_done(&value);
 }
@@ -78,11 +101,20 @@ static bool read_worker(struct ek_slice key, struct ek_slice value, struct ek_re
 static bool read_shard_record(struct ek_slice key, struct ek_slice value, enum ek_record_type type, struct ek_record *ret)
 {
     size_t wanted = type == EK_RECORD_ASSIGNMENT ? NUMBER_BYTES + ID_BYTES : NUMBER_BYTES;
-    if (key.size != 3 || value.size != wanted)
+    bool has_loss = type == EK_RECORD_ASSIGNMENT && value.size == wanted + LOSS_BYTES;
+    if (key.size != 3 || (value.size != wanted && !has_loss))
         return false;
     *ret = (struct ek_record){.type = type, .shard = ek_get_u16(key.data + 1), .number = ek_get_u64(value.data)};
     if (type == EK_RECORD_ASSIGNMENT)
         memcpy(ret->worker.bytes, value.data + NUMBER_BYTES, ID_BYTES);
+    if (has_loss) {
+        const uint8_t *at = value.data + wanted;
+        ret->quarantined = at[0] != 0;
+        ret->loss = (struct ek_loss){.shard = ret->shard,
+                                     .epoch = ek_get_u64(at + 1),
+                                     .position = ek_get_u64(at + 1 + NUMBER_BYTES),
+                                     .floor = ek_get_u64(at + 1 + 2 * NUMBER_BYTES)};
+    }
     return true;
 }
 

@@ -9,7 +9,8 @@
 enum ek_record_type {
     EK_RECORD_ASSIGNMENT, /* who holds a shard, since which epoch */
     EK_RECORD_WORKER,     /* the highest incarnation seen, and its name */
-    EK_RECORD_FLOOR       /* the highest acknowledged position of a shard */
+    EK_RECORD_FLOOR,      /* the highest acknowledged position of a shard */
+    EK_RECORD_WORKER_GONE /* takes the worker's record away */
 };
 
 struct ek_record {
@@ -18,6 +19,8 @@ struct ek_record {
     uint64_t number; /* assignment: epoch; worker: incarnation; floor: position */
     struct ek_worker_id worker;
     char name[EK_TEXT_BYTES_MAX]; /* worker */
+    bool quarantined;             /* assignment: the holder's disk knows less than was acknowledged */
+    struct ek_loss loss;          /* assignment: the last loss that was accepted; epoch 0 = none ever was */
 };
 
 #endif

@@ -14,14 +14,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EK_NOBODY = -1, EK_BUSY_NOTES = 32768, EK_DISPATCH_JOBS_MAX = 4096 };
+enum { EK_NOBODY = -1, EK_BUSY_NOTES = 32768, EK_DISPATCH_JOBS_MAX = 4096, EK_FORGOTTEN_MAX = EK_WORKERS_MAX };
 
 enum ek_shard_state {
     EK_SHARD_UNASSIGNED,
     EK_SHARD_AWAY,       /* its holder has no link */
     EK_SHARD_OPENING,    /* its holder was told, and has not confirmed yet */
     EK_SHARD_SERVING,    /* jobs go out */
-    EK_SHARD_QUARANTINED /* the holder's disk knows less than was acknowledged */
+    EK_SHARD_QUARANTINED /* the holder's disk knows less than was acknowledged; broker/loss.h */
 };
 
 struct ek_shard {
@@ -32,7 +32,9 @@ struct ek_shard {
     uint64_t given; /* the last position given to a job, or reported by the holder */
     uint64_t floor; /* all positions up to it are answered */
     bool floor_changed;
-    bool empty; /* the holder said in this generation that its position is 0, and nothing was sent since */
+    struct ek_loss loss; /* the last one that was accepted; epoch 0 = none */
+    bool loss_due;       /* its holder has to be told */
+    bool empty;          /* the holder said in this generation that its position is 0, and nothing was sent since */
     struct ek_job_list queue;
     struct ek_job_list writes; /* in flight, by position */
     struct ek_job_list reads;  /* in flight */
@@ -67,6 +69,7 @@ struct ek_worker {
     enum ek_worker_state state;
     bool welcomed;    /* since this broker took office */
     bool rolled_back; /* its last HELLO said a lower incarnation than is known */
+    uint64_t said_incarnation;
     ek_broker_peer peer;
     uint64_t link;
     uint64_t heard_us;
@@ -80,6 +83,10 @@ struct ek_worker {
     uint32_t passing; /* sum over its shards */
     uint32_t shards;
     struct ek_watch watch;
+    ek_broker_peer former_peer;       /* the connection before */
+    uint32_t turns;                   /* how often two connections took turns to say HELLO */
+    uint8_t aside[EK_SHARDS_MAX / 8]; /* a bit for each shard whose rows it keeps without a role */
+    uint32_t aside_count;
     struct ek_heartbeat heartbeat; /* the last one */
     uint64_t reads;                /* answered, since the broker's start; the next two likewise */
     uint64_t writes;
@@ -144,6 +151,8 @@ struct ek_broker {
     struct ek_shard *shards;
     struct ek_worker workers[EK_WORKERS_MAX];
     size_t worker_count;
+    struct ek_worker_id forgotten[EK_FORGOTTEN_MAX]; /* welcomed in this generation, and forgotten; the last ones, as a ring */
+    size_t forgotten_count;
     uint64_t last_link;
     struct ek_table clients;      /* by peer */
     struct ek_broker_client self; /* whose jobs the broker's own are; nobody is answered */
@@ -180,8 +189,12 @@ struct ek_broker {
     struct ek_holding *holdings;
     size_t holding_count;
     size_t holding_capacity;
+    struct ek_loss *losses; /* room for every shard */
+    size_t loss_count;
+    struct ek_buffer answer; /* to an operator */
     struct ek_record *records;
     size_t record_count;
+    size_t records_asked; /* of these, an action asks for the write */
     size_t record_capacity;
     struct ek_buffer texts; /* has its full size from the start, so that pointers into it hold */
 };

@@ -157,12 +157,8 @@ static bool wait_for(struct ek_client *client, bool (*is_there)(const struct ek_
     return true;
 }
 
-enum ek_outcome ek_client_query(struct ek_client *client, const char *what, const char **ret_json)
+static enum ek_outcome await_answer(struct ek_client *client, const char **ret_json)
 {
-    begin(client);
-    if (client->inside)
-        return refuse(client, EK_OUTCOME_USAGE, "a callback may submit, but not wait");
-    ek_session_query(client->session, what);
     if (!wait_for(client, is_answered, 0))
         return EK_OUTCOME_UNAVAILABLE;
     enum ek_outcome outcome;
@@ -175,6 +171,27 @@ enum ek_outcome ek_client_query(struct ek_client *client, const char *what, cons
     else
         ek_client_set_error(client, (const char *)client->kept.data);
     return outcome;
+}
+
+enum ek_outcome ek_client_query(struct ek_client *client, const char *what, const char **ret_json)
+{
+    begin(client);
+    if (client->inside)
+        return refuse(client, EK_OUTCOME_USAGE, "a callback may submit, but not wait");
+    ek_session_query(client->session, what);
+    return await_answer(client, ret_json);
+}
+
+enum ek_outcome ek_client_command(struct ek_client *client, const char *const *words, size_t count, const char **ret_json)
+{
+    begin(client);
+    if (client->inside)
+        return refuse(client, EK_OUTCOME_USAGE, "a callback may submit, but not wait");
+    enum ek_outcome outcome = ek_session_command(client->session, words, count);
+    if (outcome != EK_OUTCOME_OK)
+        return refuse(client, outcome, "a command has 1 to 8 words of at most 255 bytes");
+    outcome = await_answer(client, ret_json);
+    return outcome == EK_OUTCOME_UNAVAILABLE ? EK_OUTCOME_UNKNOWN : outcome;
 }
 
 enum ek_outcome ek_client_ping(struct ek_client *client, struct ek_broker_view *ret)

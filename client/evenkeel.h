@@ -198,6 +198,11 @@ EK_PUBLIC uint64_t ek_client_busy_retries(const struct ek_client *client);
  * terminated. */
 EK_PUBLIC enum ek_outcome ek_client_query(struct ek_client *client, const char *what, const char **ret_json);
 
+/* Has the broker carry out a command, such as "accept-loss", "3": what it came to as JSON, as above, or why not in the client's
+ * error text. It is sent once: without an answer (UNKNOWN) look at what holds before it is given again. */
+EK_PUBLIC enum ek_outcome ek_client_command(struct ek_client *client, const char *const *words, size_t count,
+                                            const char **ret_json);
+
 struct ek_broker_view {
     uint64_t generation;
     uint32_t shards;

@@ -74,12 +74,8 @@ static void put_hello(struct ek_session *session, uint64_t now_us, struct ek_own
 
 static void put_query(struct ek_session *session, struct ek_owned *ret)
 {
-    struct ek_query query = {.id = session->query_id};
-    memcpy(query.what, session->query_what, sizeof query.what);
     session->query_wanted = false;
-    struct ek_buffer message = {0};
-    ek_encode_query(&message, &query);
-    *ret = ek_owned_of(&message);
+    *ret = ek_owned_of(&session->question);
 }
 
 /* ---- jobs ---- */

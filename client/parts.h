@@ -188,7 +188,7 @@ struct ek_session {
     uint64_t query_id;
     bool query_wanted;
     bool query_answered;
-    char query_what[EK_TEXT_BYTES_MAX];
+    struct ek_buffer question; /* the message */
     enum ek_outcome answer_outcome;
     struct ek_buffer answer;
 

@@ -233,6 +233,8 @@ static size_t finish_transaction(struct ek_session *session, struct ek_pending_j
 static const char *default_text(enum ek_wire_status status)
 {
     switch (status) {
+    case EK_WIRE_UNKNOWN:
+        return "what became of it is no longer known: it may or may not be applied";
     case EK_WIRE_FORGOTTEN:
         return "the worker no longer knew this client: it may or may not be applied";
     case EK_WIRE_BUSY:

@@ -1,6 +1,7 @@
 #include "client/session.h"
 
 #include "client/parts.h"
+#include "common/codec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ void ek_session_destroy(struct ek_session **session)
     ek_envelope_done(&old->envelope);
     ek_buffer_done(&old->scratch);
     ek_buffer_done(&old->answer);
+    ek_buffer_done(&old->question);
     free(old->completions);
     free(old->found);
     free(old->dead);
@@ -110,12 +112,34 @@ const struct ek_welcome *ek_session_welcome(const struct ek_session *session)
     return session->welcome.id ? &session->welcome : NULL;
 }
 
-void ek_session_query(struct ek_session *session, const char *what)
+static uint64_t begin_question(struct ek_session *session)
 {
-    session->query_id++;
     session->query_wanted = true;
     session->query_answered = false;
-    (void)snprintf(session->query_what, sizeof session->query_what, "%s", what);
+    ek_buffer_clear(&session->question);
+    return ++session->query_id;
+}
+
+void ek_session_query(struct ek_session *session, const char *what)
+{
+    struct ek_query query = {.id = begin_question(session)};
+    (void)snprintf(query.what, sizeof query.what, "%s", what);
+    ek_encode_query(&session->question, &query);
+}
+
+enum ek_outcome ek_session_command(struct ek_session *session, const char *const *words, size_t count)
+{
+    struct ek_admin admin = {.count = (uint32_t)count};
+    if (count == 0 || count > EK_ADMIN_WORDS_MAX)
+        return EK_OUTCOME_USAGE;
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(words[i]) >= sizeof admin.words[i])
+            return EK_OUTCOME_TOO_LARGE;
+        (void)snprintf(admin.words[i], sizeof admin.words[i], "%s", words[i]);
+    }
+    admin.id = begin_question(session);
+    ek_encode_admin(&session->question, &admin);
+    return EK_OUTCOME_OK;
 }
 
 bool ek_session_answer(const struct ek_session *session, enum ek_outcome *ret_outcome, struct ek_slice *ret_text)

@@ -72,6 +72,8 @@ const struct ek_welcome *ek_session_welcome(const struct ek_session *session);
 /* Sends a QUERY with the next output, in place of an earlier one without its answer. `what` is cut at EK_TEXT_BYTES_MAX - 1 bytes.
  */
 void ek_session_query(struct ek_session *session, const char *what);
+/* Likewise an operator's command, sent once. USAGE, TOO_LARGE: words that cannot be. */
+enum ek_outcome ek_session_command(struct ek_session *session, const char *const *words, size_t count);
 /* True when its answer is there; `ret_text` borrows until the next query. */
 bool ek_session_answer(const struct ek_session *session, enum ek_outcome *ret_outcome, struct ek_slice *ret_text);
 /* The text of the last ERROR that the broker sent, or "". */

@@ -10,6 +10,7 @@ enum {
     WELCOME_FIELDS = 10,
     ENVELOPE_FIELDS = 3,
     QUERY_FIELDS = 4,
+    ADMIN_FIELDS = 4,
     ANSWER_FIELDS = 5,
     REFUSAL_FIELDS = 4,
     WORKER_HELLO_FIELDS = 10,
@@ -22,6 +23,7 @@ enum {
     ROUTE_FIELDS = 5,
     REPLY_FIELDS = 5,
     HOLDING_FIELDS = 4,
+    LOSS_FIELDS = 4,
     WORKER_JOB_FIELDS = 11,
     WORKER_REPLY_FIELDS = 5,
     LOAD_FIELDS = 7
@@ -41,6 +43,8 @@ static uint32_t fields_of(enum ek_message_type type)
         return ENVELOPE_FIELDS;
     case EK_MESSAGE_QUERY:
         return QUERY_FIELDS;
+    case EK_MESSAGE_ADMIN:
+        return ADMIN_FIELDS;
     case EK_MESSAGE_ANSWER:
         return ANSWER_FIELDS;
     case EK_MESSAGE_ERROR:
@@ -57,6 +61,7 @@ static uint32_t fields_of(enum ek_message_type type)
     case EK_MESSAGE_WORKER_REPORT:
     case EK_MESSAGE_WORKER_ASSIGN:
     case EK_MESSAGE_WORKER_ASSIGNED:
+    case EK_MESSAGE_WORKER_LOSS:
     case EK_MESSAGE_WORKER_JOBS:
     case EK_MESSAGE_WORKER_REPLIES:
         return LINK_ENVELOPE_FIELDS;
@@ -80,7 +85,7 @@ enum ek_status ek_decode_type(struct ek_slice message, enum ek_message_type *ret
         return EK_MALFORMED;
     if (version != EK_PROTOCOL_VERSION)
         return EK_NEWER;
-    enum ek_message_type type = (enum ek_message_type)ek_read_uint_max(&reader, EK_MESSAGE_WORKER_BYE);
+    enum ek_message_type type = (enum ek_message_type)ek_read_uint_max(&reader, EK_MESSAGE_WORKER_LOSS);
     if (!ek_reader_ok(&reader) || count == 0 || count != fields_of(type))
         return EK_MALFORMED;
     *ret_type = type;
@@ -156,6 +161,29 @@ void ek_encode_query(struct ek_buffer *out, const struct ek_query *message)
     write_head(out, EK_MESSAGE_QUERY);
     ek_write_uint(out, message->id);
     ek_write_text(out, message->what);
+}
+
+enum ek_status ek_decode_admin(struct ek_reader *fields, struct ek_admin *ret)
+{
+    ret->id = ek_read_uint(fields);
+    uint32_t count = ek_read_array(fields);
+    if (!ek_reader_ok(fields) || count == 0)
+        return EK_MALFORMED;
+    if (count > EK_ADMIN_WORDS_MAX)
+        return EK_TOO_LARGE;
+    for (uint32_t i = 0; i < count; i++)
+        ek_read_text(fields, ret->words[i], sizeof ret->words[i]);
+    ret->count = count;
+    return ek_decode_end(fields);
+}
+
+void ek_encode_admin(struct ek_buffer *out, const struct ek_admin *message)
+{
+    write_head(out, EK_MESSAGE_ADMIN);
+    ek_write_uint(out, message->id);
+    ek_write_array(out, message->count);
+    for (uint32_t i = 0; i < message->count; i++)
+        ek_write_text(out, message->words[i]);
 }
 
 enum ek_status ek_decode_answer(struct ek_reader *fields, struct ek_answer *ret)
@@ -385,7 +413,7 @@ enum ek_status ek_decode_holding(struct ek_reader *fields, struct ek_holding *re
     ret->shard = (uint16_t)ek_read_uint_max(fields, EK_SHARDS_MAX - 1);
     ret->epoch = ek_read_uint(fields);
     ret->position = ek_read_uint(fields);
-    uint64_t state = ek_read_uint_max(fields, EK_HOLDING_RELEASED);
+    uint64_t state = ek_read_uint_max(fields, EK_HOLDING_ASIDE);
     ret->state = (enum ek_holding_state)state;
     return state ? read_status(fields) : EK_MALFORMED;
 }
@@ -402,6 +430,30 @@ void ek_encode_holdings(struct ek_buffer *out, enum ek_message_type type, struct
         ek_write_uint(out, holdings[i].epoch);
         ek_write_uint(out, holdings[i].position);
         ek_write_uint(out, holdings[i].state);
+    }
+}
+
+enum ek_status ek_decode_loss(struct ek_reader *fields, struct ek_loss *ret)
+{
+    ek_read_array_of(fields, LOSS_FIELDS);
+    ret->shard = (uint16_t)ek_read_uint_max(fields, EK_SHARDS_MAX - 1);
+    ret->epoch = ek_read_uint(fields);
+    ret->position = ek_read_uint(fields);
+    ret->floor = ek_read_uint(fields);
+    return read_status(fields);
+}
+
+void ek_encode_losses(struct ek_buffer *out, struct ek_link link, const struct ek_loss *losses, size_t count)
+{
+    write_head(out, EK_MESSAGE_WORKER_LOSS);
+    write_link(out, link);
+    ek_write_array(out, count);
+    for (size_t i = 0; i < count; i++) {
+        ek_write_array(out, LOSS_FIELDS);
+        ek_write_uint(out, losses[i].shard);
+        ek_write_uint(out, losses[i].epoch);
+        ek_write_uint(out, losses[i].position);
+        ek_write_uint(out, losses[i].floor);
     }
 }
 

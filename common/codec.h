@@ -18,6 +18,7 @@ EK_MUST enum ek_status ek_decode_type(struct ek_slice message, enum ek_message_t
 EK_MUST enum ek_status ek_decode_hello(struct ek_reader *fields, struct ek_hello *ret);
 EK_MUST enum ek_status ek_decode_welcome(struct ek_reader *fields, struct ek_welcome *ret);
 EK_MUST enum ek_status ek_decode_query(struct ek_reader *fields, struct ek_query *ret);
+EK_MUST enum ek_status ek_decode_admin(struct ek_reader *fields, struct ek_admin *ret);
 EK_MUST enum ek_status ek_decode_answer(struct ek_reader *fields, struct ek_answer *ret);
 EK_MUST enum ek_status ek_decode_refusal(struct ek_reader *fields, struct ek_refusal *ret);
 EK_MUST enum ek_status ek_decode_worker_hello(struct ek_reader *fields, struct ek_worker_hello *ret);
@@ -31,6 +32,7 @@ EK_MUST enum ek_status ek_decode_count(struct ek_reader *fields, uint32_t max, u
 EK_MUST enum ek_status ek_decode_job(struct ek_reader *fields, struct ek_job *ret);
 EK_MUST enum ek_status ek_decode_reply(struct ek_reader *fields, struct ek_reply *ret);
 EK_MUST enum ek_status ek_decode_holding(struct ek_reader *fields, struct ek_holding *ret);
+EK_MUST enum ek_status ek_decode_loss(struct ek_reader *fields, struct ek_loss *ret);
 EK_MUST enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_worker_job *ret);
 EK_MUST enum ek_status ek_decode_worker_reply(struct ek_reader *fields, struct ek_worker_reply *ret);
 EK_MUST enum ek_status ek_decode_heartbeat(struct ek_reader *fields, struct ek_heartbeat *ret);
@@ -41,6 +43,7 @@ EK_MUST enum ek_status ek_decode_end(const struct ek_reader *fields);
 void ek_encode_hello(struct ek_buffer *out, const struct ek_hello *message);
 void ek_encode_welcome(struct ek_buffer *out, const struct ek_welcome *message);
 void ek_encode_query(struct ek_buffer *out, const struct ek_query *message);
+void ek_encode_admin(struct ek_buffer *out, const struct ek_admin *message);
 void ek_encode_answer(struct ek_buffer *out, const struct ek_answer *message);
 /* `type` is EK_MESSAGE_ERROR or EK_MESSAGE_WORKER_REFUSED. */
 void ek_encode_refusal(struct ek_buffer *out, enum ek_message_type type, const struct ek_refusal *message);
@@ -51,6 +54,7 @@ void ek_encode_bye(struct ek_buffer *out, const struct ek_bye *message);
 /* `type` is REPORT, ASSIGN or ASSIGNED. */
 void ek_encode_holdings(struct ek_buffer *out, enum ek_message_type type, struct ek_link link, const struct ek_holding *holdings,
                         size_t count);
+void ek_encode_losses(struct ek_buffer *out, struct ek_link link, const struct ek_loss *losses, size_t count);
 void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *message, const struct ek_shard_load *loads);
 
 /* Items, appended to an open envelope. */

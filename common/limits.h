@@ -35,6 +35,7 @@
 #endif
 #define EK_DEADLINE_MS_MAX  (24u * 3600u * 1000u)
 #define EK_TEXT_BYTES_MAX   256u /* names, endpoints, error texts */
+#define EK_ADMIN_WORDS_MAX  8u
 #define EK_ANSWER_BYTES_MAX (16u * EK_MIB)
 
 /* Scans */

@@ -21,6 +21,7 @@ enum ek_message_type {
     EK_MESSAGE_QUERY = 5,   /* to the broker: ek_query */
     EK_MESSAGE_ANSWER = 6,  /* to the client: ek_answer */
     EK_MESSAGE_ERROR = 7,   /* to the client: ek_refusal, for a message that could not be read */
+    EK_MESSAGE_ADMIN = 8,   /* to the broker: ek_admin; answered with EK_MESSAGE_ANSWER */
     /* worker and broker */
     EK_MESSAGE_WORKER_HELLO = 32,     /* to the broker: ek_worker_hello */
     EK_MESSAGE_WORKER_WELCOME = 33,   /* to the worker: ek_worker_welcome */
@@ -32,7 +33,8 @@ enum ek_message_type {
     EK_MESSAGE_WORKER_REPLIES = 39,   /* to the broker: ek_link and an envelope of ek_worker_reply */
     EK_MESSAGE_WORKER_HEARTBEAT = 40, /* to the broker: ek_heartbeat */
     EK_MESSAGE_WORKER_PULSE = 41,     /* to the worker: ek_link; the broker lives and knows the link */
-    EK_MESSAGE_WORKER_BYE = 42        /* to the broker: ek_bye; nothing follows */
+    EK_MESSAGE_WORKER_BYE = 42,       /* to the broker: ek_bye; nothing follows */
+    EK_MESSAGE_WORKER_LOSS = 43       /* to the worker: ek_link and an array of ek_loss */
 };
 
 /* Outcomes as numbers on the wire, of jobs and of single operations. */
@@ -137,6 +139,13 @@ struct ek_answer {
     uint64_t id;
     enum ek_wire_status status;
     struct ek_slice text; /* JSON */
+};
+
+/* A command of an operator, as words: "accept-loss", "3". */
+struct ek_admin {
+    uint64_t id;
+    uint32_t count;
+    char words[EK_ADMIN_WORDS_MAX][EK_TEXT_BYTES_MAX];
 };
 
 struct ek_refusal {
@@ -253,8 +262,9 @@ struct ek_bye {
 };
 
 enum ek_holding_state {
-    EK_HOLDING_SERVING = 1, /* the worker is the shard's owner at this epoch */
-    EK_HOLDING_RELEASED = 2 /* it is not, since this epoch */
+    EK_HOLDING_SERVING = 1,  /* the worker is the shard's owner at this epoch */
+    EK_HOLDING_RELEASED = 2, /* it is not, since this epoch */
+    EK_HOLDING_ASIDE = 3     /* likewise, and its data was given up meanwhile: rows are kept, and it takes no role in the shard */
 };
 
 struct ek_holding {
@@ -262,6 +272,14 @@ struct ek_holding {
     enum ek_holding_state state;
     uint64_t epoch;
     uint64_t position; /* the last one used up; 0 = the shard never had a write */
+};
+
+/* An operator gave the data of a shard up that may be missing: it goes on from what this worker has, which may be nothing. */
+struct ek_loss {
+    uint16_t shard;
+    uint64_t epoch;    /* since which the worker serves it */
+    uint64_t position; /* beyond every one that was ever given */
+    uint64_t floor;    /* producers up to this id are forgotten */
 };
 
 struct ek_worker_job {

@@ -188,19 +188,37 @@ static void put_role(struct ek_engine *engine, const struct ek_holding *role)
 static bool is_news(const struct ek_engine *engine, const struct ek_holding *role)
 {
     const struct ek_judge_shard *shard = &engine->judge.shards[role->shard];
+    if (shard->epoch && shard->state == EK_HOLDING_ASIDE && role->state == EK_HOLDING_SERVING)
+        return false; /* the rows here were given up: another history goes on elsewhere */
     return role->epoch > shard->epoch || (role->epoch == shard->epoch && role->state != shard->state);
+}
+
+static bool is_link(const struct ek_judge *judge, struct ek_link link)
+{
+    return link.link == judge->link.link && link.generation == judge->link.generation;
+}
+
+static enum ek_status no_such_shard(const struct ek_judge *judge, uint16_t shard, struct ek_error *error)
+{
+    return ek_error_set(error, EK_MALFORMED, "the broker assigns shard %u of %u", shard, judge->shard_count);
+}
+
+static struct ek_holding holding_of(const struct ek_judge *judge, uint16_t number)
+{
+    const struct ek_judge_shard *shard = &judge->shards[number];
+    return (struct ek_holding){.shard = number, .state = shard->state, .epoch = shard->epoch, .position = shard->memory.position};
 }
 
 enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, struct ek_holding *holdings, size_t count,
                                 struct ek_error *error)
 {
     struct ek_judge *judge = &engine->judge;
-    if (link.link != judge->link.link || link.generation != judge->link.generation)
+    if (!is_link(judge, link))
         return EK_AGAIN;
     size_t news = 0;
     for (size_t i = 0; i < count; i++)
         if (holdings[i].shard >= judge->shard_count)
-            return ek_error_set(error, EK_MALFORMED, "the broker assigns shard %u of %u", holdings[i].shard, judge->shard_count);
+            return no_such_shard(judge, holdings[i].shard, error);
     for (size_t i = 0; i < count; i++)
         if (is_news(engine, &holdings[i])) {
             put_role(engine, &holdings[i]);
@@ -214,9 +232,61 @@ enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, s
             shard->epoch = holdings[i].epoch;
             shard->state = holdings[i].state;
         }
-        holdings[i].epoch = shard->epoch;
-        holdings[i].state = shard->state;
-        holdings[i].position = shard->memory.position;
+        holdings[i] = holding_of(judge, holdings[i].shard);
+    }
+    return EK_OK;
+}
+
+/* ---- losses ---- */
+
+static bool is_new_loss(const struct ek_engine *engine, const struct ek_loss *loss)
+{
+    struct ek_holding role = {.shard = loss->shard, .state = EK_HOLDING_SERVING, .epoch = loss->epoch};
+    return loss->epoch > engine->judge.shards[loss->shard].epoch && is_news(engine, &role);
+}
+
+/* Nothing in memory changes before the batch is synced. The snapshot covers every record there is: its position lies beyond. */
+static void put_loss(struct ek_engine *engine, const struct ek_loss *loss)
+{
+    const struct ek_producers *memory = &engine->judge.shards[loss->shard].memory;
+    struct ek_producers fresh = {.stamp_unix_ms = memory->stamp_unix_ms, .expires_unix_ms = memory->expires_unix_ms};
+    ek_producers_give_up(&fresh, loss->position, loss->floor);
+    put_role(engine, &(struct ek_holding){.shard = loss->shard, .state = EK_HOLDING_SERVING, .epoch = loss->epoch});
+    ek_buffer_clear(&engine->scratch);
+    ek_book_encode_snapshot(&engine->scratch, &fresh);
+    put_book(engine, EK_BOOK_SNAPSHOT, loss->shard);
+}
+
+static void take_loss(struct ek_engine *engine, const struct ek_loss *loss)
+{
+    struct ek_judge_shard *shard = &engine->judge.shards[loss->shard];
+    shard->epoch = loss->epoch;
+    shard->state = EK_HOLDING_SERVING;
+    ek_producers_give_up(&shard->memory, loss->position, loss->floor);
+    ek_live_settle(&engine->live, loss->shard);
+}
+
+enum ek_status ek_engine_give_up(struct ek_engine *engine, struct ek_link link, const struct ek_loss *losses, size_t count,
+                                 struct ek_holding *ret, struct ek_error *error)
+{
+    struct ek_judge *judge = &engine->judge;
+    size_t news = 0;
+    if (!is_link(judge, link))
+        return EK_AGAIN;
+    for (size_t i = 0; i < count; i++)
+        if (losses[i].shard >= judge->shard_count)
+            return no_such_shard(judge, losses[i].shard, error);
+    for (size_t i = 0; i < count; i++)
+        if (is_new_loss(engine, &losses[i])) {
+            put_loss(engine, &losses[i]);
+            news++;
+        }
+    if (news && ek_store_commit(engine->store, error) != EK_OK)
+        return EK_IO;
+    for (size_t i = 0; i < count; i++) {
+        if (is_new_loss(engine, &losses[i]))
+            take_loss(engine, &losses[i]);
+        ret[i] = holding_of(judge, losses[i].shard);
     }
     engine->dead_kept = ek_dead_kept(judge);
     return EK_OK;
@@ -228,8 +298,7 @@ size_t ek_engine_report(const struct ek_engine *engine, struct ek_holding *ret)
     for (uint32_t i = 0; i < engine->judge.shard_count; i++) {
         const struct ek_judge_shard *shard = &engine->judge.shards[i];
         if (shard->epoch)
-            ret[count++] = (struct ek_holding){
-                .shard = (uint16_t)i, .state = shard->state, .epoch = shard->epoch, .position = shard->memory.position};
+            ret[count++] = holding_of(&engine->judge, (uint16_t)i);
     }
     return count;
 }

@@ -42,6 +42,10 @@ EK_MUST enum ek_status ek_engine_adopt(struct ek_engine *engine, const struct ek
  * current link; EK_MALFORMED: a shard that is none. */
 EK_MUST enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, struct ek_holding *holdings, size_t count,
                                         struct ek_error *error);
+/* Makes losses durable that an operator accepted: role, position, and a memory without producers; then as ek_engine_assign: `ret`,
+ * with room for `count`, gets what now holds. A loss that is known already changes nothing. */
+EK_MUST enum ek_status ek_engine_give_up(struct ek_engine *engine, struct ek_link link, const struct ek_loss *losses, size_t count,
+                                         struct ek_holding *ret, struct ek_error *error);
 /* All shards with book-keeping; `ret` has room for EK_SHARDS_MAX. Returns the count. */
 size_t ek_engine_report(const struct ek_engine *engine, struct ek_holding *ret);
 

@@ -24,6 +24,7 @@ void ek_commit_done_destroy(struct ek_commit_done *done)
         if (item->parcel)
             ek_parcel_release(item->parcel);
         free(item->holdings);
+        free(item->losses);
         free(item->passed);
         free(item);
     }
@@ -137,7 +138,10 @@ static enum ek_status adopt(struct ek_engine *engine, struct ek_commit_item *ite
 
 static enum ek_status assign(struct ek_engine *engine, struct ek_commit_item *item, struct ek_commit_done *done)
 {
-    done->status = ek_engine_assign(engine, item->link, item->holdings, item->holding_count, &done->error);
+    if (item->kind == EK_COMMIT_LOSS)
+        done->status = ek_engine_give_up(engine, item->link, item->losses, item->holding_count, item->holdings, &done->error);
+    else
+        done->status = ek_engine_assign(engine, item->link, item->holdings, item->holding_count, &done->error);
     return done->status == EK_AGAIN || done->status == EK_MALFORMED ? EK_OK : done->status;
 }
 
@@ -153,6 +157,7 @@ enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *don
         status = adopt(engine, done->items, done);
         break;
     case EK_COMMIT_ASSIGN:
+    case EK_COMMIT_LOSS:
         status = assign(engine, done->items, done);
         break;
     case EK_COMMIT_STOP:

@@ -20,6 +20,7 @@ enum ek_commit_kind {
     EK_COMMIT_JOBS,
     EK_COMMIT_ADOPT,  /* make a broker's generation durable */
     EK_COMMIT_ASSIGN, /* make roles durable */
+    EK_COMMIT_LOSS,   /* make accepted losses durable */
     EK_COMMIT_STOP    /* finish what is before it, then end the thread */
 };
 
@@ -28,8 +29,9 @@ struct ek_commit_item {
     enum ek_commit_kind kind;
     struct ek_parcel *parcel;         /* JOBS; the item is one of its users */
     struct ek_worker_welcome welcome; /* ADOPT */
-    struct ek_link link;              /* ASSIGN */
-    struct ek_holding *holdings;      /* ASSIGN: what to do; done, and after ADOPT: what holds */
+    struct ek_link link;              /* ASSIGN, LOSS */
+    struct ek_loss *losses;           /* LOSS; as many as there is room in `holdings` */
+    struct ek_holding *holdings;      /* ASSIGN: what to do; done, and after ADOPT and LOSS: what holds */
     size_t holding_count;
     uint32_t *passed; /* done JOBS: reads with a number that may be served, by index */
     uint32_t passed_count;
@@ -51,7 +53,7 @@ struct ek_commit_done {
     bool failed;                 /* the store did: `error` tells, nothing of the group may be said, and the process ends */
     struct ek_identity identity; /* after ADOPT */
     uint64_t dead_kept;          /* dead letters afterwards */
-    enum ek_status status;       /* ADOPT: EK_MISMATCH or EK_DENIED when the broker was refused; ASSIGN: EK_AGAIN, EK_MALFORMED */
+    enum ek_status status; /* ADOPT: EK_MISMATCH or EK_DENIED when the broker was refused; ASSIGN, LOSS: EK_AGAIN, EK_MALFORMED */
     struct ek_error error;
 };
 

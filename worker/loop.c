@@ -227,7 +227,7 @@ static void take_done(struct loop *loop)
             finished_jobs(loop, done);
         else if (done->items->kind == EK_COMMIT_ADOPT)
             adopted(loop, done);
-        else if (done->items->kind == EK_COMMIT_ASSIGN)
+        else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
             assigned(loop, done);
         ek_commit_done_destroy(done);
     }
@@ -294,6 +294,32 @@ static enum ek_status take_assignment(struct loop *loop, struct ek_reader *field
     return EK_OK;
 }
 
+static enum ek_status take_losses(struct loop *loop, struct ek_reader *fields)
+{
+    struct ek_link link;
+    uint32_t count;
+    if (ek_decode_link(fields, &link) != EK_OK || ek_decode_count(fields, EK_SHARDS_MAX, &count) != EK_OK)
+        return EK_MALFORMED;
+    struct ek_loss *losses = ek_alloc(count * sizeof *losses);
+    enum ek_status status = EK_OK;
+    for (uint32_t i = 0; i < count && status == EK_OK; i++)
+        status = ek_decode_loss(fields, &losses[i]);
+    if (status == EK_OK)
+        status = ek_decode_end(fields);
+    if (status != EK_OK) {
+        free(losses);
+        return status;
+    }
+    ek_worker_link_heard(&loop->link, link, ek_clock_monotonic_us());
+    struct ek_commit_item *item = item_of(EK_COMMIT_LOSS);
+    item->link = link;
+    item->losses = losses;
+    item->holdings = ek_alloc(count * sizeof *item->holdings);
+    item->holding_count = count;
+    ek_commit_push(loop->commit, item);
+    return EK_OK;
+}
+
 static enum ek_status take_pulse(struct loop *loop, struct ek_reader *fields)
 {
     struct ek_link link;
@@ -333,6 +359,8 @@ static enum ek_status take_message(struct loop *loop, enum ek_message_type type,
         return take_refusal(loop, fields);
     case EK_MESSAGE_WORKER_ASSIGN:
         return take_assignment(loop, fields);
+    case EK_MESSAGE_WORKER_LOSS:
+        return take_losses(loop, fields);
     case EK_MESSAGE_WORKER_PULSE:
         return take_pulse(loop, fields);
     default:

@@ -139,6 +139,16 @@ void ek_producers_done(struct ek_producers *producers)
     *producers = (struct ek_producers){0};
 }
 
+void ek_producers_give_up(struct ek_producers *producers, uint64_t position, uint64_t floor)
+{
+    struct ek_producers fresh = {.position = position,
+                                 .stamp_unix_ms = producers->stamp_unix_ms,
+                                 .expires_unix_ms = producers->expires_unix_ms,
+                                 .floor = floor};
+    ek_producers_done(producers);
+    *producers = fresh;
+}
+
 enum ek_numbering ek_producers_look(const struct ek_producers *producers, uint64_t producer, uint64_t number, uint64_t *ret_awaited)
 {
     const struct ek_producer *known = find(producers, producer);

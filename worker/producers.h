@@ -85,6 +85,8 @@ enum ek_numbering ek_producers_look(const struct ek_producers *producers, uint64
  * next record. */
 const struct ek_stored_reply *ek_producers_reply(const struct ek_producers *producers, uint64_t producer, uint64_t number);
 
+/* Forgets every producer and thin reply, up to `floor`, and goes on at `position`; stamp and expiry stay. */
+void ek_producers_give_up(struct ek_producers *producers, uint64_t position, uint64_t floor);
 /* Enters a verdict at the next position. The body is copied. */
 void ek_producers_record(struct ek_producers *producers, const struct ek_verdict *verdict);
 

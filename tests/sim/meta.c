@@ -61,9 +61,21 @@ static bool same(const struct ek_record *a, const struct ek_record *b)
                                        : a->shard == b->shard;
 }
 
+static void take_away(const struct ek_worker_id *worker)
+{
+    struct ek_record gone = {.type = EK_RECORD_WORKER, .worker = *worker};
+    for (size_t at = 0; at < directory.record_count; at++)
+        if (same(&directory.records[at], &gone))
+            directory.records[at] = directory.records[--directory.record_count];
+}
+
 static void put(const struct ek_record *record)
 {
     size_t at = 0;
+    if (record->type == EK_RECORD_WORKER_GONE) {
+        take_away(&record->worker);
+        return;
+    }
     while (at < directory.record_count && !same(&directory.records[at], record))
         at++;
     if (at == SIM_RECORDS_MAX)

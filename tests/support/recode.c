@@ -36,6 +36,7 @@ WALK_MESSAGE(hello)
 WALK_MESSAGE(welcome)
 WALK_MESSAGE(query)
 WALK_MESSAGE(answer)
+WALK_MESSAGE(admin)
 WALK_MESSAGE(worker_hello)
 WALK_MESSAGE(worker_welcome)
 WALK_MESSAGE(bye)
@@ -138,6 +139,30 @@ static enum ek_status walk_holdings(struct walk *walk)
     return status;
 }
 
+static enum ek_status walk_losses(struct walk *walk)
+{
+    struct ek_link link;
+    uint32_t count = 0;
+    enum ek_status status = ek_decode_link(&walk->fields, &link);
+    if (status == EK_OK)
+        status = ek_decode_count(&walk->fields, EK_SHARDS_MAX, &count);
+    if (status != EK_OK)
+        return status;
+    show(walk, EK_PART_LINK, 0, &link);
+    struct ek_loss *losses = ek_alloc_zero(count, sizeof *losses);
+    for (uint32_t i = 0; status == EK_OK && i < count; i++) {
+        status = ek_decode_loss(&walk->fields, &losses[i]);
+        if (status == EK_OK)
+            show(walk, EK_PART_ITEM, i, &losses[i]);
+    }
+    if (status == EK_OK)
+        status = ek_decode_end(&walk->fields);
+    if (status == EK_OK)
+        ek_encode_losses(walk->out, link, losses, count);
+    free(losses);
+    return status;
+}
+
 static enum ek_status walk_heartbeat(struct walk *walk)
 {
     struct ek_heartbeat heartbeat;
@@ -178,6 +203,8 @@ enum ek_status ek_recode_message(struct ek_slice message, struct ek_buffer *out,
         return walk_query(&walk);
     case EK_MESSAGE_ANSWER:
         return walk_answer(&walk);
+    case EK_MESSAGE_ADMIN:
+        return walk_admin(&walk);
     case EK_MESSAGE_ERROR:
     case EK_MESSAGE_WORKER_REFUSED:
         return walk_refusal(&walk);
@@ -189,6 +216,8 @@ enum ek_status ek_recode_message(struct ek_slice message, struct ek_buffer *out,
     case EK_MESSAGE_WORKER_ASSIGN:
     case EK_MESSAGE_WORKER_ASSIGNED:
         return walk_holdings(&walk);
+    case EK_MESSAGE_WORKER_LOSS:
+        return walk_losses(&walk);
     case EK_MESSAGE_WORKER_JOBS:
         return walk_envelope(&walk, true, walk_worker_job);
     case EK_MESSAGE_WORKER_REPLIES:

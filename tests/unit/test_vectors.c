@@ -33,7 +33,7 @@ static enum ek_status status_of(const json_t *vector)
 
 /* ---- structs against fields by name ---- */
 
-enum kind { U16, U32, U64, BOOL, TEXT, ID, OPTIONAL_ID, BYTES };
+enum kind { U16, U32, U64, BOOL, TEXT, ID, OPTIONAL_ID, BYTES, WORDS };
 
 struct field {
     const char *name;
@@ -82,6 +82,9 @@ static const struct field worker_hello_fields[] = {FIELD(ek_worker_hello, worker
                                                    FIELD(ek_worker_hello, name, TEXT),
                                                    FIELD(ek_worker_hello, endpoint, TEXT),
                                                    END};
+static const struct field admin_fields[] = {FIELD(ek_admin, id, U64), FIELD(ek_admin, words, WORDS), END};
+static const struct field loss_fields[] = {FIELD(ek_loss, shard, U16), FIELD(ek_loss, epoch, U64), FIELD(ek_loss, position, U64),
+                                           FIELD(ek_loss, floor, U64), END};
 static const struct field worker_welcome_fields[] = {
     AS("link", ek_worker_welcome, link.link, U64), AS("generation", ek_worker_welcome, link.generation, U64),
     FIELD(ek_worker_welcome, cluster, ID),         FIELD(ek_worker_welcome, shards, U32),
@@ -133,6 +136,7 @@ static const struct schema schemas[] = {
     {EK_MESSAGE_REPLIES, NULL, "replies", reply_fields},
     {EK_MESSAGE_QUERY, query_fields, NULL, NULL},
     {EK_MESSAGE_ANSWER, answer_fields, NULL, NULL},
+    {EK_MESSAGE_ADMIN, admin_fields, NULL, NULL},
     {EK_MESSAGE_ERROR, refusal_fields, NULL, NULL},
     {EK_MESSAGE_WORKER_HELLO, worker_hello_fields, NULL, NULL},
     {EK_MESSAGE_WORKER_WELCOME, worker_welcome_fields, NULL, NULL},
@@ -145,6 +149,7 @@ static const struct schema schemas[] = {
     {EK_MESSAGE_WORKER_HEARTBEAT, heartbeat_fields, "loads", load_fields},
     {EK_MESSAGE_WORKER_PULSE, link_fields, NULL, NULL},
     {EK_MESSAGE_WORKER_BYE, bye_fields, NULL, NULL},
+    {EK_MESSAGE_WORKER_LOSS, link_fields, "losses", loss_fields},
 };
 enum { SCHEMAS = sizeof schemas / sizeof *schemas };
 
@@ -190,6 +195,14 @@ static bool optional_id_equal(const json_t *wanted, const struct ek_worker_hello
     return hello->has_cluster && bytes_equal(wanted, ek_slice_of(hello->cluster.bytes, sizeof hello->cluster.bytes));
 }
 
+static bool words_equal(const json_t *wanted, const struct ek_admin *admin)
+{
+    bool equal = json_array_size(wanted) == admin->count;
+    for (uint32_t i = 0; equal && i < admin->count; i++)
+        equal = strcmp(json_string_value(json_array_get(wanted, i)), admin->words[i]) == 0;
+    return equal;
+}
+
 static bool field_equal(const json_t *wanted, const struct field *field, const void *decoded)
 {
     const uint8_t *at = (const uint8_t *)decoded + field->offset;
@@ -200,6 +213,8 @@ static bool field_equal(const json_t *wanted, const struct field *field, const v
         return strcmp((const char *)at, json_string_value(wanted)) == 0;
     case ID:
         return bytes_equal(wanted, ek_slice_of(at, 16));
+    case WORDS:
+        return words_equal(wanted, decoded);
     case OPTIONAL_ID:
         return optional_id_equal(wanted, decoded);
     case BYTES:

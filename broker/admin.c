@@ -1,0 +1,106 @@
+#include "broker/admin.h"
+
+#include "broker/loss.h"
+#include "common/args.h"
+
+enum { ID_DIGITS_MIN = 4 };
+
+/* ---- which worker ---- */
+
+/* The digits of `word`, dashes aside, begin the id. */
+static bool begins_id(const struct ek_worker_id *id, const char *word)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t count = 0;
+    for (; *word; word++) {
+        if (*word == '-')
+            continue;
+        if (count == 2 * sizeof id->bytes)
+            return false;
+        uint8_t byte = id->bytes[count / 2];
+        if (*word != digits[count % 2 ? byte & 15 : byte >> 4])
+            return false;
+        count++;
+    }
+    return count >= ID_DIGITS_MIN;
+}
+
+int ek_admin_find_worker(const struct ek_broker *broker, const char *word, const char **ret_reason)
+{
+    int found = EK_NOBODY;
+    for (int by_id = 0; by_id < 2 && found == EK_NOBODY; by_id++)
+        for (size_t i = 0; i < broker->worker_count; i++) {
+            const struct ek_worker *worker = &broker->workers[i];
+            if (!(by_id ? begins_id(&worker->id, word) : strcmp(worker->name, word) == 0))
+                continue;
+            if (found != EK_NOBODY) {
+                *ret_reason = "several workers are called so: give the beginning of the id";
+                return EK_NOBODY;
+            }
+            found = (int)i;
+        }
+    if (found == EK_NOBODY)
+        *ret_reason = "there is no such worker; see: evenkeel workers";
+    return found;
+}
+
+/* ---- commands ---- */
+
+/* What a command came to. */
+struct outcome {
+    enum ek_wire_status status;
+    const char *reason; /* unless OK */
+};
+
+static struct outcome outcome_of(const char *reason)
+{
+    return (struct outcome){.status = reason ? EK_WIRE_DENIED : EK_WIRE_OK, .reason = reason};
+}
+
+static struct outcome accept_loss(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
+{
+    uint64_t shard;
+    if (admin->count != 2 || ek_parse_number(admin->words[1], 0, EK_SHARDS_MAX - 1, &shard) != EK_OK)
+        return (struct outcome){EK_WIRE_USAGE, "accept-loss wants the number of a shard"};
+    return outcome_of(ek_loss_accept(broker, (uint16_t)shard, &broker->answer, now_us));
+}
+
+static struct outcome forget(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
+{
+    bool accepts = admin->count == 3 && strcmp(admin->words[2], "--accept-loss") == 0;
+    if (admin->count != 2 && !accepts)
+        return (struct outcome){EK_WIRE_USAGE, "forget wants a worker, and perhaps --accept-loss"};
+    const char *reason;
+    int worker = ek_admin_find_worker(broker, admin->words[1], &reason);
+    if (worker == EK_NOBODY)
+        return outcome_of(reason);
+    return outcome_of(ek_loss_forget(broker, worker, accepts, &broker->answer, now_us));
+}
+
+static const struct command {
+    const char *name;
+    struct outcome (*run)(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us);
+} commands[] = {
+    {"accept-loss", accept_loss},
+    {"forget", forget},
+};
+
+static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
+{
+    if (broker->stopping)
+        return outcome_of("this broker is stopping");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, admin->words[0]) == 0)
+            return commands[i].run(broker, admin, now_us);
+    return (struct outcome){EK_WIRE_USAGE, "this broker does not know the command"};
+}
+
+void ek_admin_run(struct ek_broker *broker, ek_broker_peer peer, const struct ek_admin *admin, uint64_t now_us)
+{
+    ek_buffer_clear(&broker->answer);
+    struct outcome outcome = run(broker, admin, now_us);
+    struct ek_action *action = ek_broker_act(broker, EK_ACTION_ANSWER, peer);
+    action->answer = (struct ek_answer){.id = admin->id,
+                                        .status = outcome.status,
+                                        .text = outcome.reason ? ek_slice_text(outcome.reason) : ek_buffer_slice(&broker->answer)};
+}
