@@ -1,8 +1,6 @@
 #include "broker/admin.h"
 
 #include "broker/loss.h"
-#include "common/args.h"
-
 enum { ID_DIGITS_MIN = 4 };
 
 /* ---- which worker ---- */
@@ -57,12 +55,22 @@ static struct outcome outcome_of(const char *reason)
     return (struct outcome){.status = reason ? EK_WIRE_DENIED : EK_WIRE_OK, .reason = reason};
 }
 
+static bool parse_shard(const char *word, uint16_t *ret)
+{
+    uint32_t number = 0;
+    const char *at = word;
+    for (; *at >= '0' && *at <= '9' && number < EK_SHARDS_MAX; at++)
+        number = number * 10 + (uint32_t)(*at - '0');
+    *ret = (uint16_t)number;
+    return at != word && *at == 0 && number < EK_SHARDS_MAX;
+}
+
 static struct outcome accept_loss(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
 {
-    uint64_t shard;
-    if (admin->count != 2 || ek_parse_number(admin->words[1], 0, EK_SHARDS_MAX - 1, &shard) != EK_OK)
+    uint16_t shard;
+    if (admin->count != 2 || !parse_shard(admin->words[1], &shard))
         return (struct outcome){EK_WIRE_USAGE, "accept-loss wants the number of a shard"};
-    return outcome_of(ek_loss_accept(broker, (uint16_t)shard, &broker->answer, now_us));
+    return outcome_of(ek_loss_accept(broker, shard, &broker->answer, now_us));
 }
 
 static struct outcome forget(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)

@@ -53,6 +53,19 @@ static void answer_query(struct ek_reader *fields, ek_peer peer)
     answer(ek_owned_of(&out), peer);
 }
 
+static void answer_command(struct ek_reader *fields, ek_peer peer)
+{
+    struct ek_admin admin;
+    struct ek_buffer out = {0};
+    if (ek_decode_admin(fields, &admin) != EK_OK)
+        return;
+    bool known = admin.count == 2 && strcmp(admin.words[0], "accept-loss") == 0 && strcmp(admin.words[1], "3") == 0;
+    ek_encode_answer(&out, &(struct ek_answer){.id = admin.id,
+                                               .status = known ? EK_WIRE_OK : EK_WIRE_DENIED,
+                                               .text = ek_slice_text(known ? "{\"status\":\"ok\"}" : "not now")});
+    answer(ek_owned_of(&out), peer);
+}
+
 static void answer_read(const struct ek_job *job, struct ek_buffer *body)
 {
     struct ek_reader operations = ek_reader_of(job->body);
@@ -103,6 +116,8 @@ static void *serve(void *unused)
                 answer_hello(&fields, peer);
             else if (type == EK_MESSAGE_QUERY)
                 answer_query(&fields, peer);
+            else if (type == EK_MESSAGE_ADMIN)
+                answer_command(&fields, peer);
             else
                 answer_jobs(&fields, peer);
         }
@@ -171,6 +186,25 @@ START_TEST(a_broker_shows_itself)
     ck_assert_str_eq(json, "{\"generation\":3}");
     ck_assert_int_eq(ek_client_query(client, "moon", &json), EK_OUTCOME_USAGE);
     ck_assert_str_eq(ek_client_error(client), "no such view");
+}
+END_TEST
+
+START_TEST(a_broker_carries_out_what_it_may)
+{
+    const char *words[EK_ADMIN_WORDS_MAX + 1] = {"accept-loss", "3"};
+    const char *json;
+    char longest[EK_TEXT_BYTES_MAX + 1];
+    ck_assert_int_eq(ek_client_command(client, words, 2, &json), EK_OUTCOME_OK);
+    ck_assert_str_eq(json, "{\"status\":\"ok\"}");
+    words[1] = "4";
+    ck_assert_int_eq(ek_client_command(client, words, 2, &json), EK_OUTCOME_DENIED);
+    ck_assert_str_eq(ek_client_error(client), "not now");
+    ck_assert_int_eq(ek_client_command(client, words, 0, &json), EK_OUTCOME_USAGE);
+    ck_assert_int_eq(ek_client_command(client, words, EK_ADMIN_WORDS_MAX + 1, &json), EK_OUTCOME_USAGE);
+    memset(longest, 'w', sizeof longest);
+    longest[EK_TEXT_BYTES_MAX] = 0;
+    words[1] = longest;
+    ck_assert_int_eq(ek_client_command(client, words, 2, &json), EK_OUTCOME_TOO_LARGE);
 }
 END_TEST
 
@@ -253,6 +287,7 @@ static Suite *suite(void)
     tcase_add_test(handle, one_operation_at_a_time);
     tcase_add_test(handle, a_reply_that_lacks_its_result_is_no_success);
     tcase_add_test(handle, a_broker_shows_itself);
+    tcase_add_test(handle, a_broker_carries_out_what_it_may);
     tcase_add_test(handle, callbacks_submit_but_do_not_wait);
     tcase_add_test(handle, clients_share_one_thread_for_io);
     tcase_add_test(handle, an_endpoint_that_cannot_be_is_refused);
