@@ -269,53 +269,35 @@ static enum ek_status take_refusal(struct loop *loop, struct ek_reader *fields)
     return EK_OK;
 }
 
-static enum ek_status take_assignment(struct loop *loop, struct ek_reader *fields)
+static enum ek_status decode_roles(struct ek_reader *fields, struct ek_commit_item *item)
 {
-    struct ek_link link;
-    uint32_t count;
-    if (ek_decode_link(fields, &link) != EK_OK || ek_decode_count(fields, EK_SHARDS_MAX, &count) != EK_OK)
-        return EK_MALFORMED;
-    struct ek_holding *holdings = ek_alloc(count * sizeof *holdings);
     enum ek_status status = EK_OK;
-    for (uint32_t i = 0; i < count && status == EK_OK; i++)
-        status = ek_decode_holding(fields, &holdings[i]);
-    if (status == EK_OK)
-        status = ek_decode_end(fields);
-    if (status != EK_OK) {
-        free(holdings);
-        return status;
-    }
-    ek_worker_link_heard(&loop->link, link, ek_clock_monotonic_us());
-    struct ek_commit_item *item = item_of(EK_COMMIT_ASSIGN);
-    item->link = link;
-    item->holdings = holdings;
-    item->holding_count = count;
-    ek_commit_push(loop->commit, item);
-    return EK_OK;
+    for (size_t i = 0; i < item->holding_count && status == EK_OK; i++)
+        status = item->losses ? ek_decode_loss(fields, &item->losses[i]) : ek_decode_holding(fields, &item->holdings[i]);
+    return status == EK_OK ? ek_decode_end(fields) : status;
 }
 
-static enum ek_status take_losses(struct loop *loop, struct ek_reader *fields)
+/* ASSIGN and LOSS: what the worker shall make durable. */
+static enum ek_status take_roles(struct loop *loop, struct ek_reader *fields, enum ek_commit_kind kind)
 {
     struct ek_link link;
     uint32_t count;
     if (ek_decode_link(fields, &link) != EK_OK || ek_decode_count(fields, EK_SHARDS_MAX, &count) != EK_OK)
         return EK_MALFORMED;
-    struct ek_loss *losses = ek_alloc(count * sizeof *losses);
-    enum ek_status status = EK_OK;
-    for (uint32_t i = 0; i < count && status == EK_OK; i++)
-        status = ek_decode_loss(fields, &losses[i]);
-    if (status == EK_OK)
-        status = ek_decode_end(fields);
+    struct ek_commit_item *item = item_of(kind);
+    item->link = link;
+    item->holdings = ek_alloc_zero(count, sizeof *item->holdings);
+    item->holding_count = count;
+    if (kind == EK_COMMIT_LOSS)
+        item->losses = ek_alloc_zero(count, sizeof *item->losses);
+    enum ek_status status = decode_roles(fields, item);
     if (status != EK_OK) {
-        free(losses);
+        free(item->holdings);
+        free(item->losses);
+        free(item);
         return status;
     }
     ek_worker_link_heard(&loop->link, link, ek_clock_monotonic_us());
-    struct ek_commit_item *item = item_of(EK_COMMIT_LOSS);
-    item->link = link;
-    item->losses = losses;
-    item->holdings = ek_alloc(count * sizeof *item->holdings);
-    item->holding_count = count;
     ek_commit_push(loop->commit, item);
     return EK_OK;
 }
@@ -358,9 +340,9 @@ static enum ek_status take_message(struct loop *loop, enum ek_message_type type,
     case EK_MESSAGE_WORKER_REFUSED:
         return take_refusal(loop, fields);
     case EK_MESSAGE_WORKER_ASSIGN:
-        return take_assignment(loop, fields);
+        return take_roles(loop, fields, EK_COMMIT_ASSIGN);
     case EK_MESSAGE_WORKER_LOSS:
-        return take_losses(loop, fields);
+        return take_roles(loop, fields, EK_COMMIT_LOSS);
     case EK_MESSAGE_WORKER_PULSE:
         return take_pulse(loop, fields);
     default:

@@ -137,6 +137,7 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
     /* The default mode would drop synced writes behind a damaged record without a word. This one cuts a torn tail and refuses to
      * open when the damage is in the middle. */
     rocksdb_options_set_wal_recovery_mode(options, rocksdb_tolerate_corrupted_tail_records_recovery);
+    rocksdb_options_set_paranoid_checks(options, 1);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
     rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_BLOOM_SHARE);
     rocksdb_options_set_memtable_whole_key_filtering(options, 1);
@@ -177,6 +178,7 @@ enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_s
     store->filter = rocksdb_compactionfilter_create(store, keep_state, filter_row, filter_name);
     rocksdb_options_set_compaction_filter(store->options[EK_STORE_ROWS], store->filter);
     store->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_verify_checksums(store->read, 1);
     store->write = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(store->write, 1);
     store->batch = rocksdb_writebatch_create();
