@@ -167,36 +167,47 @@ START_TEST(a_position_below_the_floor_stays_quarantined_across_restarts)
 }
 END_TEST
 
+/* WORKER's disk says that this is its `incarnation`-th start. */
+static void report_of_start(uint64_t incarnation)
+{
+    struct ek_link link = rig_hello(&rig, WORKER, incarnation);
+    struct ek_holding holding = {.shard = SHARD, .state = EK_HOLDING_SERVING, .epoch = 1, .position = FLOOR};
+    keep_records();
+    struct ek_event event = {.type = EK_EVENT_WORKER_REPORT, .peer = WORKER, .link = link, .holdings = &holding, .count = 1};
+    rig_step(&rig, event);
+    keep_records();
+}
+
 START_TEST(a_disk_that_was_rolled_back_does_not_recover_by_being_started_often)
 {
-    const int shards[] = {SHARD, -1};
-    rig_join(&rig, WORKER, FLOOR, shards);
+    report_of_start(5);
+    rig_confirm_assigns(&rig, FLOOR);
     ck_assert_int_eq(state_of(SHARD), EK_SHARD_SERVING);
-    rig_hello(&rig, WORKER, 5);
-    keep_records();
-    rig_hello(&rig, WORKER, 3);
-    keep_records();
+    report_of_start(3);
     ck_assert(has_alarm("incarnation_below"));
     restart();
     for (uint64_t incarnation = 4; incarnation < 8; incarnation++) {
-        struct ek_link link = rig_hello(&rig, WORKER, incarnation);
-        struct ek_holding holding = {.shard = SHARD, .state = EK_HOLDING_SERVING, .epoch = 1, .position = FLOOR};
-        rig_step(&rig,
-                 (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = WORKER, .link = link, .holdings = &holding, .count = 1});
+        report_of_start(incarnation);
         ck_assert_int_eq(state_of(SHARD), EK_SHARD_QUARANTINED);
     }
+    /* Once the loss is accepted the number that it said counts. */
+    ck_assert_int_eq(command("accept-loss", "0", NULL), EK_WIRE_OK);
+    confirm_losses();
+    ck_assert_int_eq(state_of(SHARD), EK_SHARD_SERVING);
+    report_of_start(8);
+    ck_assert_int_ne(state_of(SHARD), EK_SHARD_QUARANTINED);
 }
 END_TEST
 
 START_TEST(the_broker_writes_the_quarantine_before_it_says_anything)
 {
-    const int shards[] = {SHARD, -1};
-    rig_join(&rig, WORKER, FLOOR, shards);
-    rig_hello(&rig, WORKER, 5);
-    rig_hello(&rig, WORKER, 3);
+    report_of_start(5);
+    rig_confirm_assigns(&rig, FLOOR);
+    report_of_start(3);
     size_t persist = 0;
     while (rig.actions[persist].type != EK_ACTION_PERSIST)
-        ck_assert_int_ne(rig.actions[persist++].type, EK_ACTION_WORKER_WELCOME);
+        ck_assert_int_ne(rig.actions[persist++].type, EK_ACTION_WORKER_ASSIGN);
+    ck_assert_uint_eq(rig_count(&rig, EK_ACTION_PERSIST), 1);
     ck_assert_uint_eq(rig.actions[persist].persist.count, RIG_SHARDS + 1); /* every shard, and the incarnation */
     ck_assert(rig.actions[persist].persist.records[0].quarantined);
 }
