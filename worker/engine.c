@@ -193,11 +193,6 @@ static bool is_news(const struct ek_engine *engine, const struct ek_holding *rol
     return role->epoch > shard->epoch || (role->epoch == shard->epoch && role->state != shard->state);
 }
 
-static bool is_link(const struct ek_judge *judge, struct ek_link link)
-{
-    return link.link == judge->link.link && link.generation == judge->link.generation;
-}
-
 static enum ek_status no_such_shard(const struct ek_judge *judge, uint16_t shard, struct ek_error *error)
 {
     return ek_error_set(error, EK_MALFORMED, "the broker assigns shard %u of %u", shard, judge->shard_count);
@@ -213,7 +208,7 @@ enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, s
                                 struct ek_error *error)
 {
     struct ek_judge *judge = &engine->judge;
-    if (!is_link(judge, link))
+    if (!ek_judge_has_link(judge, link))
         return EK_AGAIN;
     size_t news = 0;
     for (size_t i = 0; i < count; i++)
@@ -234,6 +229,7 @@ enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, s
         }
         holdings[i] = holding_of(judge, holdings[i].shard);
     }
+    engine->dead_kept = ek_dead_kept(judge);
     return EK_OK;
 }
 
@@ -271,7 +267,7 @@ enum ek_status ek_engine_give_up(struct ek_engine *engine, struct ek_link link, 
 {
     struct ek_judge *judge = &engine->judge;
     size_t news = 0;
-    if (!is_link(judge, link))
+    if (!ek_judge_has_link(judge, link))
         return EK_AGAIN;
     for (size_t i = 0; i < count; i++)
         if (losses[i].shard >= judge->shard_count)
