@@ -116,7 +116,7 @@ class BrokenSync(EvenkeelTest):
         sign = cluster.directory / "broken"
         sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         preload = ["env", f"LD_PRELOAD={BUILD}/tests/chaos/fail_sync.so", f"FAIL_SYNC={sign}", f"ASAN_OPTIONS={sanitizer}"]
-        worker = cluster.workers["w1"] = cluster._start("w1", preload + cluster.worker_command("w1"))
+        worker = cluster.workers["w1"] = cluster.start_command("w1", preload + cluster.worker_command("w1"))
         worker.wait_ready()
         store = cluster.store()
         store.put(b"before", b"v")

@@ -17,7 +17,7 @@ from thin_client import OK, WRITE  # noqa: E402
 VECTORS = json.loads((pathlib.Path(__file__).resolve().parents[1] / "vectors" / "messages.json").read_text(encoding="ascii"))
 MIB = 1024 * 1024
 REPLIES, ERROR = 4, 7
-CLIENT_MESSAGES = ("hello", "jobs", "query")
+CLIENT_MESSAGES = ("hello", "jobs", "query", "admin")
 ALWAYS_GOOD = bytes.fromhex(VECTORS["messages"][0]["hex"])
 
 
