@@ -298,8 +298,8 @@ static bool has_write_credit(const struct ek_worker *worker, const struct ek_bro
     const struct ek_heartbeat *said = &worker->heartbeat;
     if (worker->in_flight_jobs >= said->credit_jobs)
         return false;
-    if (said->credit_bytes ==
-        0) /* the disk is short: only what frees room, and what it had reserved room for when it was sent first */
+    /* The disk is short: only what frees room, and what room was reserved for when it was sent first. */
+    if (said->credit_bytes == 0)
         return (ek_job_passes(job) || job->position) && worker->in_flight_bytes < EK_ENVELOPE_BYTES_GOAL;
     return worker->in_flight_bytes == 0 || worker->in_flight_bytes + job->charged_bytes <= said->credit_bytes;
 }
