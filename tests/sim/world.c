@@ -1,6 +1,7 @@
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,21 @@
 
 enum { STACK_BYTES = 512 * 1024 };
 
+/*
+ * Where a fiber or the scheduler goes on. A context begins on its own stack; afterwards a jump leads back to it, since swapcontext
+ * asks the kernel for the signal mask, twice a switch. The sanitizer takes jumps for the end of a stack's frames: it gets contexts.
+ */
+struct place {
+    ucontext_t context;
+    jmp_buf jump;
+    bool left; /* by a jump, which leads back */
+};
+
 struct sim_fiber {
     struct sim_fiber *next; /* of its process */
     struct sim_process *process;
     uint64_t life;
-    ucontext_t context;
+    struct place place;
     void *stack;
     void *fake_stack; /* the sanitizer's */
     void (*main)(void *context);
@@ -52,7 +63,7 @@ static struct {
     size_t event_count;
     size_t event_capacity;
     struct sim_fiber *running;
-    ucontext_t context;
+    struct place place; /* of the scheduler */
     void *fake_stack;
     const void *stack_bottom; /* of the scheduler, as the sanitizer says it */
     size_t stack_bytes;
@@ -244,13 +255,27 @@ void sim_run(uint64_t until_us)
 
 /* ---- fibers ---- */
 
+static void switch_place(struct place *from, struct place *to)
+{
+#ifdef SIM_ASAN
+    (void)swapcontext(&from->context, &to->context);
+#else
+    from->left = true;
+    if (_setjmp(from->jump) != 0)
+        return;
+    if (to->left)
+        _longjmp(to->jump, 1);
+    (void)setcontext(&to->context);
+#endif
+}
+
 static void leave_scheduler(struct sim_fiber *fiber)
 {
 #ifdef SIM_ASAN
     __sanitizer_start_switch_fiber(&world.fake_stack, fiber->stack, STACK_BYTES);
 #endif
     world.running = fiber;
-    (void)swapcontext(&world.context, &fiber->context);
+    switch_place(&world.place, &fiber->place);
     world.running = NULL;
 #ifdef SIM_ASAN
     __sanitizer_finish_switch_fiber(world.fake_stack, NULL, NULL);
@@ -262,7 +287,7 @@ static void leave_fiber(struct sim_fiber *fiber)
 #ifdef SIM_ASAN
     __sanitizer_start_switch_fiber(fiber->over ? NULL : &fiber->fake_stack, world.stack_bottom, world.stack_bytes);
 #endif
-    (void)swapcontext(&fiber->context, &world.context);
+    switch_place(&fiber->place, &world.place);
 #ifdef SIM_ASAN
     __sanitizer_finish_switch_fiber(fiber->fake_stack, &world.stack_bottom, &world.stack_bytes);
 #endif
@@ -297,11 +322,11 @@ static struct sim_fiber *make_fiber(struct sim_process *process, void (*main)(vo
 {
     struct sim_fiber *fiber = sim_alloc(1, sizeof *fiber);
     fiber->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (fiber->stack == MAP_FAILED || getcontext(&fiber->context) != 0)
+    if (fiber->stack == MAP_FAILED || getcontext(&fiber->place.context) != 0)
         abort();
-    fiber->context.uc_stack.ss_sp = fiber->stack;
-    fiber->context.uc_stack.ss_size = STACK_BYTES;
-    makecontext(&fiber->context, run_fiber, 0);
+    fiber->place.context.uc_stack.ss_sp = fiber->stack;
+    fiber->place.context.uc_stack.ss_size = STACK_BYTES;
+    makecontext(&fiber->place.context, run_fiber, 0);
     fiber->process = process;
     fiber->main = main;
     fiber->argument = context;
