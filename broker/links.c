@@ -222,6 +222,8 @@ static void act_assign(struct ek_broker *broker, const struct ek_worker *worker,
 static void reassign(struct ek_broker *broker, struct ek_shard *shard, int target)
 {
     shard->epoch++;
+    /* Reads may be in flight even to an empty one, and the former holder's answers will not count. */
+    ek_dispatch_take_back(broker, shard);
     ek_dispatch_set_holder(broker, shard, target);
     ek_shard_set_state(broker, shard, EK_SHARD_OPENING);
     ek_durable_add_assignment(broker, shard);
