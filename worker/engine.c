@@ -91,8 +91,7 @@ static enum ek_status begin_identity(struct ek_engine *engine, struct ek_error *
 /*
  * What had expired at the highest stamp that is synced may vanish from the files, under any read: every job still to be judged has
  * a stamp at or above it (the broker's time never falls, not across its restarts either), so to every condition the row is absent
- * already. A read that was stamped before and is served after it may miss a row that expired in between, which is an order that it
- * could have been served in. A power cut cannot take the stamp back.
+ * already, and so it is to a read, whose time is that stamp at least (stamps.h). A power cut cannot take the stamp back.
  */
 static void set_horizon(struct ek_engine *engine, uint16_t shard)
 {
@@ -121,8 +120,10 @@ enum ek_status ek_engine_open(struct ek_engine *engine, struct ek_store *store, 
         ek_engine_done(engine);
         return status;
     }
-    for (uint32_t shard = 0; shard < engine->identity.shards; shard++)
+    for (uint32_t shard = 0; shard < engine->identity.shards; shard++) {
+        ek_stamps_raise(&engine->stamps, (uint16_t)shard, engine->judge.shards[shard].memory.stamp_unix_ms);
         set_horizon(engine, (uint16_t)shard);
+    }
     return EK_OK;
 }
 
@@ -440,6 +441,8 @@ enum ek_status ek_engine_commit(struct ek_engine *engine, struct ek_error *error
         put_letters(engine);
         put_snapshots(engine, put_record(engine));
     }
+    for (size_t i = 0; i < judge->touched_count; i++)
+        ek_stamps_raise(&engine->stamps, judge->touched[i], judge->shards[judge->touched[i]].memory.stamp_unix_ms);
     enum ek_status status = ek_store_commit(engine->store, error);
     let_letters_go(engine);
     if (status != EK_OK)

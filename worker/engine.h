@@ -11,6 +11,7 @@
 #include "worker/book.h"
 #include "worker/judge.h"
 #include "worker/live.h"
+#include "worker/stamps.h"
 #include "worker/store.h"
 
 struct ek_engine {
@@ -18,6 +19,7 @@ struct ek_engine {
     struct ek_identity identity;
     struct ek_judge judge;
     struct ek_live live;
+    struct ek_stamps stamps; /* for readers beside this thread */
     struct ek_pinned read_row; /* what the judge's reader gave out last */
     struct ek_pinned read_letter;
     struct ek_pinned *kept_letters; /* that the group needs until it is written */

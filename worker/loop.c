@@ -500,7 +500,7 @@ enum ek_status ek_worker_loop_run(const struct ek_worker_settings *settings, str
         return status;
     }
     loop.load = ek_load_new();
-    loop.serve = ek_serve_new(store, loop.load);
+    loop.serve = ek_serve_new(store, &engine->stamps, loop.load);
     loop.pulse = ek_pulse_new(store, loop.load, settings->reserve_bytes);
     loop.commit = ek_commit_start(engine, loop.load);
     if (!loop.commit)

@@ -28,6 +28,7 @@ struct ek_reads_job {
     uint32_t wrong_index;
     uint32_t rows_looked; /* by its scans */
     size_t held_bytes;    /* of the rows that its reply will hold */
+    uint64_t now_unix_ms; /* for the rows read last */
 };
 
 void ek_reads_done(struct ek_reads *reads)
@@ -147,9 +148,11 @@ static enum ek_status settle(struct ek_reads *reads, const struct ek_lookup_orde
     struct ek_reads_job *job = &reads->jobs[order->job];
     lookup->status = EK_WIRE_NOT_FOUND;
     enum ek_status status = pinned->holder ? ek_row_decode(pinned->bytes, &lookup->row) : EK_OK;
-    bool present = pinned->holder && status == EK_OK && !ek_row_expired(lookup->row.expiry_unix_ms, job->read->job->stamp_unix_ms);
-    if (present)
+    bool present = pinned->holder && status == EK_OK && !ek_row_expired(lookup->row.expiry_unix_ms, job->now_unix_ms);
+    if (present) {
         lookup->status = EK_WIRE_OK;
+        lookup->ttl_ms = lookup->row.expiry_unix_ms - job->now_unix_ms;
+    }
     bool wanted = present && reads->operations[order->lookup].code == EK_OPERATION_GET;
     size_t bytes = lookup->row.value.size + RESULT_BYTES;
     if (wanted && job->count > 1 && job->held_bytes + bytes > EK_READ_REPLY_BYTES_GOAL) {
@@ -195,7 +198,16 @@ static void set_pace(struct ek_reads *reads, size_t chunk_bytes)
         reads->pace *= 2;
 }
 
-static enum ek_status look_up(struct ek_reads *reads, struct ek_store *store, size_t total, struct ek_error *error)
+/* One time for all that a job reads at once. */
+static void set_now(struct ek_reads *reads, const struct ek_stamps *stamps, const size_t *chosen, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct ek_reads_job *job = &reads->jobs[reads->order[chosen[i]].job];
+        job->now_unix_ms = ek_stamps_now(stamps, job->read->job->shard, job->read->job->stamp_unix_ms);
+    }
+}
+
+static enum ek_status look_up(struct ek_reads *reads, struct ek_reads_source source, size_t total, struct ek_error *error)
 {
     for (size_t at = 0; at < total;) {
         size_t chosen[EK_STORE_GETS_MAX];
@@ -205,9 +217,10 @@ static enum ek_status look_up(struct ek_reads *reads, struct ek_store *store, si
         at += choose(reads, at, total, reads->pace, chosen, &count);
         for (size_t i = 0; i < count; i++)
             keys[i] = reads->order[chosen[i]].key;
-        enum ek_status status = count ? ek_store_get_many(store, keys, count, rows, error) : EK_OK;
+        enum ek_status status = count ? ek_store_get_many(source.store, keys, count, rows, error) : EK_OK;
         if (status != EK_OK)
             return status;
+        set_now(reads, source.stamps, chosen, count);
         size_t bytes = 0;
         enum ek_status worst = EK_OK;
         for (size_t i = 0; i < count; i++) {
@@ -225,8 +238,7 @@ static enum ek_status look_up(struct ek_reads *reads, struct ek_store *store, si
 
 /* ---- answering ---- */
 
-static void encode_lookup(struct ek_buffer *out, const struct ek_operation *operation, struct ek_lookup *lookup,
-                          uint64_t stamp_unix_ms)
+static void encode_lookup(struct ek_buffer *out, const struct ek_operation *operation, struct ek_lookup *lookup)
 {
     if (operation->code != EK_OPERATION_GET || lookup->status != EK_WIRE_OK) {
         ek_encode_status(out, lookup->status, NULL);
@@ -235,12 +247,12 @@ static void encode_lookup(struct ek_buffer *out, const struct ek_operation *oper
     struct ek_entry entry = {.version = lookup->row.version,
                              .value = lookup->row.value,
                              .has_ttl = lookup->row.expiry_unix_ms != 0,
-                             .ttl_ms = lookup->row.expiry_unix_ms - stamp_unix_ms};
+                             .ttl_ms = lookup->ttl_ms};
     ek_encode_get(out, &entry);
     ek_pinned_done(&lookup->pinned);
 }
 
-static enum ek_status encode_job(struct ek_reads *reads, struct ek_store *store, uint32_t shards, struct ek_reads_job *job,
+static enum ek_status encode_job(struct ek_reads *reads, struct ek_reads_source source, struct ek_reads_job *job,
                                  struct ek_worker_reply *reply, struct ek_error *error)
 {
     const struct ek_worker_job *asked = job->read->job;
@@ -257,21 +269,22 @@ static enum ek_status encode_job(struct ek_reads *reads, struct ek_store *store,
         struct ek_lookup *lookup = &reads->lookups[job->first + i];
         if (!walks(operation)) {
             plain = plain && operation->code == EK_OPERATION_EXISTS && lookup->status == EK_WIRE_OK;
-            encode_lookup(&reads->body, operation, lookup, asked->stamp_unix_ms);
+            encode_lookup(&reads->body, operation, lookup);
             continue;
         }
         plain = false;
         struct ek_scan scan = {.shard = asked->shard,
-                               .shards = shards,
-                               .stamp_unix_ms = asked->stamp_unix_ms,
+                               .shards = source.shards,
+                               .stamps = source.stamps,
+                               .now_unix_ms = asked->stamp_unix_ms,
                                .alone = job->count == 1,
                                .rows_left = EK_SCAN_ROWS_MAX - job->rows_looked,
                                .room_bytes = EK_READ_REPLY_BYTES_GOAL > job->held_bytes + reads->body.size
                                                  ? EK_READ_REPLY_BYTES_GOAL - job->held_bytes - reads->body.size
                                                  : 0};
         enum ek_status status = operation->code == EK_OPERATION_SCAN
-                                    ? ek_scan_run(&scan, store, operation, &reads->entries, &reads->body, error)
-                                    : ek_letters_list(&scan, store, operation, &reads->entries, &reads->body, error);
+                                    ? ek_scan_run(&scan, source.store, operation, &reads->entries, &reads->body, error)
+                                    : ek_letters_list(&scan, source.store, operation, &reads->entries, &reads->body, error);
         job->rows_looked = EK_SCAN_ROWS_MAX - scan.rows_left;
         if (status != EK_OK)
             return status;
@@ -280,8 +293,8 @@ static enum ek_status encode_job(struct ek_reads *reads, struct ek_store *store,
     return EK_OK;
 }
 
-enum ek_status ek_reads_run(struct ek_reads *reads, struct ek_store *store, uint32_t shards, const struct ek_read *jobs,
-                            size_t count, struct ek_answers *answers, uint32_t *ret_bytes, size_t *ret_done, struct ek_error *error)
+enum ek_status ek_reads_run(struct ek_reads *reads, struct ek_reads_source source, const struct ek_read *jobs, size_t count,
+                            struct ek_answers *answers, uint32_t *ret_bytes, size_t *ret_done, struct ek_error *error)
 {
     uint32_t rows = 0;
     size_t bytes = 0;
@@ -289,11 +302,11 @@ enum ek_status ek_reads_run(struct ek_reads *reads, struct ek_store *store, uint
     if (reads->pace == 0 || reads->pace > PACE_FIRST)
         reads->pace = PACE_FIRST; /* nothing tells beforehand how large these rows are */
     while (done < count && rows < PAUSE_ROWS && bytes < PAUSE_BYTES) {
-        size_t taken = gather(reads, shards, jobs + done, count - done);
-        enum ek_status status = look_up(reads, store, sort_lookups(reads, taken), error);
+        size_t taken = gather(reads, source.shards, jobs + done, count - done);
+        enum ek_status status = look_up(reads, source, sort_lookups(reads, taken), error);
         for (size_t j = 0; j < taken && status == EK_OK; j++) {
             struct ek_worker_reply reply;
-            status = encode_job(reads, store, shards, &reads->jobs[j], &reply, error);
+            status = encode_job(reads, source, &reads->jobs[j], &reply, error);
             if (status != EK_OK)
                 break;
             ek_answers_add(answers, reads->jobs[j].read->link, &reply);

@@ -63,7 +63,7 @@ static enum taken take(const struct ek_scan *scan, const struct ek_operation *op
                        struct ek_slice key, const struct ek_row *row, struct ek_buffer *entries)
 {
     struct ek_slice name = ek_slice_of(key.data + EK_ROW_PREFIX_BYTES, key.size - EK_ROW_PREFIX_BYTES);
-    if (!ek_slice_starts_with(name, operation->key) || ek_row_expired(row->expiry_unix_ms, scan->stamp_unix_ms))
+    if (!ek_slice_starts_with(name, operation->key) || ek_row_expired(row->expiry_unix_ms, scan->now_unix_ms))
         return PASSED_OVER;
     size_t bytes = ENTRY_BYTES + name.size + (operation->values ? row->value.size : 0);
     bool first_alone = scan->alone && walk->count == 0;
@@ -73,7 +73,7 @@ static enum taken take(const struct ek_scan *scan, const struct ek_operation *op
                              .version = row->version,
                              .value = operation->values ? row->value : ek_slice_of(NULL, 0),
                              .has_ttl = row->expiry_unix_ms != 0,
-                             .ttl_ms = row->expiry_unix_ms - scan->stamp_unix_ms};
+                             .ttl_ms = row->expiry_unix_ms - scan->now_unix_ms};
     ek_encode_entry(entries, &entry);
     return TAKEN;
 }
@@ -123,6 +123,7 @@ enum ek_status ek_scan_run(struct ek_scan *scan, struct ek_store *store, const s
     ek_buffer_clear(entries);
     struct ek_store_cursor *cursor =
         ek_store_walk(store, EK_STORE_ROWS, ek_slice_of(walk.first, walk.first_bytes), ek_slice_of(walk.end, walk.end_bytes));
+    scan->now_unix_ms = ek_stamps_now(scan->stamps, scan->shard, scan->now_unix_ms); /* of what the cursor sees */
     enum ek_status status = step_through(scan, operation, &walk, cursor, entries, error);
     enum ek_status closed = ek_store_cursor_close(&cursor, status == EK_OK ? error : NULL);
     if (status != EK_OK || closed != EK_OK)

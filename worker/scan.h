@@ -7,12 +7,14 @@
 
 #include "common/messages.h"
 #include "common/status.h"
+#include "worker/stamps.h"
 #include "worker/store.h"
 
 struct ek_scan {
     uint16_t shard;
     uint32_t shards;
-    uint64_t stamp_unix_ms; /* rows that had expired then are left out */
+    const struct ek_stamps *stamps;
+    uint64_t now_unix_ms; /* the job's stamp first, then the time at which rows that had expired are left out */
     bool alone;             /* the job's only operation: its first row is given however large it is */
     size_t room_bytes;      /* for entries */
     uint32_t rows_left;     /* that may be looked at; counted down */

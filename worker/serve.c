@@ -4,10 +4,11 @@
 
 #include <stdlib.h>
 
-struct ek_serve *ek_serve_new(struct ek_store *store, struct ek_load *load)
+struct ek_serve *ek_serve_new(struct ek_store *store, const struct ek_stamps *stamps, struct ek_load *load)
 {
     struct ek_serve *serve = ek_alloc_zero(1, sizeof *serve);
     serve->store = store;
+    serve->stamps = stamps;
     serve->load = load;
     return serve;
 }
@@ -113,9 +114,9 @@ enum ek_status ek_serve_run(struct ek_serve *serve, struct ek_answers *answers, 
     size_t ready = sort(serve, answers);
     size_t done = 0;
     if (ready) {
+        struct ek_reads_source source = {.store = serve->store, .stamps = serve->stamps, .shards = serve->shard_count};
         uint64_t began_us = ek_clock_monotonic_us();
-        enum ek_status status = ek_reads_run(&serve->reads, serve->store, serve->shard_count, serve->ready, ready, answers,
-                                             serve->ready_bytes, &done, error);
+        enum ek_status status = ek_reads_run(&serve->reads, source, serve->ready, ready, answers, serve->ready_bytes, &done, error);
         if (status != EK_OK)
             return status;
         account(serve, done, ek_clock_monotonic_us() - began_us);

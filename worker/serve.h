@@ -20,9 +20,10 @@ struct ek_serve_wait {
 };
 
 struct ek_serve {
-    struct ek_store *store; /* borrowed */
-    struct ek_load *load;   /* borrowed */
-    struct ek_link link;    /* reads of another one are stale */
+    struct ek_store *store;
+    const struct ek_stamps *stamps;
+    struct ek_load *load;
+    struct ek_link link; /* reads of another one are stale */
     uint32_t shard_count;
     struct ek_serve_shard shards[EK_SHARDS_MAX];
     struct ek_serve_wait *waits; /* in the order of arrival */
@@ -38,7 +39,8 @@ struct ek_serve {
     uint64_t busy_us;
 };
 
-struct ek_serve *ek_serve_new(struct ek_store *store, struct ek_load *load);
+/* All are borrowed. */
+struct ek_serve *ek_serve_new(struct ek_store *store, const struct ek_stamps *stamps, struct ek_load *load);
 void ek_serve_destroy(struct ek_serve **serve);
 
 /* A link was adopted: `holdings` is everything that the worker holds. */

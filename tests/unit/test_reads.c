@@ -41,6 +41,11 @@ static void put_text(const char *key, const char *value)
     put(key, ek_slice_text(value), 0);
 }
 
+static struct ek_reads_source source(void)
+{
+    return (struct ek_reads_source){.store = rig.store, .stamps = &rig.engine->stamps, .shards = EK_RIG_SHARDS};
+}
+
 /* Serves jobs and gives the replies, in the order of the jobs; bodies live until the next call. */
 static void serve(const struct ek_worker_job *jobs, size_t count, struct ek_worker_reply *ret)
 {
@@ -50,9 +55,8 @@ static void serve(const struct ek_worker_job *jobs, size_t count, struct ek_work
     for (size_t i = 0; i < count; i++)
         asked[i] = (struct ek_read){.link = rig.link, .job = &jobs[i]};
     for (size_t at = 0, done; at < count; at += done) {
-        ck_assert_msg(ek_reads_run(&reads, rig.store, EK_RIG_SHARDS, asked + at, count - at, &answers, bytes + at, &done, &error) ==
-                          EK_OK,
-                      "%s", error.text);
+        ck_assert_msg(ek_reads_run(&reads, source(), asked + at, count - at, &answers, bytes + at, &done, &error) == EK_OK, "%s",
+                      error.text);
         ck_assert_uint_gt(done, 0);
     }
     ek_answers_seal(&answers);
@@ -212,7 +216,7 @@ START_TEST(large_replies_are_handed_over_before_more_is_read)
     for (int i = 0; i < COUNT; i++)
         asked[i] = (struct ek_read){.link = rig.link, .job = &job};
     reads.pace = 1; /* as after large rows */
-    ck_assert_int_eq(ek_reads_run(&reads, rig.store, EK_RIG_SHARDS, asked, COUNT, &answers, bytes, &done, NULL), EK_OK);
+    ck_assert_int_eq(ek_reads_run(&reads, source(), asked, COUNT, &answers, bytes, &done, NULL), EK_OK);
     ck_assert_uint_eq(done, 2);
     free(value);
 }
@@ -425,6 +429,30 @@ START_TEST(expired_rows_are_left_out_of_scans)
 }
 END_TEST
 
+/* A write that was stamped later found the row expired; who sees what it wrote sees no row. */
+START_TEST(a_read_behind_a_later_stamp_is_judged_by_that)
+{
+    put("{u}1", ek_slice_text("v"), 500);
+    struct ek_operation write[] = {ek_rig_key(EK_OPERATION_DELETE, "{u}1"), ek_rig_put("{u}2", "w")};
+    struct ek_worker_job later = ek_rig_job(&rig, EK_JOB_WRITE, write, 2);
+    later.stamp_unix_ms = 1500;
+    struct ek_worker_reply reply = ek_rig_run(&rig, &later);
+    ck_assert_int_eq(ek_rig_result(&reply, EK_OPERATION_DELETE, 0).status, EK_WIRE_NOT_FOUND);
+    struct ek_operation read[] = {get("{u}1"), get("{u}2")};
+    struct ek_worker_job earlier = ek_rig_job(&rig, EK_JOB_READ, read, 2);
+    struct ek_operation scan = {.code = EK_OPERATION_SCAN, .key = ek_slice_text("{u}"), .limit = 10};
+    for (int restarted = 0; restarted < 2; restarted++) {
+        serve(&earlier, 1, &reply);
+        ck_assert_int_eq(ek_rig_result(&reply, EK_OPERATION_GET, 0).status, EK_WIRE_NOT_FOUND);
+        ck_assert_int_eq(ek_rig_result(&reply, EK_OPERATION_GET, 1).status, EK_WIRE_OK);
+        struct ek_worker_job scanning = ek_rig_job(&rig, EK_JOB_READ, &scan, 1);
+        serve(&scanning, 1, &reply);
+        ck_assert_uint_eq(ek_rig_result(&reply, EK_OPERATION_SCAN, 0).entries, 1);
+        ek_engine_rig_restart(&rig);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("reads");
@@ -433,6 +461,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, gets_answer_in_the_order_asked);
     tcase_add_test(tests, the_stamp_decides_what_has_expired);
+    tcase_add_test(tests, a_read_behind_a_later_stamp_is_judged_by_that);
     tcase_add_test(tests, many_jobs_at_once_get_their_own_rows);
     tcase_add_test(tests, what_does_not_fit_is_to_be_asked_for_alone);
     tcase_add_test(tests, one_large_value_is_always_given);
