@@ -1,5 +1,6 @@
 #include "tests/sim/disk.h"
 
+#include "tests/sim/tally.h"
 #include "tests/sim/world.h"
 #include "worker/book.h"
 #include "worker/rows.h"
@@ -32,6 +33,7 @@ struct ek_store {
 };
 
 struct ek_store_cursor {
+    enum ek_store_space space;
     const struct sim_rows *rows;
     size_t at;
     size_t end;
@@ -85,16 +87,24 @@ static void remove_at(struct sim_rows *rows, size_t at)
     memmove(&rows->rows[at], &rows->rows[at + 1], (--rows->count - at) * sizeof *rows->rows);
 }
 
+/* Of a row; IDENTITY for those of the other space. */
+static enum ek_book_kind kind_of(enum ek_store_space space, struct ek_slice key)
+{
+    enum ek_book_kind kind;
+    uint64_t number;
+    return space == EK_STORE_BOOK && ek_book_parse_key(key, &kind, &number) == EK_OK ? kind : EK_BOOK_IDENTITY;
+}
+
 static void apply(struct sim_disk *disk, struct change *change)
 {
     struct sim_rows *rows = &disk->spaces[change->space];
     bool found;
     size_t at = search(rows, key_of(&change->row), &found);
-    enum ek_book_kind kind = EK_BOOK_IDENTITY;
-    uint64_t number;
-    if (watcher && change->space == EK_STORE_BOOK && !change->deletes &&
-        ek_book_parse_key(key_of(&change->row), &kind, &number) == EK_OK && kind == EK_BOOK_RECORD)
+    enum ek_book_kind kind = kind_of(change->space, key_of(&change->row));
+    if (kind == EK_BOOK_RECORD && watcher && !change->deletes)
         watcher(ek_slice_of(change->row.value, change->row.value_size));
+    if (kind == EK_BOOK_SNAPSHOT && !change->deletes)
+        sim_count(SIM_COUNT_SNAPSHOT_WRITTEN);
     if (change->deletes) {
         free_row(&change->row);
         if (found)
@@ -142,9 +152,11 @@ void sim_disk_compact(struct sim_disk *disk)
     for (size_t i = rows->count; disk->store && i-- > 0;) {
         struct ek_row row;
         uint16_t prefix = ek_get_u16(rows->rows[i].key);
-        if (ek_row_decode(ek_slice_of(rows->rows[i].value, rows->rows[i].value_size), &row) == EK_OK &&
-            ek_row_expired(row.expiry_unix_ms, horizon_of(disk->store, prefix)))
-            remove_at(rows, i);
+        if (ek_row_decode(ek_slice_of(rows->rows[i].value, rows->rows[i].value_size), &row) != EK_OK ||
+            !ek_row_expired(row.expiry_unix_ms, horizon_of(disk->store, prefix)))
+            continue;
+        remove_at(rows, i);
+        sim_count(SIM_COUNT_ROW_FILTERED);
     }
 }
 
@@ -261,6 +273,7 @@ struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_spac
 {
     struct ek_store_cursor *cursor = ek_alloc_zero(1, sizeof *cursor);
     bool found;
+    cursor->space = space;
     cursor->rows = &store->disk->spaces[space];
     cursor->at = search(cursor->rows, first, &found);
     cursor->end = end.size ? search(cursor->rows, end, &found) : cursor->rows->count;
@@ -279,6 +292,11 @@ bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_
 
 void ek_store_cursor_step(struct ek_store_cursor *cursor)
 {
+    enum ek_book_kind kind = kind_of(cursor->space, key_of(&cursor->rows->rows[cursor->at]));
+    if (kind == EK_BOOK_SNAPSHOT)
+        sim_count(SIM_COUNT_SNAPSHOT_READ);
+    if (kind == EK_BOOK_RECORD)
+        sim_count(SIM_COUNT_RECORD_READ);
     cursor->at++;
 }
 
@@ -294,6 +312,8 @@ enum ek_status ek_store_cursor_close(struct ek_store_cursor **cursor, struct ek_
 
 void ek_store_figures(struct ek_store *store, struct ek_store_figures *ret)
 {
+    if (store->disk->full)
+        sim_count(SIM_COUNT_DISK_FULL_SAID);
     *ret = (struct ek_store_figures){.keys = store->disk->spaces[EK_STORE_ROWS].count,
                                      .disk_free_bytes = store->disk->full ? 0 : 1ull << 40,
                                      .disk_bytes = 1ull << 41};

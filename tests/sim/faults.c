@@ -3,15 +3,22 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/net.h"
+#include "tests/sim/tally.h"
 #include "tests/sim/workload.h"
 
-enum { PLACES_MAX = 1 + SIM_WORKERS_MAX + SIM_CLIENTS_MAX, WATCH_US = 20 * 1000, LATE_US = 4 * 1000 * 1000, SPREE = 4 };
+enum {
+    PLACES_MAX = 1 + SIM_WORKERS_MAX + SIM_CLIENTS_MAX,
+    WATCH_US = 20 * 1000,
+    LATE_US = 4 * 1000 * 1000,
+    SPREE = 4,
+    RENEWED_US = 400 * 1000,
+    SUSPENDED_US = 6 * 1000 * 1000
+};
 #define YEAR_MS INT64_C(31557600000)
 
 static struct {
     uint32_t allowed;
     uint64_t usual_us;
-    size_t count;
     bool over;
     uint64_t up_us[PLACES_MAX]; /* nobody is started again before */
 } faults;
@@ -144,6 +151,8 @@ static void part(unsigned place)
 {
     uint64_t way = sim_draw(3);
     uint64_t until_us = sim_now_us() + some_while_us();
+    if (way)
+        sim_count(SIM_COUNT_PART_ONE_WAY);
     sim_tell("FAULT part %s (%s)", process_at(place)->name, way == 0 ? "both ways" : way == 1 ? "from it" : "to it");
     sim_net_hold(process_at(place), way != 2, way != 1, until_us);
 }
@@ -182,6 +191,24 @@ static void kill_all(void)
     for (unsigned i = 0; i < place_count(); i++)
         if (i <= sim_worker_count() || sim_chance(30))
             kill_at(i, sim_draw(sim_liveness_us()));
+}
+
+static void kill_client_now(void *context, uint64_t number)
+{
+    (void)context;
+    if (!faults.over)
+        kill_at((unsigned)number, sim_draw(RENEWED_US));
+}
+
+/* Each client that begins anew is another producer. */
+static void suspend_client(void)
+{
+    unsigned suspended = some_client();
+    uint64_t time_us = sim_between(SUSPENDED_US / 2, SUSPENDED_US);
+    for (unsigned client = 1 + sim_worker_count(); client < place_count(); client++)
+        for (uint64_t at_us = RENEWED_US; client != suspended && at_us < time_us; at_us += sim_between(RENEWED_US, 4 * RENEWED_US))
+            sim_at(sim_now_us() + at_us, kill_client_now, NULL, client);
+    pause_at(suspended, time_us);
 }
 
 static void strike(enum sim_fault fault)
@@ -227,6 +254,9 @@ static void strike(enum sim_fault fault)
     case SIM_FULL_DISK:
         fill_disk(some_worker());
         break;
+    case SIM_SUSPEND:
+        suspend_client();
+        break;
     case SIM_FAULTS:
         break;
     }
@@ -239,12 +269,12 @@ static void strike_on(void *context, uint64_t argument)
         return;
     enum sim_fault fault = (enum sim_fault)sim_draw(SIM_FAULTS);
     if ((fault == SIM_KILL_ALL || fault == SIM_KILL_CLIENT || fault == SIM_WALL_CLOCK || fault == SIM_COMPACT ||
-         fault == SIM_FULL_DISK) &&
+         fault == SIM_FULL_DISK || fault == SIM_SUSPEND) &&
         sim_chance(70))
         fault = SIM_BREAK;
     if (faults.allowed >> fault & 1) {
         strike(fault);
-        faults.count++;
+        sim_count((enum sim_count)fault); /* both count from 0 in the same order */
     }
     /* Some come in close succession: the second one while the first is being dealt with. */
     sim_at(sim_now_us() + (sim_chance(25) ? sim_draw(5000) : sim_draw(faults.usual_us * 2)), strike_on, NULL, 0);
@@ -275,9 +305,4 @@ void sim_faults_heal(void)
         sim_disk_of(i)->doomed_in = 0;
     }
     sim_net_heal();
-}
-
-size_t sim_faults_count(void)
-{
-    return faults.count;
 }

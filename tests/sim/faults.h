@@ -20,6 +20,7 @@ enum sim_fault {
     SIM_WALL_CLOCK,
     SIM_COMPACT,
     SIM_FULL_DISK,
+    SIM_SUSPEND, /* a client, while others come and go, so that its producers may be forgotten */
     SIM_FAULTS
 };
 
@@ -27,6 +28,5 @@ enum sim_fault {
 void sim_faults_open(uint32_t allowed, uint64_t usual_us, unsigned late);
 /* No more of them: everything that is held or down comes back. */
 void sim_faults_heal(void);
-size_t sim_faults_count(void);
 
 #endif

@@ -5,7 +5,7 @@
  *     sim [-v | -x] [SEEDS [FIRST]]
  *
  * -v tells the story of each seed, -x ends with the first that fails. Each seed has a process of its own, whose memory goes with
- * it. The last line says how many passed and failed.
+ * it. What happened in all of them together is counted at the end; the last line says how many passed and failed.
  */
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
@@ -14,12 +14,14 @@
 #include "tests/sim/ledger.h"
 #include "tests/sim/net.h"
 #include "tests/sim/seeds.h"
+#include "tests/sim/tally.h"
 #include "tests/sim/wire.h"
 #include "tests/sim/workload.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,7 +46,7 @@ static void open_all(uint64_t span_us)
     struct sim_cluster_options cluster = {.workers = (unsigned)sim_between(1, 3),
                                           .shards = (uint32_t)ONE_OF(1, 3, 8),
                                           .liveness_ms = ONE_OF(400, 2000),
-                                          .queue_bytes_max = 0,
+                                          .queue_bytes_max = ONE_OF(0, 0, 1 << 20), /* 0: room for one job of the largest size */
                                           .live_bytes_max = ONE_OF(300, 3000, 1 << 20),
                                           .sync_us = ONE_OF(100, 1000, 8000)};
     struct sim_workload_options workload = {.clients = (unsigned)sim_between(2, 4),
@@ -97,16 +99,13 @@ static void run_seed(uint64_t seed, FILE *report, bool verbose)
     run_until(sim_workload_is_finished, "some client cannot write or read");
     if (!sim_failed())
         sim_history_judge(sim_shard_count());
-    (void)fprintf(report, "seed %" PRIu64 ": %zu calls, %zu acknowledged writes, %zu faults, %zu repetitions", seed,
-                  sim_history_calls(), sim_history_acknowledged(), sim_faults_count(), sim_wire_repetitions());
-    for (int status = 0; status < EK_WIRE_STATUS_COUNT; status++)
-        if (sim_wire_answers((enum ek_wire_status)status))
-            (void)fprintf(report, ", %zu %s", sim_wire_answers((enum ek_wire_status)status),
-                          ek_wire_status_name((enum ek_wire_status)status));
-    (void)fprintf(report, ", hash %016" PRIx64 "\n", sim_hash());
+    (void)fprintf(report, "seed %" PRIu64 ": %zu calls, %zu acknowledged writes, hash %016" PRIx64 "\n", seed, sim_history_calls(),
+                  sim_history_acknowledged(), sim_hash());
 }
 
 /* ---- seeds ---- */
+
+static struct sim_tally *tally; /* shared with the seeds' processes, of which one runs at a time */
 
 struct result {
     bool passed;
@@ -139,6 +138,7 @@ static struct result try_seed(uint64_t seed, bool verbose)
             abort();
         run_seed(seed, report, verbose);
         (void)fflush(report);
+        sim_tally_add(tally);
         quick_exit(sim_failed());
     }
     int status = -1;
@@ -184,6 +184,9 @@ int main(int argc, char **argv)
     uint64_t first = left > 1 ? strtoull(arguments[1], NULL, 10) : 1;
     size_t passed = 0;
     size_t failed = 0;
+    tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tally == MAP_FAILED)
+        abort();
     for (uint64_t i = 0; i < seeds && !(first_only && failed); i++)
         if (pass_seed(first + i, verbose, i < SAME_SEEDS))
             passed++;
@@ -196,6 +199,7 @@ int main(int argc, char **argv)
             (void)printf("that seed once found: %s\n", sim_regressions[i].found);
             failed++;
         }
+    sim_tally_print(tally, stdout);
     (void)printf("%zu passed, %zu failed\n", passed, failed);
     return failed > 0;
 }

@@ -1,5 +1,7 @@
 #include "tests/sim/net.h"
 
+#include "tests/sim/tally.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +12,8 @@ enum {
     RECONNECT_US = 20 * 1000,
     RECONNECT_MAX_US = 500 * 1000,
     TURN_US = 8, /* what a turn of a loop takes at least */
+    LATE_US = 3 * 1000 * 1000,
+    LATE_PERCENT = 50,
     HOLDS_MAX = 64
 };
 
@@ -36,6 +40,7 @@ struct connection {
     struct queue up;
     struct queue down;
     bool broken;
+    bool replaced; /* its DEALER has another one */
     bool dealer_knows;
     bool router_knows;
 };
@@ -47,7 +52,9 @@ struct ek_socket {
     bool bound;
     bool closed;
     struct queue out;              /* of a DEALER without a connection */
+    struct queue late;             /* of a DEALER: what its former connections still deliver */
     struct connection *connection; /* of a DEALER; NULL: none at present */
+    struct connection *former;     /* the one before */
     bool connecting;
     struct connection *connections; /* of a ROUTER */
     uint64_t last_sender;
@@ -241,6 +248,9 @@ static void try_to_connect(void *context, uint64_t argument)
     struct connection *connection = sim_alloc(1, sizeof *connection);
     *connection = (struct connection){.next = router->connections, .id = ++net.last_connection, .dealer = dealer, .router = router};
     router->connections = connection;
+    if (dealer->former)
+        dealer->former->replaced = true;
+    dealer->former = connection;
     dealer->connection = connection;
     while (dealer->out.first)
         send_on(&connection->up, take_first(&dealer->out), router->process);
@@ -256,6 +266,8 @@ static void dealer_notices(void *context, uint64_t argument)
     if (!dealer || dealer->connection != connection)
         return;
     dealer->connection = NULL;
+    while (connection->down.first)
+        append(&dealer->late, take_first(&connection->down));
     connect_later(dealer, sim_between(RECONNECT_US, RECONNECT_MAX_US));
     stir(dealer->process);
 }
@@ -266,20 +278,45 @@ static void router_notices(void *context, uint64_t argument)
     ((struct connection *)context)->router_knows = true;
 }
 
-/* A prefix still arrives, what is behind it is lost. */
-static void lose_tail(struct queue *queue)
+static struct sim_process *dealer_process(const struct connection *connection)
+{
+    return connection->dealer && !connection->dealer->closed ? connection->dealer->process : NULL;
+}
+
+/* What is behind the first `from` messages arrives late: among what the next connection carries. */
+static void delay_rest(struct queue *queue, uint64_t from, struct sim_process *to)
+{
+    uint64_t late_us = sim_draw(LATE_US);
+    uint64_t at = 0;
+    if (!to)
+        return;
+    for (struct message *message = queue->first; message; message = message->next)
+        if (at++ >= from) {
+            message->ready_us += late_us;
+            sim_at(message->ready_us, stir_later, to, to->life);
+        }
+}
+
+/* A part is lost: a suffix, the middle, or a prefix. Some of the rest may be late. */
+static void lose_some(struct queue *queue, struct sim_process *to, enum sim_count lost)
 {
     uint64_t kept = sim_draw(queue->count + 1);
+    uint64_t behind = sim_chance(50) ? queue->count : kept + sim_draw(queue->count - kept + 1);
     struct queue rest = *queue;
     *queue = (struct queue){.last_us = rest.last_us};
-    while (rest.first) {
+    for (uint64_t i = 0; rest.first; i++) {
         struct message *message = take_first(&rest);
-        if (kept) {
+        if (i < kept || i >= behind) {
             append(queue, message);
-            kept--;
-        } else
-            free(message);
+            continue;
+        }
+        sim_count(lost);
+        if (rest.count && i + 1 == behind)
+            sim_count(SIM_COUNT_LOST_INSIDE);
+        free(message);
     }
+    if (sim_chance(LATE_PERCENT))
+        delay_rest(queue, sim_draw(queue->count + 1), to);
 }
 
 /* Of what the DEALER sent a prefix arrives, a suffix had not left yet, and what is between is lost; or arrives twice. */
@@ -296,12 +333,18 @@ static void part_up(struct connection *connection)
         struct message *message = take_first(&all);
         if (i >= again)
             append(&back, make_message(ek_slice_of(message->bytes, message->size)));
+        if (i >= again && i < arrived)
+            sim_count(SIM_COUNT_TWICE);
+        if (i >= arrived && i < left)
+            sim_count(count > left ? SIM_COUNT_LOST_INSIDE : SIM_COUNT_LOST_UP);
         if (i < arrived)
             append(&kept, message);
         else
             free(message);
     }
     connection->up = kept;
+    if (sim_chance(LATE_PERCENT))
+        delay_rest(&connection->up, sim_draw(arrived + 1), connection->router->process);
     while (connection->dealer->out.first)
         append(&back, take_first(&connection->dealer->out));
     connection->dealer->out = back;
@@ -318,11 +361,11 @@ static void break_connection(struct connection *connection)
         return;
     connection->broken = true;
     sim_note(4, connection->id);
-    lose_tail(&connection->down);
+    lose_some(&connection->down, dealer_process(connection), SIM_COUNT_LOST_DOWN);
     if (connection->dealer)
         part_up(connection);
     else
-        lose_tail(&connection->up);
+        lose_some(&connection->up, connection->router->process, SIM_COUNT_LOST_UP);
     sim_at(notice_us(), dealer_notices, connection, 0);
     sim_at(notice_us(), router_notices, connection, 0);
 }
@@ -352,6 +395,7 @@ static void close_socket(struct ek_socket *socket)
     }
     socket->connections = NULL;
     drop_all(&socket->out);
+    drop_all(&socket->late);
     for (size_t i = 0; i < net.socket_count; i++)
         if (net.sockets[i] == socket)
             net.sockets[i] = net.sockets[--net.socket_count];
@@ -438,11 +482,6 @@ static bool is_ready(const struct queue *queue, const struct sim_process *from, 
     return queue->first && queue->first->ready_us <= sim_now_us() && !is_held(from, to);
 }
 
-static struct sim_process *dealer_process(const struct connection *connection)
-{
-    return connection->dealer && !connection->dealer->closed ? connection->dealer->process : NULL;
-}
-
 /* One of the connections that have something, by chance: a ROUTER takes turns, and old connections come among new ones. */
 static struct connection *choose(struct ek_socket *router)
 {
@@ -461,25 +500,39 @@ static struct connection *choose(struct ek_socket *router)
     return chosen;
 }
 
+/* What a DEALER receives from next, or NULL. */
+static struct queue *choose_down(struct ek_socket *dealer)
+{
+    struct connection *connection = dealer->connection;
+    bool new = connection &&is_ready(&connection->down, connection->router->process, dealer->process);
+    bool late = is_ready(&dealer->late, NULL, dealer->process);
+    if (late && (!new || sim_chance(50)))
+        return &dealer->late;
+    return new ? &connection->down : NULL;
+}
+
 static bool can_receive(struct ek_socket *socket)
 {
-    if (socket->kind == EK_SOCKET_ROUTER)
-        return choose(socket) != NULL;
-    return socket->connection && is_ready(&socket->connection->down, socket->connection->router->process, socket->process);
+    return socket->kind == EK_SOCKET_ROUTER ? choose(socket) != NULL : choose_down(socket) != NULL;
 }
 
 enum ek_status ek_socket_receive(struct ek_socket *socket, struct ek_frame *ret_frame, ek_peer *ret_peer)
 {
-    struct connection *connection = socket->kind == EK_SOCKET_ROUTER ? choose(socket) : socket->connection;
     bool to_router = socket->kind == EK_SOCKET_ROUTER;
-    if (!connection || (!to_router && !can_receive(socket)))
+    struct connection *connection = to_router ? choose(socket) : NULL;
+    struct queue *queue = connection ? &connection->up : to_router ? NULL : choose_down(socket);
+    if (!queue)
         return EK_AGAIN;
-    struct message *message = take_first(to_router ? &connection->up : &connection->down);
+    struct message *message = take_first(queue);
     frame_of(ret_frame)->message = message;
     if (to_router) {
         socket->last_sender = connection->id;
         *ret_peer = connection->id;
     }
+    if (connection && connection->replaced)
+        sim_count(SIM_COUNT_LATE_UP);
+    if (queue == &socket->late && socket->connection)
+        sim_count(SIM_COUNT_LATE_DOWN);
     struct ek_slice bytes = ek_slice_of(message->bytes, message->size);
     sim_note_bytes(5 + to_router, bytes.data, bytes.size);
     return EK_OK;

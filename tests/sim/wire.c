@@ -4,9 +4,11 @@
 #include "common/hash.h"
 #include "common/table.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/tally.h"
 #include "tests/sim/workload.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* A job as a client calls it, and the number that it had when it was last sent. */
 struct job {
@@ -30,8 +32,6 @@ struct verdict {
 
 static struct ek_table jobs;
 static struct ek_table verdicts;
-static size_t repetitions;
-static size_t answers[EK_WIRE_STATUS_COUNT];
 
 static bool same_job(const struct ek_table_link *item, const void *wanted)
 {
@@ -185,7 +185,7 @@ static void see_verdict(const struct verdict *verdict)
         ek_table_add(&verdicts, &kept->link, hash_verdict(verdict));
         return;
     }
-    repetitions++;
+    sim_count(SIM_COUNT_REPETITION);
     if (first->status != verdict->status || first->position != verdict->position || first->body != verdict->body)
         sim_fail("shard %u, producer %" PRIu64 ", number %" PRIu64 ": answered %s at %" PRIu64 ", then %s at %" PRIu64 "%s",
                  verdict->shard, verdict->producer, verdict->number, ek_wire_status_name(first->status), first->position,
@@ -201,7 +201,7 @@ static void see_replies(const struct sim_process *to, struct ek_reader *fields)
         struct ek_reply reply;
         if (ek_decode_reply(fields, &reply) != EK_OK)
             return;
-        answers[reply.status]++;
+        sim_count(SIM_COUNT_ANSWER + reply.status);
         const struct job *job = find_job(&(struct job){.client = to->number, .life = to->life, .id = reply.id});
         if (job && (is_final(reply.status) || reply.status == EK_WIRE_UNKNOWN))
             see_verdict(&(struct verdict){.producer = job->route.producer,
@@ -210,6 +210,46 @@ static void see_replies(const struct sim_process *to, struct ek_reader *fields)
                                           .status = reply.status,
                                           .position = reply.position,
                                           .body = ek_hash(reply.body)});
+    }
+}
+
+/* A position that is not above all that went out before, in this broker's life, goes out again. */
+static void count_sent(const struct sim_process *broker, struct ek_reader fields)
+{
+    static uint64_t life;
+    static uint64_t highest[EK_SHARDS_MAX];
+    uint32_t count;
+    struct ek_link link;
+    struct ek_worker_job job;
+    if (life != broker->life)
+        memset(highest, 0, sizeof highest);
+    life = broker->life;
+    if (ek_decode_link(&fields, &link) != EK_OK || ek_decode_count(&fields, EK_ENVELOPE_JOBS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count && ek_decode_worker_job(&fields, &job) == EK_OK; i++) {
+        if (job.kind == EK_JOB_READ || job.position == 0)
+            continue;
+        if (job.position <= highest[job.shard])
+            sim_count(SIM_COUNT_SENT_AGAIN);
+        else
+            highest[job.shard] = job.position;
+    }
+}
+
+static void count_verdicts(struct ek_reader fields)
+{
+    uint32_t count;
+    struct ek_link link;
+    struct ek_worker_reply reply;
+    if (ek_decode_link(&fields, &link) != EK_OK || ek_decode_count(&fields, EK_ENVELOPE_JOBS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count && ek_decode_worker_reply(&fields, &reply) == EK_OK; i++) {
+        if (reply.repeated)
+            sim_count(SIM_COUNT_STORED_REPLY);
+        if (reply.status == EK_WIRE_OUT_OF_ORDER)
+            sim_count(SIM_COUNT_OUT_OF_ORDER);
+        if (reply.status == EK_WIRE_STALE)
+            sim_count(SIM_COUNT_STALE);
     }
 }
 
@@ -223,20 +263,16 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
     }
     if (sim_is_verbose())
         tell(from, to, type, fields);
-    if (type == EK_MESSAGE_JOBS)
+    if (type == EK_MESSAGE_WORKER_JOBS)
+        count_sent(from, fields);
+    else if (type == EK_MESSAGE_WORKER_REPLIES)
+        count_verdicts(fields);
+    else if (type == EK_MESSAGE_WORKER_REFUSED)
+        sim_count(SIM_COUNT_LINK_REFUSED);
+    else if (type == EK_MESSAGE_JOBS)
         see_jobs(from, &fields);
     else if (type == EK_MESSAGE_REPLIES && to)
         see_replies(to, &fields);
     else if (type == EK_MESSAGE_ERROR)
         sim_fail("%s says ERROR", from->name);
-}
-
-size_t sim_wire_answers(enum ek_wire_status status)
-{
-    return answers[status];
-}
-
-size_t sim_wire_repetitions(void)
-{
-    return repetitions;
 }

@@ -5,14 +5,10 @@
 #ifndef EK_TESTS_SIM_WIRE_H
 #define EK_TESTS_SIM_WIRE_H
 
-#include "common/messages.h"
+#include "common/bytes.h"
 #include "tests/sim/world.h"
 
 /* Takes a message as it is sent. */
 void sim_wire_see(const struct sim_process *from, const struct sim_process *to, struct ek_slice message);
-/* Answers to jobs of clients, by status. */
-size_t sim_wire_answers(enum ek_wire_status status);
-/* Answers to numbers that had their answer before. */
-size_t sim_wire_repetitions(void);
 
 #endif

@@ -1,0 +1,72 @@
+#include "tests/sim/tally.h"
+
+#include "common/messages.h"
+
+#include <inttypes.h>
+
+static const char *const words[SIM_COUNTS] = {
+    [SIM_COUNT_KILL_WORKER] = "fault: a worker killed",
+    [SIM_COUNT_KILL_BROKER] = "fault: the broker killed",
+    [SIM_COUNT_KILL_CLIENT] = "fault: a client killed",
+    [SIM_COUNT_KILL_ALL] = "fault: all killed at once",
+    [SIM_COUNT_BREAK] = "fault: connections replaced",
+    [SIM_COUNT_PART] = "fault: partition",
+    [SIM_COUNT_PAUSE] = "fault: pause",
+    [SIM_COUNT_SLOW_DISK] = "fault: slow disk",
+    [SIM_COUNT_STOP] = "fault: orderly stop",
+    [SIM_COUNT_WALL_CLOCK] = "fault: wall clock set",
+    [SIM_COUNT_COMPACT] = "fault: compaction",
+    [SIM_COUNT_FULL_DISK] = "fault: full disk",
+    [SIM_COUNT_SUSPEND] = "fault: a client suspended, others renewed",
+    [SIM_COUNT_PART_ONE_WAY] = "partitions one way only",
+    [SIM_COUNT_LOST_UP] = "messages lost towards a listener",
+    [SIM_COUNT_LOST_DOWN] = "messages lost from a listener",
+    [SIM_COUNT_LOST_INSIDE] = "of these, with later ones that arrive",
+    [SIM_COUNT_TWICE] = "messages delivered twice",
+    [SIM_COUNT_LATE_UP] = "messages behind a newer connection's, towards a listener",
+    [SIM_COUNT_LATE_DOWN] = "messages behind a newer connection's, from a listener",
+    [SIM_COUNT_ROW_FILTERED] = "expired rows that the filter dropped",
+    [SIM_COUNT_DISK_FULL_SAID] = "figures of a full disk",
+    [SIM_COUNT_SNAPSHOT_WRITTEN] = "snapshots written",
+    [SIM_COUNT_SNAPSHOT_READ] = "snapshots read at a start",
+    [SIM_COUNT_RECORD_READ] = "records replayed at a start",
+    [SIM_COUNT_SENT_AGAIN] = "writes sent to a worker again",
+    [SIM_COUNT_STORED_REPLY] = "stored replies",
+    [SIM_COUNT_OUT_OF_ORDER] = "positions refused",
+    [SIM_COUNT_STALE] = "jobs refused as stale",
+    [SIM_COUNT_LINK_REFUSED] = "links refused",
+    [SIM_COUNT_REPETITION] = "answers repeated to clients",
+};
+
+static uint64_t counts[SIM_COUNTS];
+
+void sim_count(enum sim_count what)
+{
+    counts[what]++;
+}
+
+uint64_t sim_counted(enum sim_count what)
+{
+    return counts[what];
+}
+
+void sim_tally_add(struct sim_tally *sum)
+{
+    for (size_t i = 0; i < SIM_COUNTS; i++) {
+        sum->counts[i] += counts[i];
+        sum->seeds[i] += counts[i] > 0;
+    }
+}
+
+void sim_tally_print(const struct sim_tally *sum, FILE *out)
+{
+    _Static_assert(SIM_COUNT_ANSWER_LAST - SIM_COUNT_ANSWER + 1 >= EK_WIRE_STATUS_COUNT, "an answer has no place");
+    for (size_t i = 0; i < SIM_COUNTS; i++) {
+        bool answer = i >= SIM_COUNT_ANSWER && i < SIM_COUNT_ANSWER + EK_WIRE_STATUS_COUNT;
+        /* Results and what is between worker and broker are no answers to clients. */
+        if (words[i] || (answer && sum->counts[i]))
+            (void)fprintf(out, "%10" PRIu64 " in %6" PRIu64 " seeds  %s%s\n", sum->counts[i], sum->seeds[i],
+                          answer ? "answer: " : "",
+                          answer ? ek_wire_status_name((enum ek_wire_status)(i - SIM_COUNT_ANSWER)) : words[i]);
+    }
+}
