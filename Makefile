@@ -179,8 +179,8 @@ sim: $(BUILD)/bin/evenkeel-sim ## SEEDS=200 simulated clusters with faults, from
 	@$< $(if $(V),-v) $(SEEDS) $(SEED)
 
 .PHONY: mutants
-mutants: ## put one bug at a time into a copy and see whether SEEDS=200 seeds of the simulation notice; MUTANTS="name..." for some
-	@BUILD=$(BUILD)/mutants $(PYTHON) tests/mutants/run.py $(SEEDS) $(MUTANTS)
+mutants: ## put one bug at a time into a copy and see whether the simulation notices; MUTANTS="name..." for some, SEEDS=n, WRITE=1 keeps the table
+	@BUILD=$(BUILD)/mutants $(PYTHON) tests/mutants/run.py $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(WRITE),--write) $(MUTANTS)
 
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 

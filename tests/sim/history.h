@@ -45,5 +45,7 @@ size_t sim_history_calls(void);
 size_t sim_history_acknowledged(void);
 /* Judges everything; says sim_fail. */
 void sim_history_judge(uint32_t shards);
+/* The judgement found neither an order of some tag's calls nor that there is none. */
+bool sim_history_is_undecided(void);
 
 #endif

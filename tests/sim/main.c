@@ -5,7 +5,8 @@
  *     sim [-v | -x] [SEEDS [FIRST]]
  *
  * -v tells the story of each seed, -x ends with the first that fails. Each seed has a process of its own, whose memory goes with
- * it. What happened in all of them together is counted at the end; the last line says how many passed and failed.
+ * it. What happened in all of them together is counted at the end; the last line says how many passed, failed, and were left
+ * undecided by the search for an order, which is no success either.
  */
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
@@ -29,6 +30,8 @@
 #define PATIENCE_US (180 * SECOND_US) /* everything must have ended so long after the healing */
 
 enum { DEFAULT_SEEDS = 200, SAME_SEEDS = 3, EXIT_SKIPPED = 77 };
+
+enum verdict { PASSED, FAILED, UNDECIDED, VERDICTS };
 
 /* ---- one seed ---- */
 
@@ -108,7 +111,7 @@ static void run_seed(uint64_t seed, FILE *report, bool verbose)
 static struct sim_tally *tally; /* shared with the seeds' processes, of which one runs at a time */
 
 struct result {
-    bool passed;
+    enum verdict verdict;
     char *text; /* what it reported */
 };
 
@@ -139,35 +142,38 @@ static struct result try_seed(uint64_t seed, bool verbose)
         run_seed(seed, report, verbose);
         (void)fflush(report);
         sim_tally_add(tally);
-        quick_exit(sim_failed());
+        quick_exit(sim_failed() ? FAILED : sim_history_is_undecided() ? UNDECIDED : PASSED);
     }
     int status = -1;
     if (child < 0 || waitpid(child, &status, 0) != child)
         abort();
-    struct result result = {.passed = WIFEXITED(status) && WEXITSTATUS(status) == 0, .text = read_all(report)};
+    bool ended = WIFEXITED(status) && WEXITSTATUS(status) < VERDICTS;
+    struct result result = {.verdict = ended ? (enum verdict)WEXITSTATUS(status) : FAILED, .text = read_all(report)};
     if (!WIFEXITED(status))
         (void)printf("seed %" PRIu64 ": killed by signal %d\n", seed, WTERMSIG(status));
     (void)fclose(report);
     return result;
 }
 
-static bool pass_seed(uint64_t seed, bool verbose, bool twice)
+static enum verdict judge_seed(uint64_t seed, bool verbose, bool twice)
 {
+    static const char *const words[VERDICTS] = {[FAILED] = "FAILED", [UNDECIDED] = "UNDECIDED"};
     struct result result = try_seed(seed, verbose);
-    if (!result.passed || verbose)
+    if (result.verdict != PASSED || verbose)
         (void)printf("%s", result.text);
-    if (!result.passed)
-        (void)printf("FAILED seed %" PRIu64 "; repeat it with: make sim SEEDS=1 SEED=%" PRIu64 "\n", seed, seed);
-    if (twice && result.passed) {
+    if (result.verdict != PASSED)
+        (void)printf("%s seed %" PRIu64 "; repeat it with: make sim SEEDS=1 SEED=%" PRIu64 "\n", words[result.verdict], seed, seed);
+    if (twice && result.verdict == PASSED) {
         struct result again = try_seed(seed, verbose);
-        result.passed = again.passed && strcmp(again.text, result.text) == 0;
-        if (!result.passed)
+        if (again.verdict != PASSED || strcmp(again.text, result.text) != 0) {
             (void)printf("FAILED seed %" PRIu64 " does not repeat itself:\n%s%s", seed, result.text, again.text);
+            result.verdict = FAILED;
+        }
         free(again.text);
     }
     free(result.text);
     (void)fflush(stdout);
-    return result.passed;
+    return result.verdict;
 }
 
 int main(int argc, char **argv)
@@ -182,24 +188,19 @@ int main(int argc, char **argv)
     int left = argc - 1 - (verbose || first_only);
     uint64_t seeds = left > 0 ? strtoull(arguments[0], NULL, 10) : DEFAULT_SEEDS;
     uint64_t first = left > 1 ? strtoull(arguments[1], NULL, 10) : 1;
-    size_t passed = 0;
-    size_t failed = 0;
     tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED)
         abort();
-    for (uint64_t i = 0; i < seeds && !(first_only && failed); i++)
-        if (pass_seed(first + i, verbose, i < SAME_SEEDS))
-            passed++;
-        else
-            failed++;
-    for (size_t i = 0; i < sim_regression_count && first == 1 && !first_only; i++)
-        if (pass_seed(sim_regressions[i].seed, verbose, false))
-            passed++;
-        else {
+    size_t counts[VERDICTS] = {0};
+    for (uint64_t i = 0; i < seeds && !(first_only && counts[FAILED]); i++)
+        counts[judge_seed(first + i, verbose, i < SAME_SEEDS)]++;
+    for (size_t i = 0; i < sim_regression_count && first == 1 && !first_only; i++) {
+        enum verdict verdict = judge_seed(sim_regressions[i].seed, verbose, false);
+        if (verdict != PASSED)
             (void)printf("that seed once found: %s\n", sim_regressions[i].found);
-            failed++;
-        }
+        counts[verdict]++;
+    }
     sim_tally_print(tally, stdout);
-    (void)printf("%zu passed, %zu failed\n", passed, failed);
-    return failed > 0;
+    (void)printf("%zu passed, %zu failed, %zu undecided\n", counts[PASSED], counts[FAILED], counts[UNDECIDED]);
+    return counts[FAILED] + counts[UNDECIDED] > 0;
 }
