@@ -190,6 +190,7 @@ void ek_broker_destroy(struct ek_broker **destroyed)
         free_jobs(broker, &broker->shards[i].queue);
         free_jobs(broker, &broker->shards[i].writes);
         free_jobs(broker, &broker->shards[i].reads);
+        ek_closed_done(&broker->shards[i].closed);
     }
     ek_jobs_done(&broker->jobs);
     ek_clients_done(broker);
@@ -263,6 +264,9 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
         break;
     case EK_EVENT_CLIENT_ADMIN:
         ek_admin_run(broker, event->peer, event->admin, event->now_us);
+        break;
+    case EK_EVENT_CLIENT_CLOSE:
+        ek_door_close(broker, event->closed, event->count);
         break;
     case EK_EVENT_CLIENT_LOST:
         ek_clients_lost(broker, event->peer);

@@ -32,6 +32,7 @@ enum ek_event_type {
     EK_EVENT_CLIENT_HELLO,
     EK_EVENT_CLIENT_JOBS,
     EK_EVENT_CLIENT_ADMIN,
+    EK_EVENT_CLIENT_CLOSE,
     EK_EVENT_CLIENT_LOST, /* replies to this client were dropped, or it is gone */
     EK_EVENT_WORKER_HELLO,
     EK_EVENT_WORKER_REPORT,
@@ -56,6 +57,7 @@ struct ek_event {
         const struct ek_worker_hello *worker_hello;
         const struct ek_job *jobs;
         const struct ek_admin *admin;
+        const struct ek_closed *closed;
         const struct ek_holding *holdings;
         const struct ek_worker_reply *replies;
         const struct ek_heartbeat *heartbeat;
@@ -64,7 +66,7 @@ struct ek_event {
         uint64_t wall_unix_ms; /* TICK */
     };
     const struct ek_shard_load *loads; /* heartbeat->load_count of them */
-    size_t count;                      /* jobs, holdings or replies */
+    size_t count;                      /* jobs, closed, holdings or replies */
 };
 
 enum ek_action_type {

@@ -244,6 +244,7 @@ static void send(struct ek_broker *broker, struct ek_worker *worker, struct ek_s
         .number = job->number,
         .lowest = job->lowest,
         .confirmed = confirmed,
+        .closed = job->closed,
         .body = ek_slice_of(job->body, job->body_bytes),
         .count = job->count,
     };

@@ -187,6 +187,9 @@ void ek_door_enqueue(struct ek_broker *broker, struct ek_broker_client *client, 
         ek_job_index(&broker->jobs, job);
     if (job->kind == EK_JOB_CANCEL)
         broker->cancel_jobs++;
+    /* Now, not at dispatch: what the session had sent before it ended stands before the mark. */
+    if (ek_job_writes(job))
+        job->closed = ek_closed_take(&shard->closed);
     broker->ledger.accepted++;
     broker->ledger.queued++;
     ek_door_charge(broker, shard, job);
@@ -233,6 +236,13 @@ static void let_in(struct ek_broker *broker, struct ek_broker_client *client, co
             *note = (struct ek_busy_note){0};
     }
     ek_door_enqueue(broker, client, shard, job, now_us);
+}
+
+void ek_door_close(struct ek_broker *broker, const struct ek_closed *closed, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (closed[i].shard < broker->config.shards && closed[i].producer)
+            ek_closed_add(&broker->shards[closed[i].shard].closed, closed[i].producer);
 }
 
 void ek_door_jobs(struct ek_broker *broker, ek_broker_peer peer, const struct ek_job *jobs, size_t count, uint64_t now_us)

@@ -11,6 +11,8 @@
 uint64_t ek_door_next_producer(struct ek_broker *broker, uint64_t now_us);
 void ek_door_hello(struct ek_broker *broker, ek_broker_peer peer, const struct ek_hello *hello, uint64_t now_us);
 void ek_door_jobs(struct ek_broker *broker, ek_broker_peer peer, const struct ek_job *jobs, size_t count, uint64_t now_us);
+/* Notes that these producers' sessions have ended. Nobody is answered, and nothing fails. */
+void ek_door_close(struct ek_broker *broker, const struct ek_closed *closed, size_t count);
 
 /* A routed and admitted job of `client` joins its shard's queue. */
 void ek_door_enqueue(struct ek_broker *broker, struct ek_broker_client *client, struct ek_shard *shard,

@@ -9,6 +9,7 @@ struct ek_inbound {
     struct ek_worker_hello worker_hello;
     struct ek_heartbeat heartbeat;
     struct ek_job jobs[EK_ENVELOPE_JOBS_MAX];
+    struct ek_closed closed[EK_SHARDS_MAX];
     struct ek_worker_reply replies[EK_ENVELOPE_JOBS_MAX];
     struct ek_holding holdings[EK_SHARDS_MAX];
     struct ek_shard_load loads[EK_SHARDS_MAX];
@@ -39,6 +40,20 @@ static enum ek_status read_jobs(struct ek_inbound *inbound, struct ek_reader *fi
     return status == EK_OK ? ek_decode_end(fields) : status;
 }
 
+static enum ek_status read_close(struct ek_inbound *inbound, struct ek_reader *fields, struct ek_event *event)
+{
+    uint32_t count;
+    enum ek_status status = ek_decode_count(fields, EK_SHARDS_MAX, &count);
+    if (status != EK_OK)
+        return status;
+    for (uint32_t i = 0; i < count && status == EK_OK; i++)
+        status = ek_decode_closed(fields, &inbound->closed[i]);
+    event->type = EK_EVENT_CLIENT_CLOSE;
+    event->closed = inbound->closed;
+    event->count = count;
+    return status == EK_OK ? ek_decode_end(fields) : status;
+}
+
 enum ek_status ek_inbound_client(struct ek_inbound *inbound, struct ek_slice message, struct ek_event *ret_event,
                                  const struct ek_query **ret_query)
 {
@@ -59,6 +74,8 @@ enum ek_status ek_inbound_client(struct ek_inbound *inbound, struct ek_slice mes
         ret_event->type = EK_EVENT_CLIENT_ADMIN;
         ret_event->admin = &inbound->admin;
         return ek_decode_admin(&fields, &inbound->admin);
+    case EK_MESSAGE_CLOSE:
+        return read_close(inbound, &fields, ret_event);
     case EK_MESSAGE_QUERY:
         *ret_query = &inbound->query;
         return ek_decode_query(&fields, &inbound->query);

@@ -20,6 +20,7 @@ struct ek_broker_job {
     uint64_t producer; /* 0: a thin client's */
     uint64_t number;
     uint64_t lowest;
+    uint64_t closed;   /* a producer whose session ended before this write came; 0: none */
     uint64_t position; /* writes: given at first dispatch; 0 before */
     uint64_t stamp_unix_ms;
     uint64_t arrived_us;

@@ -5,6 +5,7 @@
 #ifndef EK_BROKER_STATE_H
 #define EK_BROKER_STATE_H
 
+#include "broker/closed.h"
 #include "broker/core.h"
 #include "broker/job.h"
 #include "broker/time.h"
@@ -45,6 +46,7 @@ struct ek_shard {
     uint64_t wrote_us;         /* when a write was last sent, or the broker started */
     bool ready;                /* stands in its holder's ring */
     struct ek_shard *next_ready;
+    struct ek_closed_ring closed; /* for its next writes */
     struct ek_shard_load load;
 };
 

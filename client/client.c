@@ -76,11 +76,22 @@ enum ek_outcome ek_client_open(const struct ek_client_options *options, struct e
     return EK_OUTCOME_OK;
 }
 
+/* Says goodbye to a broker that listens; one that does not is not waited for. */
+static void take_leave(struct ek_client *client)
+{
+    struct ek_owned farewell;
+    if (client->unsent.memory || ek_socket_unsent_bytes(client->socket) > 0)
+        return;
+    if (ek_session_farewell(client->session, ek_clock_monotonic_us(), &farewell))
+        ek_socket_send_last(client->socket, farewell);
+}
+
 void ek_client_close(struct ek_client **client)
 {
     if (!*client || (*client)->inside)
         return;
     (*client)->inside = true;
+    take_leave(*client);
     ek_session_destroy(&(*client)->session);
     free_client(*client);
     *client = NULL;

@@ -3,6 +3,7 @@
 #include "common/codec.h"
 #include "common/operations.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- HELLO and QUERY ---- */
@@ -76,6 +77,24 @@ static void put_query(struct ek_session *session, struct ek_owned *ret)
 {
     session->query_wanted = false;
     *ret = ek_owned_of(&session->question);
+}
+
+bool ek_session_farewell(struct ek_session *session, uint64_t now_us, struct ek_owned *ret)
+{
+    if (!session->lanes || session->foreign || ek_session_is_silent(session, now_us))
+        return false;
+    struct ek_closed *closed = ek_alloc_zero(session->welcome.shards, sizeof *closed);
+    size_t count = 0;
+    for (uint32_t i = 0; i < session->welcome.shards; i++)
+        if (session->lanes[i].producer && session->lanes[i].last_number)
+            closed[count++] = (struct ek_closed){.shard = (uint16_t)i, .producer = session->lanes[i].producer};
+    if (count) {
+        struct ek_buffer message = {0};
+        ek_encode_close(&message, closed, count);
+        *ret = ek_owned_of(&message);
+    }
+    free(closed);
+    return count > 0;
 }
 
 /* ---- jobs ---- */

@@ -51,6 +51,10 @@ size_t ek_session_drain(struct ek_session *session);
 /* When tick and output have something to do even if nothing is received; 0 = now, UINT64_MAX = never. */
 uint64_t ek_session_due_us(const struct ek_session *session);
 
+/* The last message of a session that ends: its producers are over. Only a hint to the workers, which nobody answers. False: there
+ * is nothing to say, or nobody to say it to. What holds is the caller's. */
+bool ek_session_farewell(struct ek_session *session, uint64_t now_us, struct ek_owned *ret);
+
 /* Submissions whose callback is still to come. */
 size_t ek_session_pending(const struct ek_session *session);
 

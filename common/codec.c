@@ -23,8 +23,9 @@ enum {
     ROUTE_FIELDS = 5,
     REPLY_FIELDS = 5,
     HOLDING_FIELDS = 4,
+    CLOSED_FIELDS = 2,
     LOSS_FIELDS = 4,
-    WORKER_JOB_FIELDS = 11,
+    WORKER_JOB_FIELDS = 12,
     WORKER_REPLY_FIELDS = 5,
     LOAD_FIELDS = 7
 };
@@ -40,6 +41,7 @@ static uint32_t fields_of(enum ek_message_type type)
         return WELCOME_FIELDS;
     case EK_MESSAGE_JOBS:
     case EK_MESSAGE_REPLIES:
+    case EK_MESSAGE_CLOSE:
         return ENVELOPE_FIELDS;
     case EK_MESSAGE_QUERY:
         return QUERY_FIELDS;
@@ -433,6 +435,25 @@ void ek_encode_holdings(struct ek_buffer *out, enum ek_message_type type, struct
     }
 }
 
+enum ek_status ek_decode_closed(struct ek_reader *fields, struct ek_closed *ret)
+{
+    ek_read_array_of(fields, CLOSED_FIELDS);
+    ret->shard = (uint16_t)ek_read_uint_max(fields, EK_SHARDS_MAX - 1);
+    ret->producer = ek_read_uint(fields);
+    return read_status(fields);
+}
+
+void ek_encode_close(struct ek_buffer *out, const struct ek_closed *closed, size_t count)
+{
+    write_head(out, EK_MESSAGE_CLOSE);
+    ek_write_array(out, count);
+    for (size_t i = 0; i < count; i++) {
+        ek_write_array(out, CLOSED_FIELDS);
+        ek_write_uint(out, closed[i].shard);
+        ek_write_uint(out, closed[i].producer);
+    }
+}
+
 enum ek_status ek_decode_loss(struct ek_reader *fields, struct ek_loss *ret)
 {
     ek_read_array_of(fields, LOSS_FIELDS);
@@ -486,6 +507,7 @@ enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_worker_j
     ret->number = ek_read_uint(fields);
     ret->lowest = ek_read_uint(fields);
     ret->confirmed = ek_read_uint(fields);
+    ret->closed = ek_read_uint(fields);
     return read_worker_body(fields, ret);
 }
 
@@ -503,6 +525,7 @@ void ek_encode_worker_job(struct ek_envelope *envelope, const struct ek_worker_j
     ek_write_uint(out, job->number);
     ek_write_uint(out, job->lowest);
     ek_write_uint(out, job->confirmed);
+    ek_write_uint(out, job->closed);
     ek_write_bytes(out, job->body);
 }
 

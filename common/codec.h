@@ -32,6 +32,7 @@ EK_MUST enum ek_status ek_decode_count(struct ek_reader *fields, uint32_t max, u
 EK_MUST enum ek_status ek_decode_job(struct ek_reader *fields, struct ek_job *ret);
 EK_MUST enum ek_status ek_decode_reply(struct ek_reader *fields, struct ek_reply *ret);
 EK_MUST enum ek_status ek_decode_holding(struct ek_reader *fields, struct ek_holding *ret);
+EK_MUST enum ek_status ek_decode_closed(struct ek_reader *fields, struct ek_closed *ret);
 EK_MUST enum ek_status ek_decode_loss(struct ek_reader *fields, struct ek_loss *ret);
 EK_MUST enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_worker_job *ret);
 EK_MUST enum ek_status ek_decode_worker_reply(struct ek_reader *fields, struct ek_worker_reply *ret);
@@ -45,6 +46,7 @@ void ek_encode_welcome(struct ek_buffer *out, const struct ek_welcome *message);
 void ek_encode_query(struct ek_buffer *out, const struct ek_query *message);
 void ek_encode_admin(struct ek_buffer *out, const struct ek_admin *message);
 void ek_encode_answer(struct ek_buffer *out, const struct ek_answer *message);
+void ek_encode_close(struct ek_buffer *out, const struct ek_closed *closed, size_t count);
 /* `type` is EK_MESSAGE_ERROR or EK_MESSAGE_WORKER_REFUSED. */
 void ek_encode_refusal(struct ek_buffer *out, enum ek_message_type type, const struct ek_refusal *message);
 void ek_encode_worker_hello(struct ek_buffer *out, const struct ek_worker_hello *message);

@@ -48,6 +48,9 @@
 #define EK_PRODUCERS_PER_SHARD_MAX 4096u /* beyond it the one that was silent longest is forgotten */
 #endif
 
+#define EK_CLOSED_MAX                                                                                                              \
+    64u /* ended producers of one shard that wait for its next writes; beyond it the oldest ages like a silent one */
+
 /* Poison and dead letters */
 #define EK_POISON_DEATHS       3u    /* of a worker with one job in flight: then the job is set aside */
 #define EK_DEAD_LETTERS_MAX    1000u /* of one shard; beyond it, or the next one, a job ends FAILED instead of being kept */

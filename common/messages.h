@@ -22,6 +22,7 @@ enum ek_message_type {
     EK_MESSAGE_ANSWER = 6,  /* to the client: ek_answer */
     EK_MESSAGE_ERROR = 7,   /* to the client: ek_refusal, for a message that could not be read */
     EK_MESSAGE_ADMIN = 8,   /* to the broker: ek_admin; answered with EK_MESSAGE_ANSWER */
+    EK_MESSAGE_CLOSE = 9,   /* to the broker: an array of ek_closed; never answered */
     /* worker and broker */
     EK_MESSAGE_WORKER_HELLO = 32,     /* to the broker: ek_worker_hello */
     EK_MESSAGE_WORKER_WELCOME = 33,   /* to the worker: ek_worker_welcome */
@@ -146,6 +147,12 @@ struct ek_admin {
     uint64_t id;
     uint32_t count;
     char words[EK_ADMIN_WORDS_MAX][EK_TEXT_BYTES_MAX];
+};
+
+/* A session that ends will send nothing more under this producer. Only a hint: one that is lost does no harm. */
+struct ek_closed {
+    uint16_t shard;
+    uint64_t producer;
 };
 
 struct ek_refusal {
@@ -293,6 +300,7 @@ struct ek_worker_job {
     uint64_t number;   /* reads with a producer: refused as a gap while this number is not applied; 0 = none */
     uint64_t lowest;
     uint64_t confirmed; /* the broker has the replies of the shard's positions up to this one */
+    uint64_t closed;    /* writes: this producer's session ended before; it is the first to be forgotten from here on. 0: none */
     struct ek_slice body;
     uint32_t count;
 };

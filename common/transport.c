@@ -9,6 +9,7 @@
 
 enum {
     LINGER_MS = 500,
+    LAST_LINGER_MS = 20,
     HANDSHAKE_MS = 3000,
     RECONNECT_MS = 20,
     RECONNECT_MAX_MS = 500,
@@ -327,6 +328,12 @@ enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_
     } else if (!has_room(socket))
         return EK_AGAIN;
     return send_payload(socket, message);
+}
+
+void ek_socket_send_last(struct ek_socket *socket, struct ek_owned message)
+{
+    if (!set(socket->zmq, ZMQ_LINGER, LAST_LINGER_MS) || ek_socket_send(socket, 0, message) == EK_AGAIN)
+        free(message.memory);
 }
 
 void ek_socket_answer(struct ek_socket *socket, struct ek_slice message)

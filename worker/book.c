@@ -4,6 +4,9 @@
 
 enum { VARINT_BYTES_MAX = 10 };
 
+/* Snapshots say which producers are closed from this format on; everything else reads the same in both. */
+enum { FORMAT_WITH_CLOSED = 2 };
+
 /* Flags of a record's entry. */
 enum {
     ENTRY_USED = 1,
@@ -13,7 +16,8 @@ enum {
     ENTRY_STATUS = 16,       /* a status other than OK follows */
     ENTRY_BODY = 32,
     ENTRY_CONFIRMED = 64,
-    ENTRY_FLAGS = 127
+    ENTRY_CLOSED = 128,
+    ENTRY_FLAGS = 255
 };
 
 /* ---- varints ---- */
@@ -104,13 +108,19 @@ static void get_fixed(struct cursor *from, uint8_t *out, size_t size)
 }
 
 /* Reads the format that every value begins with. */
-static enum ek_status open_value(struct ek_slice bytes, struct cursor *ret)
+static enum ek_status open_format(struct ek_slice bytes, struct cursor *ret, uint64_t *ret_format)
 {
     *ret = cursor_of(bytes);
-    uint64_t format = get(ret);
-    if (!ret->at || format == 0)
+    *ret_format = get(ret);
+    if (!ret->at || *ret_format == 0)
         return EK_CORRUPT;
-    return format > EK_BOOK_FORMAT ? EK_NEWER : EK_OK;
+    return *ret_format > EK_BOOK_FORMAT ? EK_NEWER : EK_OK;
+}
+
+static enum ek_status open_value(struct ek_slice bytes, struct cursor *ret)
+{
+    uint64_t format;
+    return open_format(bytes, ret, &format);
 }
 
 static enum ek_status close_value(const struct cursor *from)
@@ -263,12 +273,14 @@ void ek_book_encode_snapshot(struct ek_buffer *out, const struct ek_producers *p
         put_replies(out, &producer->replies);
         id = producer->id;
     }
+    put(out, ek_producers_closed(producers));
 }
 
 enum ek_status ek_book_decode_snapshot(struct ek_slice bytes, struct ek_producers *ret)
 {
     struct cursor from;
-    enum ek_status status = open_value(bytes, &from);
+    uint64_t format;
+    enum ek_status status = open_format(bytes, &from, &format);
     if (status != EK_OK)
         return status;
     ret->position = get(&from);
@@ -285,6 +297,8 @@ enum ek_status ek_book_decode_snapshot(struct ek_slice bytes, struct ek_producer
         if (from.at)
             get_replies(&from, ret, ek_producers_restore(ret, id, last_number, stamp_unix_ms));
     }
+    if (format >= FORMAT_WITH_CLOSED && from.at)
+        ek_producers_restore_closed(ret, get_max(&from, count));
     return close_value(&from);
 }
 
@@ -327,6 +341,8 @@ static unsigned flags_of(const struct ek_book_record *record, const struct ek_ve
         flags |= ENTRY_BODY;
     if (verdict->confirmed)
         flags |= ENTRY_CONFIRMED;
+    if (verdict->closed)
+        flags |= ENTRY_CLOSED;
     return flags;
 }
 
@@ -347,6 +363,8 @@ void ek_book_record_verdict(struct ek_buffer *out, struct ek_book_record *record
         put(out, verdict->status);
     if (flags & ENTRY_CONFIRMED)
         put_difference(out, verdict->confirmed, verdict->position);
+    if (flags & ENTRY_CLOSED)
+        put(out, verdict->closed);
     if (flags & ENTRY_BODY)
         put_bytes(out, verdict->body);
     record->position = verdict->position + verdict->count;
@@ -385,6 +403,8 @@ static void get_verdict(struct cursor *from, struct ek_book_record *record, stru
         ret->status = (enum ek_wire_status)get_max(from, EK_WIRE_STATUS_COUNT - 1);
     if (flags & ENTRY_CONFIRMED)
         ret->confirmed = get_difference(from, ret->position);
+    if (flags & ENTRY_CLOSED)
+        ret->closed = get(from);
     if (flags & ENTRY_BODY)
         ret->body = get_bytes(from);
 }

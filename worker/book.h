@@ -20,7 +20,7 @@
 #include "common/status.h"
 #include "worker/producers.h"
 
-enum { EK_BOOK_FORMAT = 1, EK_BOOK_KEY_BYTES_MAX = 11, EK_BOOK_DEAD_KEY_BYTES = 11 };
+enum { EK_BOOK_FORMAT = 2, EK_BOOK_KEY_BYTES_MAX = 11, EK_BOOK_DEAD_KEY_BYTES = 11 };
 
 enum ek_book_kind { EK_BOOK_IDENTITY = 1, EK_BOOK_ROLE = 2, EK_BOOK_SNAPSHOT = 3, EK_BOOK_RECORD = 4, EK_BOOK_DEAD = 5 };
 

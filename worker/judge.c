@@ -84,6 +84,7 @@ static void enter(struct ek_judge *judge, const struct ek_worker_job *job, bool 
                                  .producer = job->producer,
                                  .number = job->producer ? job->number : 0,
                                  .lowest = job->producer ? job->lowest : 0,
+                                 .closed = job->closed,
                                  .used = used,
                                  .status = used ? status : EK_WIRE_OK,
                                  .body = used ? body : ek_slice_of(NULL, 0)};

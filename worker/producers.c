@@ -102,6 +102,8 @@ static struct ek_producer *find(const struct ek_producers *producers, uint64_t i
 
 static void unchain(struct ek_producers *producers, struct ek_producer *producer)
 {
+    if (producers->last_closed == producer)
+        producers->last_closed = producer->older;
     *(producer->older ? &producer->older->newer : &producers->oldest) = producer->newer;
     *(producer->newer ? &producer->newer->older : &producers->newest) = producer->older;
 }
@@ -112,6 +114,17 @@ static void chain_newest(struct ek_producers *producers, struct ek_producer *pro
     producer->newer = NULL;
     *(producers->newest ? &producers->newest->newer : &producers->oldest) = producer;
     producers->newest = producer;
+}
+
+/* Behind the closed ones, before all others. */
+static void chain_closed(struct ek_producers *producers, struct ek_producer *producer)
+{
+    producer->older = producers->last_closed;
+    producer->newer = producer->older ? producer->older->newer : producers->oldest;
+    *(producer->older ? &producer->older->newer : &producers->oldest) = producer;
+    *(producer->newer ? &producer->newer->older : &producers->newest) = producer;
+    producers->last_closed = producer;
+    producer->closed = true;
 }
 
 static void destroy(struct ek_producers *producers, struct ek_producer *producer)
@@ -168,6 +181,23 @@ const struct ek_stored_reply *ek_producers_reply(const struct ek_producers *prod
     return known ? search(&known->replies, number) : NULL;
 }
 
+size_t ek_producers_closed(const struct ek_producers *producers)
+{
+    size_t count = 0;
+    for (const struct ek_producer *producer = producers->last_closed; producer; producer = producer->older)
+        count++;
+    return count;
+}
+
+void ek_producers_restore_closed(struct ek_producers *producers, size_t count)
+{
+    struct ek_producer *producer = producers->oldest;
+    for (size_t i = 0; i < count && producer; i++, producer = producer->newer) {
+        producer->closed = true;
+        producers->last_closed = producer;
+    }
+}
+
 struct ek_producer *ek_producers_restore(struct ek_producers *producers, uint64_t id, uint64_t last_number, uint64_t stamp_unix_ms)
 {
     struct ek_producer *producer = ek_alloc_zero(1, sizeof *producer);
@@ -210,6 +240,7 @@ static void record_numbered(struct ek_producers *producers, const struct ek_verd
     if (producer) {
         unchain(producers, producer);
         chain_newest(producers, producer);
+        producer->closed = false;
     } else {
         if (producers->table.count >= EK_PRODUCERS_PER_SHARD_MAX)
             forget_oldest(producers);
@@ -228,6 +259,15 @@ static void record_numbered(struct ek_producers *producers, const struct ek_verd
         forget_oldest(producers);
 }
 
+static void record_closed(struct ek_producers *producers, uint64_t id)
+{
+    struct ek_producer *producer = find(producers, id);
+    if (!producer || producer->closed)
+        return;
+    unchain(producers, producer);
+    chain_closed(producers, producer);
+}
+
 void ek_producers_record(struct ek_producers *producers, const struct ek_verdict *verdict)
 {
     producers->position = verdict->position + verdict->count - 1;
@@ -236,6 +276,8 @@ void ek_producers_record(struct ek_producers *producers, const struct ek_verdict
     /* A thin reply is named by its job's first position; the broker confirms whole jobs. */
     if (verdict->confirmed)
         producers->thin_bytes -= drop_below(&producers->thin, verdict->confirmed + 1);
+    if (verdict->closed)
+        record_closed(producers, verdict->closed);
     if (verdict->producer)
         record_numbered(producers, verdict);
     else if (verdict->used)

@@ -4,7 +4,8 @@
  * same order give the same state, so a restart rebuilds it from its records.
  *
  * Limits: EK_PRODUCERS_PER_SHARD_MAX producers, EK_UNSETTLED_MAX replies each, EK_PRODUCERS_BYTES_MAX in all (counted by a
- * formula, not by the allocator, so that every copy forgets alike). What is full forgets the producer that was silent longest.
+ * formula, not by the allocator, so that every copy forgets alike). What is full forgets a producer: first those whose session has
+ * ended, then the one that was silent longest.
  * Pure; one thread at a time.
  */
 #ifndef EK_WORKER_PRODUCERS_H
@@ -38,6 +39,7 @@ struct ek_producer {
     uint64_t id;
     uint64_t last_number;
     uint64_t stamp_unix_ms;
+    bool closed; /* its session ended, and it has sent nothing since */
     struct ek_replies replies;
 };
 
@@ -48,9 +50,10 @@ struct ek_producers {
     uint64_t expires_unix_ms; /* the highest expiry that a row ever got here; 0 = none did */
     uint64_t floor;           /* unknown producers at or below it may have been forgotten */
     struct ek_table table;
-    struct ek_producer *oldest;
+    struct ek_producer *oldest; /* the first to be forgotten: closed ones stand before all others */
     struct ek_producer *newest;
-    struct ek_replies thin; /* jobs without a producer, by position */
+    struct ek_producer *last_closed; /* NULL: none is */
+    struct ek_replies thin;          /* jobs without a producer, by position */
     size_t thin_bytes;
     size_t numbered_bytes;
 };
@@ -64,7 +67,8 @@ struct ek_verdict {
     uint64_t number;
     uint64_t lowest;
     uint64_t confirmed;
-    bool used; /* the number was used up and the reply below is kept */
+    uint64_t closed; /* a producer whose session ended before this job; 0: none */
+    bool used;       /* the number was used up and the reply below is kept */
     enum ek_wire_status status;
     struct ek_slice body;
 };
@@ -90,7 +94,11 @@ void ek_producers_give_up(struct ek_producers *producers, uint64_t position, uin
 /* Enters a verdict at the next position. The body is copied. */
 void ek_producers_record(struct ek_producers *producers, const struct ek_verdict *verdict);
 
-/* For a snapshot that is read back: appends a producer as the newest, and replies to it or, with NULL, to the thin ones. */
+/* For a snapshot that is read back: how many stand first because they are closed, and the same of a table that was just restored.
+ */
+size_t ek_producers_closed(const struct ek_producers *producers);
+void ek_producers_restore_closed(struct ek_producers *producers, size_t count);
+/* Likewise: appends a producer as the newest, and replies to it or, with NULL, to the thin ones. */
 struct ek_producer *ek_producers_restore(struct ek_producers *producers, uint64_t id, uint64_t last_number, uint64_t stamp_unix_ms);
 void ek_producers_restore_reply(struct ek_producers *producers, struct ek_producer *producer, const struct ek_stored_reply *reply,
                                 struct ek_slice body);

@@ -207,6 +207,19 @@ class Alone(EvenkeelTest):
             answers += msgpack.unpackb(self.client.recv())[2]
         self.assertEqual([answer[:2] for answer in answers], [[number, OK] for number in range(10)])
 
+    def test_a_client_that_ends_is_made_known_with_the_next_write(self):
+        worker = FakeWorker(self.cluster)
+        worker.join()
+        producers = []
+        for number in range(3):
+            writer = self.cluster.start_command(f"put{number}", self.cluster.cli_command("put", "{one}", str(number)))
+            job, = worker.jobs()
+            self.assertEqual(job["closed"], producers[-1] if producers else 0)
+            self.assertNotIn(job["producer"], [0, *producers])
+            producers.append(job["producer"])
+            worker.reply(job)
+            self.assertEqual(writer.wait_end(), 0, writer.logged())
+
     def test_a_broker_whose_directory_is_old_ends(self):
         worker = FakeWorker(self.cluster)
         worker.generation = 10**6

@@ -597,6 +597,12 @@ enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_
     return status;
 }
 
+void ek_socket_send_last(struct ek_socket *socket, struct ek_owned message)
+{
+    if (ek_socket_send(socket, 0, message) == EK_AGAIN)
+        free(message.memory);
+}
+
 size_t ek_socket_unsent_bytes(const struct ek_socket *socket)
 {
     return socket->out.bytes + (socket->connection ? socket->connection->up.bytes : 0);

@@ -194,9 +194,12 @@ class Cluster:
         self.sockets.append(store.socket)
         return store
 
+    def cli_command(self, *words):
+        return [program("evenkeel"), "--broker", self.endpoints["clients"], "--json", *words]
+
     def cli(self, *words, stdin=b"", timeout_s=PATIENCE_S, environment=None):
         """`evenkeel WORDS --json`: exit code and the objects it wrote, one a line."""
-        command = [program("evenkeel"), "--broker", self.endpoints["clients"], "--json", *words]
+        command = self.cli_command(*words)
         done = run(command, stdin, timeout_s, env={**os.environ, **(environment or {})})
         try:
             return done.returncode, [json.loads(line) for line in done.stdout.decode().splitlines()]

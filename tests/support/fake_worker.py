@@ -69,7 +69,7 @@ class FakeWorker:
 
     def jobs(self):
         """The next jobs, each as a dict; probes are answered."""
-        names = "token shard epoch kind position stamp_unix_ms producer number lowest confirmed body".split()
+        names = "token shard epoch kind position stamp_unix_ms producer number lowest confirmed closed body".split()
         while True:
             jobs = [dict(zip(names, job)) for job in self.receive(JOBS)[3]]
             for job in jobs:

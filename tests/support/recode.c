@@ -139,6 +139,26 @@ static enum ek_status walk_holdings(struct walk *walk)
     return status;
 }
 
+static enum ek_status walk_close(struct walk *walk)
+{
+    uint32_t count = 0;
+    enum ek_status status = ek_decode_count(&walk->fields, EK_SHARDS_MAX, &count);
+    if (status != EK_OK)
+        return status;
+    struct ek_closed *closed = ek_alloc_zero(count, sizeof *closed);
+    for (uint32_t i = 0; status == EK_OK && i < count; i++) {
+        status = ek_decode_closed(&walk->fields, &closed[i]);
+        if (status == EK_OK)
+            show(walk, EK_PART_ITEM, i, &closed[i]);
+    }
+    if (status == EK_OK)
+        status = ek_decode_end(&walk->fields);
+    if (status == EK_OK)
+        ek_encode_close(walk->out, closed, count);
+    free(closed);
+    return status;
+}
+
 static enum ek_status walk_losses(struct walk *walk)
 {
     struct ek_link link;
@@ -205,6 +225,8 @@ enum ek_status ek_recode_message(struct ek_slice message, struct ek_buffer *out,
         return walk_answer(&walk);
     case EK_MESSAGE_ADMIN:
         return walk_admin(&walk);
+    case EK_MESSAGE_CLOSE:
+        return walk_close(&walk);
     case EK_MESSAGE_ERROR:
     case EK_MESSAGE_WORKER_REFUSED:
         return walk_refusal(&walk);

@@ -79,6 +79,8 @@ static struct ek_verdict any_verdict(unsigned *seed, const struct ek_producers *
         verdict.status = EK_WIRE_FAILED;
     if (verdict.used && !pick(seed, 3))
         verdict.body = ek_slice_of(body, pick(seed, 300));
+    if (!pick(seed, 4))
+        verdict.closed = (1700000000000ull << 20) + pick(seed, 40);
     if (producers->thin.count && pick(seed, 2))
         verdict.confirmed = pick(seed, producers->position + 1);
     return verdict;
@@ -109,6 +111,8 @@ START_TEST(a_snapshot_comes_back_exactly)
     ck_assert(ek_slice_equal(ek_buffer_slice(&first), ek_buffer_slice(&second)));
     ck_assert_uint_eq(read.numbered_bytes, producers.numbered_bytes);
     ck_assert_uint_eq(read.thin_bytes, producers.thin_bytes);
+    ck_assert_uint_gt(ek_producers_closed(&producers), 0);
+    ck_assert_uint_eq(ek_producers_closed(&read), ek_producers_closed(&producers));
     ck_assert_uint_eq(read.floor, producers.floor);
     ck_assert_uint_eq(read.position, producers.position);
     for (size_t cut = 0; cut < first.size; cut += 1 + cut / 50) {
@@ -120,6 +124,25 @@ START_TEST(a_snapshot_comes_back_exactly)
     ek_producers_done(&read);
     ek_buffer_done(&first);
     ek_buffer_done(&second);
+}
+END_TEST
+
+START_TEST(a_snapshot_of_the_first_format_has_nobody_closed)
+{
+    struct ek_producers producers = {0};
+    struct ek_producers read = {0};
+    struct ek_buffer bytes = {0};
+    struct ek_verdict verdict = {.position = 1, .count = 1, .producer = 7, .number = 1, .lowest = 1, .used = true};
+    ek_producers_record(&producers, &verdict);
+    snapshot_of(&producers, &bytes);
+    ck_assert_uint_eq(bytes.data[bytes.size - 1], 0); /* how many are closed: new in the second format */
+    bytes.data[0] = 1;
+    ck_assert_int_eq(ek_book_decode_snapshot(ek_slice_of(bytes.data, bytes.size - 1), &read), EK_OK);
+    ck_assert_uint_eq(read.table.count, 1);
+    ck_assert_uint_eq(ek_producers_closed(&read), 0);
+    ek_producers_done(&producers);
+    ek_producers_done(&read);
+    ek_buffer_done(&bytes);
 }
 END_TEST
 
@@ -238,6 +261,7 @@ static Suite *suite(void)
     tcase_add_test(tests, keys_sort_in_the_order_in_which_a_start_reads);
     tcase_add_test(tests, identity_and_role_come_back);
     tcase_add_test(tests, a_snapshot_comes_back_exactly);
+    tcase_add_test(tests, a_snapshot_of_the_first_format_has_nobody_closed);
     tcase_add_test(tests, replayed_records_give_the_same_memory);
     tcase_add_test(tests, a_plain_job_takes_few_bytes);
     tcase_add_test(tests, damage_is_found_or_harmless);

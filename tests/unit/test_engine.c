@@ -224,7 +224,8 @@ static enum ek_status open_again(void)
 
 START_TEST(a_newer_format_is_refused)
 {
-    put_raw(EK_STORE_BOOK, "\1", 1, "\2xxxx", 5);
+    const char newer[] = {EK_BOOK_FORMAT + 1, 'x', 'x'};
+    put_raw(EK_STORE_BOOK, "\1", 1, newer, sizeof newer);
     ck_assert_int_eq(open_again(), EK_NEWER);
 }
 END_TEST

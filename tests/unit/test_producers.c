@@ -112,6 +112,77 @@ START_TEST(a_full_table_forgets_whoever_was_silent_longest)
 }
 END_TEST
 
+static void close_beside(struct ek_producers *producers, uint64_t producer, uint64_t number, uint64_t closed)
+{
+    struct ek_verdict verdict = numbered(producers, producer, number);
+    verdict.closed = closed;
+    ek_producers_record(producers, &verdict);
+}
+
+START_TEST(a_full_table_forgets_closed_producers_before_older_ones)
+{
+    struct ek_producers producers = {0};
+    for (uint64_t id = 1; id <= EK_PRODUCERS_PER_SHARD_MAX; id++)
+        record(&producers, id, 1);
+    close_beside(&producers, 1, 2, 30);
+    close_beside(&producers, 1, 3, 20);
+    close_beside(&producers, 1, 4, 20);     /* twice is once */
+    close_beside(&producers, 1, 5, 999999); /* nobody knows it */
+    ck_assert_uint_eq(producers.table.count, EK_PRODUCERS_PER_SHARD_MAX);
+    ck_assert_uint_eq(ek_producers_closed(&producers), 2);
+    ck_assert_int_eq(look(&producers, 30, 2), EK_NUMBER_NEW);
+    record(&producers, 100000, 1);
+    ck_assert_int_eq(look(&producers, 30, 2), EK_NUMBER_FORGOTTEN);
+    ck_assert_int_eq(look(&producers, 20, 2), EK_NUMBER_NEW);
+    record(&producers, 100001, 1);
+    ck_assert_int_eq(look(&producers, 20, 2), EK_NUMBER_FORGOTTEN);
+    ck_assert_int_eq(look(&producers, 2, 2), EK_NUMBER_NEW); /* the oldest of those that live */
+    ck_assert_uint_eq(ek_producers_closed(&producers), 0);
+    record(&producers, 100002, 1);
+    ck_assert_int_eq(look(&producers, 2, 2), EK_NUMBER_FORGOTTEN);
+    ck_assert_uint_eq(producers.table.count, EK_PRODUCERS_PER_SHARD_MAX);
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(a_closed_producer_is_known_until_room_is_needed)
+{
+    struct ek_producers producers = {0};
+    for (uint64_t id = 1; id <= EK_PRODUCERS_PER_SHARD_MAX; id++)
+        record(&producers, id, 1);
+    close_beside(&producers, 1, 2, 30);
+    ck_assert_int_eq(look(&producers, 30, 1), EK_NUMBER_SEEN);
+    ck_assert_uint_eq(ek_producers_reply(&producers, 30, 1)->position, 30);
+    struct ek_verdict repetition = numbered(&producers, 30, 1);
+    repetition.used = false;
+    ek_producers_record(&producers, &repetition);
+    ck_assert_uint_eq(ek_producers_closed(&producers), 0);
+    record(&producers, 100000, 1);
+    ck_assert_int_eq(look(&producers, 30, 2), EK_NUMBER_NEW);
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 30, 1));
+    ck_assert_int_eq(look(&producers, 2, 2), EK_NUMBER_FORGOTTEN);
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(a_mark_on_a_producers_own_write_is_older_than_the_write)
+{
+    struct ek_producers producers = {0};
+    record(&producers, 1, 1);
+    record(&producers, 2, 1);
+    close_beside(&producers, 2, 2, 2);
+    ck_assert_uint_eq(ek_producers_closed(&producers), 0);
+    ck_assert_uint_eq(producers.oldest->id, 1);
+    close_beside(&producers, 1, 2, 2);
+    ck_assert_uint_eq(producers.oldest->id, 2);
+    ck_assert_uint_eq(producers.newest->id, 1);
+    close_beside(&producers, 3, 1, 1);
+    ck_assert_uint_eq(producers.oldest->id, 2);
+    ck_assert_uint_eq(producers.last_closed->id, 1);
+    ek_producers_done(&producers);
+}
+END_TEST
+
 START_TEST(replies_of_a_shard_are_bounded_in_bytes)
 {
     static const uint8_t body[EK_WRITE_REPLY_BYTES_MAX];
@@ -159,6 +230,9 @@ static Suite *suite(void)
     tcase_add_test(tests, a_producer_keeps_a_bounded_number_of_replies);
     tcase_add_test(tests, a_verdict_without_a_number_moves_the_position_only);
     tcase_add_test(tests, a_full_table_forgets_whoever_was_silent_longest);
+    tcase_add_test(tests, a_full_table_forgets_closed_producers_before_older_ones);
+    tcase_add_test(tests, a_closed_producer_is_known_until_room_is_needed);
+    tcase_add_test(tests, a_mark_on_a_producers_own_write_is_older_than_the_write);
     tcase_add_test(tests, replies_of_a_shard_are_bounded_in_bytes);
     tcase_add_test(tests, thin_replies_stay_until_they_are_confirmed);
     suite_add_tcase(suite, tests);

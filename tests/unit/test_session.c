@@ -427,6 +427,44 @@ START_TEST(a_lone_job_lingers_for_company)
 }
 END_TEST
 
+/* ---- the end ---- */
+
+START_TEST(a_farewell_names_the_producers_that_wrote)
+{
+    struct ek_owned farewell;
+    ek_rig_submit(&rig, EK_GET, "{b}", 0, &notes[0]);
+    ek_rig_turn(&rig);
+    ck_assert(!ek_session_farewell(rig.session, rig.now_us, &farewell));
+    ek_rig_put(&rig, "{a}1", "x", &notes[1]);
+    ek_rig_turn(&rig);
+    ck_assert(ek_session_farewell(rig.session, rig.now_us, &farewell));
+    enum ek_message_type type;
+    struct ek_reader fields;
+    struct ek_closed closed;
+    uint32_t count;
+    ck_assert_int_eq(ek_decode_type(farewell.message, &type, &fields), EK_OK);
+    ck_assert_int_eq(type, EK_MESSAGE_CLOSE);
+    ck_assert_int_eq(ek_decode_count(&fields, EK_SHARDS_MAX, &count), EK_OK);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(ek_decode_closed(&fields, &closed), EK_OK);
+    ck_assert_uint_eq(closed.shard, ek_rig_job(&rig, 1)->job.route.shard);
+    ck_assert_uint_eq(closed.producer, ek_rig_job(&rig, 1)->job.route.producer);
+    ck_assert_int_eq(ek_decode_end(&fields), EK_OK);
+    free(farewell.memory);
+}
+END_TEST
+
+START_TEST(nobody_takes_leave_of_a_broker_that_is_silent)
+{
+    struct ek_owned farewell;
+    ek_rig_put(&rig, "{a}1", "x", &notes[0]);
+    ek_rig_turn(&rig);
+    rig.deaf = true;
+    ek_rig_advance(&rig, 3 * S);
+    ck_assert(!ek_session_farewell(rig.session, rig.now_us, &farewell));
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *result = suite_create("session");
@@ -452,6 +490,11 @@ static Suite *suite(void)
     tcase_add_test(order, memory_is_bounded_and_room_comes_back);
     tcase_add_test(order, a_lone_job_lingers_for_company);
     suite_add_tcase(result, order);
+    TCase *end = tcase_create("the end");
+    tcase_add_checked_fixture(end, set_up_welcomed, tear_down);
+    tcase_add_test(end, a_farewell_names_the_producers_that_wrote);
+    tcase_add_test(end, nobody_takes_leave_of_a_broker_that_is_silent);
+    suite_add_tcase(result, end);
     return result;
 }
 

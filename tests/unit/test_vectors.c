@@ -83,6 +83,7 @@ static const struct field worker_hello_fields[] = {FIELD(ek_worker_hello, worker
                                                    FIELD(ek_worker_hello, endpoint, TEXT),
                                                    END};
 static const struct field admin_fields[] = {FIELD(ek_admin, id, U64), FIELD(ek_admin, words, WORDS), END};
+static const struct field closed_fields[] = {FIELD(ek_closed, shard, U16), FIELD(ek_closed, producer, U64), END};
 static const struct field loss_fields[] = {FIELD(ek_loss, shard, U16), FIELD(ek_loss, epoch, U64), FIELD(ek_loss, position, U64),
                                            FIELD(ek_loss, floor, U64), END};
 static const struct field worker_welcome_fields[] = {
@@ -91,11 +92,19 @@ static const struct field worker_welcome_fields[] = {
     FIELD(ek_worker_welcome, liveness_ms, U32),    END};
 static const struct field holding_fields[] = {FIELD(ek_holding, shard, U16), FIELD(ek_holding, epoch, U64),
                                               FIELD(ek_holding, position, U64), FIELD(ek_holding, state, U32), END};
-static const struct field worker_job_fields[] = {
-    FIELD(ek_worker_job, token, U64),     FIELD(ek_worker_job, shard, U16),    FIELD(ek_worker_job, epoch, U64),
-    FIELD(ek_worker_job, kind, U32),      FIELD(ek_worker_job, position, U64), FIELD(ek_worker_job, stamp_unix_ms, U64),
-    FIELD(ek_worker_job, producer, U64),  FIELD(ek_worker_job, number, U64),   FIELD(ek_worker_job, lowest, U64),
-    FIELD(ek_worker_job, confirmed, U64), FIELD(ek_worker_job, body, BYTES),   END};
+static const struct field worker_job_fields[] = {FIELD(ek_worker_job, token, U64),
+                                                 FIELD(ek_worker_job, shard, U16),
+                                                 FIELD(ek_worker_job, epoch, U64),
+                                                 FIELD(ek_worker_job, kind, U32),
+                                                 FIELD(ek_worker_job, position, U64),
+                                                 FIELD(ek_worker_job, stamp_unix_ms, U64),
+                                                 FIELD(ek_worker_job, producer, U64),
+                                                 FIELD(ek_worker_job, number, U64),
+                                                 FIELD(ek_worker_job, lowest, U64),
+                                                 FIELD(ek_worker_job, confirmed, U64),
+                                                 FIELD(ek_worker_job, closed, U64),
+                                                 FIELD(ek_worker_job, body, BYTES),
+                                                 END};
 static const struct field worker_reply_fields[] = {
     FIELD(ek_worker_reply, token, U64),           FIELD(ek_worker_reply, status, U32), FIELD(ek_worker_reply, position, U64),
     AS("flags", ek_worker_reply, repeated, BOOL), FIELD(ek_worker_reply, body, BYTES), END};
@@ -137,6 +146,7 @@ static const struct schema schemas[] = {
     {EK_MESSAGE_QUERY, query_fields, NULL, NULL},
     {EK_MESSAGE_ANSWER, answer_fields, NULL, NULL},
     {EK_MESSAGE_ADMIN, admin_fields, NULL, NULL},
+    {EK_MESSAGE_CLOSE, NULL, "closed_producers", closed_fields},
     {EK_MESSAGE_ERROR, refusal_fields, NULL, NULL},
     {EK_MESSAGE_WORKER_HELLO, worker_hello_fields, NULL, NULL},
     {EK_MESSAGE_WORKER_WELCOME, worker_welcome_fields, NULL, NULL},

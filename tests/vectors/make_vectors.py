@@ -28,6 +28,7 @@ NAMES = {
     "answer": (6, "id status text"),
     "error": (7, "status text"),
     "admin": (8, "id words"),
+    "close": (9, "closed_producers"),
     "worker_hello": (32, "worker incarnation generation cluster shards capacity_milli name endpoint"),
     "worker_welcome": (33, "link generation cluster shards liveness_ms"),
     "worker_refused": (34, "status text"),
@@ -47,7 +48,8 @@ ITEMS = {
     "replies": "id status position retry_ms body",
     "holdings": "shard epoch position state",
     "losses": "shard epoch position floor",
-    "worker_jobs": "token shard epoch kind position stamp_unix_ms producer number lowest confirmed body",
+    "closed_producers": "shard producer",
+    "worker_jobs": "token shard epoch kind position stamp_unix_ms producer number lowest confirmed closed body",
     "worker_replies": "token status position flags body",
     "loads": "shard stored_bytes operations bytes_in bytes_out busy_us expires_unix_ms",
     "route": "shard producer number lowest flags",
@@ -104,6 +106,8 @@ MESSAGES = [
     ("answer_failed", "answer", [2, 3, b""]),
     ("admin_accept_loss", "admin", [9, ["accept-loss", "3"]]),
     ("admin_most_words", "admin", [U64, ["w" * 255] * 8]),
+    ("close", "close", [[[7, 55], [8191, U64]]]),
+    ("close_none", "close", [[]]),
     ("error", "error", [3, "message type 99 is not known"]),
     ("worker_hello", "worker_hello", [WORKER, 12, 3, CLUSTER, 512, 1500, "w1", "tcp://127.0.0.1:40001"]),
     ("worker_hello_first", "worker_hello", [WORKER, 1, 0, None, 0, 1000, "", ""]),
@@ -114,14 +118,14 @@ MESSAGES = [
     ("worker_report", "worker_report", [71, 3, [[0, 1, 0, 1], [511, 2**40, 2**50, 2], [8191, U64, U64, 1], [9, 3, 7, 3]]]),
     ("worker_assign", "worker_assign", [72, 4, [[7, 9, 0, 1], [8, 10, 0, 2]]]),
     ("worker_assigned", "worker_assigned", [73, 5, [[7, 9, 12345, 1]]]),
-    ("worker_jobs", "worker_jobs", [71, 3, [[1001, 7, 9, WRITE, 12346, 1700000000000, 55, 56, 50, 12300, body([PUT, b"k", b"v"], [DELETE, b"j"])],
-                                            [1002, 7, 9, READ, 12347, 1700000000001, 0, 0, 0, 0, body([GET, b"k"])]]]),
-    ("worker_jobs_cancel", "worker_jobs", [U64, U64, [[U64, 8191, U64, CANCEL, U64, U64, U64, U64, U64, U64, body(5)]]]),
-    ("worker_jobs_probe", "worker_jobs", [71, 3, [[0, 0, 0, PROBE, 0, 0, 0, 0, 0, 0, b""]]]),
-    ("worker_jobs_dead", "worker_jobs", [71, 3, [[1003, 7, 9, DEAD, 12350, 1700000000000, 55, 57, 50, 12300,
+    ("worker_jobs", "worker_jobs", [71, 3, [[1001, 7, 9, WRITE, 12346, 1700000000000, 55, 56, 50, 12300, 54, body([PUT, b"k", b"v"], [DELETE, b"j"])],
+                                            [1002, 7, 9, READ, 12347, 1700000000001, 0, 0, 0, 0, 0, body([GET, b"k"])]]]),
+    ("worker_jobs_cancel", "worker_jobs", [U64, U64, [[U64, 8191, U64, CANCEL, U64, U64, U64, U64, U64, U64, U64, body(5)]]]),
+    ("worker_jobs_probe", "worker_jobs", [71, 3, [[0, 0, 0, PROBE, 0, 0, 0, 0, 0, 0, 0, b""]]]),
+    ("worker_jobs_dead", "worker_jobs", [71, 3, [[1003, 7, 9, DEAD, 12350, 1700000000000, 55, 57, 50, 12300, 0,
                                                  body(b"worker w1 died 3 times", 1700000000009, WRITE, 2, body([PUT, b"k", b"v"], [DELETE, b"j"]))],
-                                                [1004, 7, 9, DEAD, 12352, 1700000000000, 0, 0, 0, 0, body(b"", U64, TRANSACTION, 4096, None)]]]),
-    ("worker_jobs_empty_write", "worker_jobs", [71, 3, [[1003, 7, 9, CANCEL, 12348, 1700000000002, 0, 0, 0, 12347, body(0)]]]),
+                                                [1004, 7, 9, DEAD, 12352, 1700000000000, 0, 0, 0, 0, 0, body(b"", U64, TRANSACTION, 4096, None)]]]),
+    ("worker_jobs_empty_write", "worker_jobs", [71, 3, [[1003, 7, 9, CANCEL, 12348, 1700000000002, 0, 0, 0, 12347, 0, body(0)]]]),
     ("worker_jobs_none", "worker_jobs", [1, 1, []]),
     ("worker_replies", "worker_replies", [71, 3, [[1001, 0, 12346, 0, None], [1002, 0, 0, 0, body([0, b"v", 12346, 900])], [1003, 15, 12348, 0, None],
                                                  [1004, 0, 12000, 1, None]]]),
@@ -213,7 +217,7 @@ def job(operations, kind=WRITE, route=None, deadline=0):
 
 
 def worker_job(kind, given):
-    return pack([1, 38, 1, 1, [[1, 0, 1, kind, 1, 1, 0, 0, 0, 0, given]]])
+    return pack([1, 38, 1, 1, [[1, 0, 1, kind, 1, 1, 0, 0, 0, 0, 0, given]]])
 
 
 MALFORMED, TOO_LARGE, NEWER = "malformed", "too_large", "newer"
@@ -279,6 +283,9 @@ REFUSED_MESSAGES = [
     ("query_without_text", pack([1, 5, 1, None]), MALFORMED),
     ("admin_without_words", pack([1, 8, 1, []]), MALFORMED),
     ("admin_word_is_a_number", pack([1, 8, 1, ["accept-loss", 3]]), MALFORMED),
+    ("close_shard_8192", pack([1, 9, [[8192, 1]]]), MALFORMED),
+    ("close_without_producer", pack([1, 9, [[1]]]), MALFORMED),
+    ("close_a_field_too_many", pack([1, 9, [[1, 2]], 3]), MALFORMED),
     ("admin_nine_words", pack([1, 8, 1, ["w"] * 9]), TOO_LARGE),
     ("welcome_no_shards", pack([1, 2, 7, CLUSTER, 3, 4, 0, 0, 5, ""]), MALFORMED),
     ("welcome_8193_shards", pack([1, 2, 7, CLUSTER, 3, 4, 8193, 0, 5, ""]), MALFORMED),
@@ -295,8 +302,8 @@ REFUSED_MESSAGES = [
     ("holding_state_4", pack([1, 35, 1, 1, [[0, 1, 0, 4]]]), MALFORMED),
     ("holding_shard_8192", pack([1, 36, 1, 1, [[8192, 1, 0, 1]]]), MALFORMED),
     ("holdings_claim_2_32", b"\x95\x01\x23\x01\x01\xdd\xff\xff\xff\xff" + b"\x00" * 20, MALFORMED),
-    ("worker_job_kind_7", pack([1, 38, 1, 1, [[1, 0, 1, 7, 1, 1, 0, 0, 0, 0, body([GET, KEY])]]]), MALFORMED),
-    ("worker_job_body_nil", pack([1, 38, 1, 1, [[1, 0, 1, 1, 1, 1, 0, 0, 0, 0, None]]]), MALFORMED),
+    ("worker_job_kind_7", pack([1, 38, 1, 1, [[1, 0, 1, 7, 1, 1, 0, 0, 0, 0, 0, body([GET, KEY])]]]), MALFORMED),
+    ("worker_job_body_nil", pack([1, 38, 1, 1, [[1, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, None]]]), MALFORMED),
     ("worker_job_probe_with_body", worker_job(PROBE, body([GET, KEY])), MALFORMED),
     ("worker_job_dead_body_nil", worker_job(DEAD, None), MALFORMED),
     ("worker_job_dead_a_field_too_few", worker_job(DEAD, body(b"c", 1, WRITE, 1)), MALFORMED),
