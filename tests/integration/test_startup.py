@@ -123,7 +123,7 @@ class Directories(EvenkeelTest):
         cluster.stop()
         for name, command, family, key, value in (
                 ("broker", self.with_free_ports(cluster), "default", b"format", (2).to_bytes(8, "big")),
-                ("w1", cluster.worker_command("w1"), "book", b"\x01", b"\x02")):
+                ("w1", cluster.worker_command("w1"), "book", b"\x01", b"\x03")):
             with rocks.opened(cluster.directory / name) as (get, put):
                 kept = get(family, key)
                 self.assertTrue(kept, f"{name} keeps its format elsewhere")
