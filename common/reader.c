@@ -4,7 +4,8 @@
 
 struct ek_reader ek_reader_of(struct ek_slice bytes)
 {
-    return (struct ek_reader){.at = bytes.data, .end = bytes.data + bytes.size, .failed = bytes.data == NULL};
+    return (struct ek_reader){
+        .at = bytes.data, .end = bytes.size ? bytes.data + bytes.size : bytes.data, .failed = bytes.data == NULL};
 }
 
 bool ek_reader_ok(const struct ek_reader *reader)
