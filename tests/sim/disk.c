@@ -39,12 +39,21 @@ struct ek_store_cursor {
     size_t end;
 };
 
-static struct sim_disk disks[SIM_DISKS_MAX];
-static void (*watcher)(struct ek_slice record);
+/* A row as it was before a change; value NULL: it was not there. */
+struct sim_undo {
+    enum ek_store_space space;
+    struct sim_row row;
+    bool first; /* of its batch */
+};
 
-void sim_disk_watch(void (*recorded)(struct ek_slice record))
+static struct sim_disk disks[SIM_DISKS_MAX];
+static void (*on_recorded)(struct ek_slice record);
+static void (*on_lost)(struct ek_slice record);
+
+void sim_disk_watch(void (*recorded)(struct ek_slice record), void (*lost)(struct ek_slice record))
 {
-    watcher = recorded;
+    on_recorded = recorded;
+    on_lost = lost;
 }
 
 struct sim_disk *sim_disk_of(unsigned number)
@@ -95,30 +104,42 @@ static enum ek_book_kind kind_of(enum ek_store_space space, struct ek_slice key)
     return space == EK_STORE_BOOK && ek_book_parse_key(key, &kind, &number) == EK_OK ? kind : EK_BOOK_IDENTITY;
 }
 
-static void apply(struct sim_disk *disk, struct change *change)
+static void put_row(struct sim_rows *rows, struct sim_row row)
 {
-    struct sim_rows *rows = &disk->spaces[change->space];
     bool found;
-    size_t at = search(rows, key_of(&change->row), &found);
-    enum ek_book_kind kind = kind_of(change->space, key_of(&change->row));
-    if (kind == EK_BOOK_RECORD && watcher && !change->deletes)
-        watcher(ek_slice_of(change->row.value, change->row.value_size));
-    if (kind == EK_BOOK_SNAPSHOT && !change->deletes)
-        sim_count(SIM_COUNT_SNAPSHOT_WRITTEN);
-    if (change->deletes) {
-        free_row(&change->row);
-        if (found)
-            remove_at(rows, at);
-        return;
-    }
+    size_t at = search(rows, key_of(&row), &found);
     if (found) {
         free_row(&rows->rows[at]);
-        rows->rows[at] = change->row;
+        rows->rows[at] = row;
         return;
     }
     rows->rows = ek_grow(rows->rows, &rows->capacity, rows->count + 1, sizeof *rows->rows);
     memmove(&rows->rows[at + 1], &rows->rows[at], (rows->count++ - at) * sizeof *rows->rows);
-    rows->rows[at] = change->row;
+    rows->rows[at] = row;
+}
+
+static void drop_row(struct sim_rows *rows, struct ek_slice key)
+{
+    bool found;
+    size_t at = search(rows, key, &found);
+    if (found)
+        remove_at(rows, at);
+}
+
+static void apply(struct sim_disk *disk, struct change *change)
+{
+    struct sim_rows *rows = &disk->spaces[change->space];
+    enum ek_book_kind kind = kind_of(change->space, key_of(&change->row));
+    if (kind == EK_BOOK_RECORD && on_recorded && !change->deletes)
+        on_recorded(ek_slice_of(change->row.value, change->row.value_size));
+    if (kind == EK_BOOK_SNAPSHOT && !change->deletes)
+        sim_count(SIM_COUNT_SNAPSHOT_WRITTEN);
+    if (!change->deletes) {
+        put_row(rows, change->row);
+        return;
+    }
+    drop_row(rows, key_of(&change->row));
+    free_row(&change->row);
 }
 
 static void apply_batch(struct ek_store *store)
@@ -129,13 +150,75 @@ static void apply_batch(struct ek_store *store)
     store->disk->commits++;
 }
 
+/* ---- what is not synced ---- */
+
+static void note_undo(struct sim_disk *disk, const struct change *change, bool first)
+{
+    const struct sim_rows *rows = &disk->spaces[change->space];
+    bool found;
+    size_t at = search(rows, key_of(&change->row), &found);
+    disk->undos = ek_grow(disk->undos, &disk->undo_capacity, disk->undo_count + 1, sizeof *disk->undos);
+    struct sim_undo *undo = &disk->undos[disk->undo_count++];
+    *undo = (struct sim_undo){.space = change->space, .first = first};
+    undo->row.key = ek_slice_copy(key_of(&change->row));
+    undo->row.key_size = change->row.key_size;
+    if (!found)
+        return;
+    undo->row.value_size = rows->rows[at].value_size;
+    undo->row.value = ek_slice_copy(ek_slice_of(rows->rows[at].value, rows->rows[at].value_size));
+}
+
+/* What can be read is there to stay. */
+static void note_sync(struct sim_disk *disk)
+{
+    while (disk->undo_count)
+        free_row(&disk->undos[--disk->undo_count].row);
+}
+
+/* Takes back the last batch. */
+static void undo_batch(struct sim_disk *disk)
+{
+    for (bool first = false; !first;) {
+        struct sim_undo *undo = &disk->undos[--disk->undo_count];
+        struct sim_rows *rows = &disk->spaces[undo->space];
+        bool found;
+        size_t at = search(rows, key_of(&undo->row), &found);
+        bool is_record = kind_of(undo->space, key_of(&undo->row)) == EK_BOOK_RECORD;
+        if (found && is_record && !undo->row.value)
+            on_lost(ek_slice_of(rows->rows[at].value, rows->rows[at].value_size));
+        first = undo->first;
+        if (undo->row.value)
+            put_row(rows, undo->row);
+        else {
+            drop_row(rows, key_of(&undo->row));
+            free_row(&undo->row);
+        }
+    }
+}
+
 void sim_disk_crash(struct sim_disk *disk)
 {
     struct ek_store *store = disk->store;
-    if (store && store->writing && sim_chance(50))
-        apply_batch(store);
+    if (store && store->writing && sim_chance(50)) {
+        for (size_t i = 0; i < store->count; i++) {
+            /* Each before its change, so that undoing them backwards gives the rows of before. */
+            note_undo(disk, &store->batch[i], i == 0);
+            apply(disk, &store->batch[i]);
+        }
+        store->count = 0;
+        sim_count(SIM_COUNT_UNSYNCED);
+    }
     disk->store = NULL;
     disk->used = false;
+}
+
+void sim_disk_cut_power(struct sim_disk *disk)
+{
+    while (disk->undo_count && sim_chance(70)) {
+        undo_batch(disk);
+        sim_count(SIM_COUNT_UNSYNCED_LOST);
+    }
+    note_sync(disk);
 }
 
 static uint64_t horizon_of(const struct ek_store *store, uint16_t prefix)
@@ -229,6 +312,7 @@ enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error)
         sim_at(sim_now_us() + sim_draw(sync_us + BEHIND_US), disk->doom, sim_self(), 0);
     sim_sleep_us(sync_us);
     store->writing = false;
+    note_sync(disk);
     apply_batch(store);
     sim_note(7, disk->commits);
     if (sim_chance(COMPACT_PERCENT))

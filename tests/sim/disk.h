@@ -1,7 +1,8 @@
 /*
  * The disks of a simulation: what a worker's store (worker/store.h) and the broker's durable state (broker/meta.h) keep across the
- * end of a program. A write is on disk when its sync has come back; a program that ends before loses it or does not, by chance. The
- * directory's name, a decimal number, is the disk's.
+ * end of a program. A write is on disk when its sync has come back. What a program had written without a sync when it ended may
+ * still be read by the next one, and be lost by a later power cut, unless a sync came in between. The directory's name, a decimal
+ * number, is the disk's.
  */
 #ifndef EK_TESTS_SIM_DISK_H
 #define EK_TESTS_SIM_DISK_H
@@ -24,6 +25,8 @@ struct sim_rows {
     size_t capacity;
 };
 
+struct sim_undo;
+
 /* A worker's. */
 struct sim_disk {
     uint64_t sync_us;       /* usual */
@@ -35,12 +38,14 @@ struct sim_disk {
     bool used; /* a program has it open */
     struct sim_rows spaces[2];
     struct ek_store *store; /* of that program */
+    struct sim_undo *undos; /* what a power cut takes back, last change last */
+    size_t undo_count;
+    size_t undo_capacity;
     uint64_t commits;
 };
 
-/* A broker's. */
-struct sim_directory {
-    uint64_t sync_us;
+/* A broker's: what can be read, and as of which write it is sure to stay. */
+struct sim_records {
     bool made;
     struct ek_cluster_id cluster;
     uint64_t generation;
@@ -48,14 +53,24 @@ struct sim_directory {
     uint64_t ceiling_unix_ms;
     struct ek_record records[SIM_RECORDS_MAX];
     size_t record_count;
+    uint64_t writes;
+};
+
+struct sim_directory {
+    uint64_t sync_us;
+    struct sim_records present;
+    struct sim_records durable;
 };
 
 struct sim_disk *sim_disk_of(unsigned number);
-/* Sees every record of the book-keeping when it is on disk. */
-void sim_disk_watch(void (*recorded)(struct ek_slice record));
+/* Sees every record of the book-keeping when it can be read, and those that a power cut took away. */
+void sim_disk_watch(void (*recorded)(struct ek_slice record), void (*lost)(struct ek_slice record));
 struct sim_directory *sim_directory(void);
-/* The program that had it open is gone: what it was writing is there, or not. */
+/* The program that had it open is gone: what it was writing can be read, or not. */
 void sim_disk_crash(struct sim_disk *disk);
+/* What was not synced is lost, by chance; nobody has it open. */
+void sim_disk_cut_power(struct sim_disk *disk);
+void sim_directory_cut_power(void);
 /* What the compaction filter may drop goes. */
 void sim_disk_compact(struct sim_disk *disk);
 

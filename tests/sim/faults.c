@@ -74,16 +74,44 @@ static uint64_t some_while_us(void)
 
 /* ---- faults ---- */
 
+/* The machine's: what its disk was told without a sync may be lost. */
+static void cut_power_at(unsigned place)
+{
+    if (place > sim_worker_count())
+        return;
+    sim_count(SIM_COUNT_POWER_CUT);
+    sim_tell("FAULT power cut of %s", process_at(place)->name);
+    sim_kill(process_at(place));
+    if (place == 0)
+        sim_directory_cut_power();
+    else
+        sim_disk_cut_power(sim_disk_of(place));
+}
+
+static void cut_power_now(void *context, uint64_t place)
+{
+    (void)context;
+    if (!faults.over)
+        cut_power_at((unsigned)place);
+}
+
+/* Some ends are the whole machine's; and some power cuts follow a mere end, when the next program may be reading what it left. */
 static void kill_at(unsigned place, uint64_t down_us)
 {
+    enum { SOON_US = 60 * 1000 };
     if (process_at(place)->state == SIM_ENDED)
         return;
     faults.up_us[place] = sim_now_us() + down_us;
     sim_tell("FAULT kill %s", process_at(place)->name);
     if (place > sim_worker_count())
         sim_client_kill(place - 1 - sim_worker_count());
-    else
+    else if (sim_chance(30))
+        cut_power_at(place);
+    else {
         sim_kill(process_at(place));
+        if (sim_chance(40))
+            sim_at(faults.up_us[place] + sim_draw(SOON_US), cut_power_now, NULL, place);
+    }
 }
 
 static unsigned place_of(const struct sim_process *process)

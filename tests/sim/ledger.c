@@ -150,7 +150,23 @@ void sim_ledger_sent(unsigned session, const struct ek_job *job)
 
 /* ---- what was carried out ---- */
 
-void sim_ledger_recorded(struct ek_slice bytes)
+static void enter(struct entry *entry, const struct ek_verdict *verdict)
+{
+    if (entry->recorded)
+        sim_fail("shard %u, producer %" PRIu64 ": number %" PRIu64 " was used up twice", entry->shard, entry->producer,
+                 entry->number);
+    entry->recorded = true;
+    entry->carried_out = verdict->status == EK_WIRE_OK;
+    entry->position = verdict->position;
+}
+
+static void take_back(struct entry *entry, const struct ek_verdict *verdict)
+{
+    (void)verdict;
+    entry->recorded = entry->carried_out = false;
+}
+
+static void for_each_number(struct ek_slice bytes, void (*run)(struct entry *entry, const struct ek_verdict *verdict))
 {
     struct ek_book_record record;
     uint16_t shard;
@@ -161,16 +177,19 @@ void sim_ledger_recorded(struct ek_slice bytes)
     }
     while (ek_book_record_next(&record, &shard, &verdict) == EK_OK) {
         bool is_new;
-        if (verdict.producer == 0 || !verdict.used)
-            continue;
-        struct entry *entry = entry_of(verdict.producer, shard, verdict.number, &is_new);
-        if (entry->recorded)
-            sim_fail("shard %u, producer %" PRIu64 ": number %" PRIu64 " was used up twice", shard, verdict.producer,
-                     verdict.number);
-        entry->recorded = true;
-        entry->carried_out = verdict.status == EK_WIRE_OK;
-        entry->position = verdict.position;
+        if (verdict.producer && verdict.used)
+            run(entry_of(verdict.producer, shard, verdict.number, &is_new), &verdict);
     }
+}
+
+void sim_ledger_recorded(struct ek_slice record)
+{
+    for_each_number(record, enter);
+}
+
+void sim_ledger_lost(struct ek_slice record)
+{
+    for_each_number(record, take_back);
 }
 
 bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position)

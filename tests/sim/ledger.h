@@ -14,6 +14,8 @@ void sim_ledger_submitted(uint32_t shard, struct sim_call *call);
 void sim_ledger_sent(unsigned session, const struct ek_job *job);
 /* A record of the book-keeping came to a disk. */
 void sim_ledger_recorded(struct ek_slice record);
+/* It is gone again: it was not synced. */
+void sim_ledger_lost(struct ek_slice record);
 /* True when a record says that the call was carried out; `ret_position` is its first operation's. */
 bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position);
 

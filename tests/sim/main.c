@@ -59,7 +59,7 @@ static void open_all(uint64_t span_us)
                                             .large = sim_chance(30)};
     workload.thin_clients = net.repeats ? 0 : workload.thin_clients; /* their jobs have no number */
     sim_net_open(&net, sim_wire_see);
-    sim_disk_watch(sim_ledger_recorded);
+    sim_disk_watch(sim_ledger_recorded, sim_ledger_lost);
     sim_cluster_open(&cluster);
     sim_workload_open(&workload);
     sim_tell("%u workers, %u shards, liveness %" PRIu64 " ms, %u clients, %u thin ones, %u calls each", cluster.workers,

@@ -1,13 +1,14 @@
 /* The broker's durable state on a simulated disk. */
 #include "broker/meta.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/tally.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct ek_meta {
-    struct sim_directory *directory;
+    char unused;
 };
 
 static struct sim_directory directory;
@@ -22,22 +23,22 @@ enum ek_status ek_meta_open(const char *name, uint32_t shards, struct ek_meta **
 {
     (void)name, (void)error;
     sim_sleep_us(sim_delay_us(directory.sync_us * 4));
-    if (!directory.made) {
-        directory.made = true;
-        directory.shards = shards;
-        for (size_t i = 0; i < sizeof directory.cluster.bytes; i++)
-            directory.cluster.bytes[i] = (uint8_t)sim_random();
+    struct sim_records *present = &directory.present;
+    if (!present->made) {
+        present->made = true;
+        present->shards = shards;
+        for (size_t i = 0; i < sizeof present->cluster.bytes; i++)
+            present->cluster.bytes[i] = (uint8_t)sim_random();
+        directory.durable = *present;
     }
-    *ret_state = (struct ek_meta_state){.cluster = directory.cluster,
-                                        .generation = directory.generation,
-                                        .shards = directory.shards,
-                                        .ceiling_unix_ms = directory.ceiling_unix_ms,
-                                        .record_count = directory.record_count};
-    ret_state->records = ek_alloc(sizeof directory.records);
-    memcpy(ret_state->records, directory.records, sizeof directory.records);
-    struct ek_meta *meta = ek_alloc(sizeof *meta);
-    meta->directory = &directory;
-    *ret_meta = meta;
+    *ret_state = (struct ek_meta_state){.cluster = present->cluster,
+                                        .generation = present->generation,
+                                        .shards = present->shards,
+                                        .ceiling_unix_ms = present->ceiling_unix_ms,
+                                        .record_count = present->record_count};
+    ret_state->records = ek_alloc(sizeof present->records);
+    memcpy(ret_state->records, present->records, sizeof present->records);
+    *ret_meta = ek_alloc_zero(1, sizeof **ret_meta);
     return EK_OK;
 }
 
@@ -61,45 +62,56 @@ static bool same(const struct ek_record *a, const struct ek_record *b)
                                        : a->shard == b->shard;
 }
 
-static void take_away(const struct ek_worker_id *worker)
+static void take_away(struct sim_records *present, const struct ek_worker_id *worker)
 {
     struct ek_record gone = {.type = EK_RECORD_WORKER, .worker = *worker};
-    for (size_t at = 0; at < directory.record_count; at++)
-        if (same(&directory.records[at], &gone))
-            directory.records[at] = directory.records[--directory.record_count];
+    for (size_t at = 0; at < present->record_count; at++)
+        if (same(&present->records[at], &gone))
+            present->records[at] = present->records[--present->record_count];
 }
 
-static void put(const struct ek_record *record)
+static void put(struct sim_records *present, const struct ek_record *record)
 {
     size_t at = 0;
     if (record->type == EK_RECORD_WORKER_GONE) {
-        take_away(&record->worker);
+        take_away(present, &record->worker);
         return;
     }
-    while (at < directory.record_count && !same(&directory.records[at], record))
+    while (at < present->record_count && !same(&present->records[at], record))
         at++;
     if (at == SIM_RECORDS_MAX)
         abort();
-    directory.records[at] = *record;
-    if (at == directory.record_count)
-        directory.record_count++;
+    present->records[at] = *record;
+    if (at == present->record_count)
+        present->record_count++;
 }
 
-/* Nobody else reads the directory: whether a write is there when its program ends before the sync is settled at its start. */
+/* Two may be under way at once; a sync makes everything that was written before it durable. */
 static enum ek_status write_all(const struct ek_record *records, size_t count, uint64_t generation, uint64_t ceiling_unix_ms)
 {
-    bool early = sim_chance(50);
-    for (int pass = 0; pass < 2; pass++) {
-        if (pass == (early ? 0 : 1)) {
-            for (size_t i = 0; i < count; i++)
-                put(&records[i]);
-            directory.generation = generation ? generation : directory.generation;
-            directory.ceiling_unix_ms = ceiling_unix_ms ? ceiling_unix_ms : directory.ceiling_unix_ms;
-        }
-        if (pass == 0)
-            sim_sleep_us(sim_delay_us(directory.sync_us));
-    }
+    struct sim_records *present = &directory.present;
+    sim_sleep_us(sim_draw(directory.sync_us));
+    for (size_t i = 0; i < count; i++)
+        put(present, &records[i]);
+    present->generation = generation ? generation : present->generation;
+    present->ceiling_unix_ms = ceiling_unix_ms ? ceiling_unix_ms : present->ceiling_unix_ms;
+    present->writes++;
+    struct sim_records *written = sim_alloc(1, sizeof *written);
+    *written = *present;
+    sim_sleep_us(sim_delay_us(directory.sync_us));
+    if (written->writes > directory.durable.writes)
+        directory.durable = *written;
+    free(written);
     return EK_OK;
+}
+
+void sim_directory_cut_power(void)
+{
+    if (directory.present.writes > directory.durable.writes && sim_chance(70)) {
+        directory.present = directory.durable;
+        sim_count(SIM_COUNT_RECORDS_LOST);
+    }
+    directory.durable = directory.present;
 }
 
 enum ek_status ek_meta_write_office(struct ek_meta *meta, uint64_t generation, uint64_t ceiling_unix_ms, struct ek_error *error)
