@@ -33,12 +33,12 @@ struct search {
     const struct check_call *calls;
     size_t count;
     size_t states_max;
-    uint64_t done[WORDS];     /* linearized, or given up */
-    uint64_t maybe[WORDS];    /* calls that may never have taken effect */
-    uint64_t done_hash;       /* of those that must have */
-    size_t required;          /* calls that must still be linearized */
-    const size_t *by_version; /* calls whose first version is known, rising */
-    size_t version_count;
+    uint64_t done[WORDS];   /* linearized, or given up */
+    uint64_t maybe[WORDS];  /* calls that may never have taken effect */
+    uint64_t done_hash;     /* of those that must have */
+    size_t required;        /* calls that must still be linearized */
+    const size_t *in_order; /* required writes whose order is known, rising */
+    size_t ordered;
     struct visit *visits; /* from 1 on */
     uint32_t *places;     /* a hash table of them */
     size_t place_count;
@@ -217,6 +217,17 @@ static bool try_step(struct object *object, const struct check_call *call, const
     return false;
 }
 
+/* What a refused transaction wrote goes; what it showed of the versions of rows that it left alone stays known. */
+static void keep_versions(struct object *before, const struct object *after)
+{
+    for (size_t i = 0; i < CHECK_KEYS_MAX; i++) {
+        struct row *row = &before->rows[i];
+        const struct row *seen = &after->rows[i];
+        if (row->present && row->version == 0 && seen->present && seen->value == row->value && seen->is_number == row->is_number)
+            row->version = seen->version;
+    }
+}
+
 static bool apply(struct object *object, const struct check_call *call, bool expire)
 {
     struct object before = *object;
@@ -227,10 +238,8 @@ static bool apply(struct object *object, const struct check_call *call, bool exp
             return false;
     }
     if (call->refused) {
-        /* What was learnt of versions and ends stays; what was written does not. */
+        keep_versions(&before, object);
         *object = before;
-        if (call->refused_at == 0)
-            return try_step(object, call, &call->steps[0], expire);
     }
     return true;
 }
@@ -301,8 +310,11 @@ static bool waits_for_session(const struct search *search, size_t call)
     return false;
 }
 
-static uint64_t version_of(const struct check_call *call)
+/* Where nothing else says it, versions do: they are given in order, too. */
+static uint64_t order_of(const struct check_call *call)
 {
+    if (call->order)
+        return call->order;
     for (size_t i = 0; call->writes && !call->refused && i < call->step_count; i++) {
         enum check_kind kind = call->steps[i].kind;
         if ((kind == CHECK_PUT || kind == CHECK_INCREMENT) && call->steps[i].answer != CHECK_REFUSED && call->steps[i].version)
@@ -311,14 +323,14 @@ static uint64_t version_of(const struct check_call *call)
     return 0;
 }
 
-static bool waits_for_version(const struct search *search, size_t call)
+static bool waits_for_order(const struct search *search, size_t call)
 {
-    uint64_t version = version_of(&search->calls[call]);
-    if (version == 0)
+    uint64_t order = order_of(&search->calls[call]);
+    if (order == 0)
         return false;
-    for (size_t i = 0; i < search->version_count; i++)
-        if (!is_done(search, search->by_version[i]) && !search->calls[search->by_version[i]].maybe)
-            return version_of(&search->calls[search->by_version[i]]) < version;
+    for (size_t i = 0; i < search->ordered; i++)
+        if (!is_done(search, search->in_order[i]))
+            return order_of(&search->calls[search->in_order[i]]) < order;
     return false;
 }
 
@@ -357,7 +369,7 @@ static void note_furthest(struct search *search, size_t required, size_t stuck_a
 
 static bool is_ready(const struct search *search, size_t call)
 {
-    return !is_done(search, call) && !waits_for_session(search, call) && !waits_for_version(search, call);
+    return !is_done(search, call) && !waits_for_session(search, call) && !waits_for_order(search, call);
 }
 
 static bool same_object(const struct object *a, const struct object *b)
@@ -429,10 +441,10 @@ static bool explore(struct search *search, const struct object *object)
 
 static const struct check_call *sorted_calls; /* for qsort */
 
-static int compare_versions(const void *left, const void *right)
+static int compare_orders(const void *left, const void *right)
 {
-    uint64_t a = version_of(&sorted_calls[*(const size_t *)left]);
-    uint64_t b = version_of(&sorted_calls[*(const size_t *)right]);
+    uint64_t a = order_of(&sorted_calls[*(const size_t *)left]);
+    uint64_t b = order_of(&sorted_calls[*(const size_t *)right]);
     return a < b ? -1 : a > b;
 }
 
@@ -446,23 +458,23 @@ enum check_verdict check_run(const struct check_call *calls, size_t count, size_
         search.place_count *= 2;
     search.places = calloc(search.place_count, sizeof *search.places);
     search.visits = calloc(states_max + 2, sizeof *search.visits);
-    size_t *by_version = calloc(count + 1, sizeof *by_version);
-    if (!search.places || !search.visits || !by_version)
+    size_t *in_order = calloc(count + 1, sizeof *in_order);
+    if (!search.places || !search.visits || !in_order)
         abort();
     for (size_t i = 0; i < count; i++) {
         search.required += !calls[i].maybe;
         search.maybe[i / 64] |= (uint64_t)calls[i].maybe << i % 64;
-        if (version_of(&calls[i]))
-            by_version[search.version_count++] = i;
+        if (!calls[i].maybe && order_of(&calls[i]))
+            in_order[search.ordered++] = i;
     }
     sorted_calls = calls;
-    qsort(by_version, search.version_count, sizeof *by_version, compare_versions);
-    search.by_version = by_version;
+    qsort(in_order, search.ordered, sizeof *in_order, compare_orders);
+    search.in_order = in_order;
     const struct object empty = {0};
     bool found = explore(&search, &empty);
     free(search.places);
     free(search.visits);
-    free(by_version);
+    free(in_order);
     return found ? CHECK_LINEARIZABLE : search.exhausted ? CHECK_UNDECIDED : CHECK_VIOLATION;
 }
 

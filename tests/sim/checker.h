@@ -5,8 +5,9 @@
  * calls, and its reads see its writes before them, even when they overlap in time.
  *
  * A call without an answer may have taken effect at any time after it began, once, or never; but never behind a later call of its
- * session. Versions, where they are known, rise with every write. Rows with a time to live may not be found when the broker's time,
- * which is known within bounds, may have reached their end; and must not be found when it surely has.
+ * session. Versions, where they are known, rise with every write; and where more is known of the order of writes, they follow it.
+ * Rows with a time to live may not be found when the broker's time, which is known within bounds, may have reached their end; and
+ * must not be found when it surely has.
  *
  * Pure; it knows nothing of messages or simulations.
  */
@@ -49,6 +50,7 @@ struct check_step {
 
 struct check_call {
     unsigned session;
+    uint64_t order;      /* of the writes whose order is known: in which they took effect, or were refused; 0 = not known */
     uint64_t called;     /* these two by one clock that no two events share */
     uint64_t returned;   /* CHECK_NEVER: not known */
     uint64_t stamp_low;  /* the broker's time was this at least when the call was carried out, */

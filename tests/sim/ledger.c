@@ -1,6 +1,7 @@
 #include "tests/sim/ledger.h"
 
 #include "common/operations.h"
+#include "common/reader.h"
 #include "common/table.h"
 #include "tests/sim/world.h"
 #include "worker/book.h"
@@ -19,6 +20,9 @@ struct entry {
     bool recorded;
     bool carried_out;
     uint64_t position;
+    uint8_t *body; /* the job's verdict; NULL = every result is 0 */
+    size_t body_bytes;
+    enum ek_operation_code *codes; /* of the job's operations */
 };
 
 /* A call, and where it stands in the jobs that carried it. A job that a worker has forgotten goes out again under another number.
@@ -118,6 +122,14 @@ static struct sender *find_sender(unsigned session, const struct entry *entry, b
     return NULL;
 }
 
+static void note_codes(struct entry *entry, struct ek_reader operations, uint32_t count)
+{
+    struct ek_operation operation;
+    entry->codes = sim_alloc(count, sizeof *entry->codes);
+    for (uint32_t i = 0; i < count && ek_decode_operation(&operations, &operation) == EK_OK; i++)
+        entry->codes[i] = operation.code;
+}
+
 void sim_ledger_sent(unsigned session, const struct ek_job *job)
 {
     bool is_new;
@@ -130,6 +142,7 @@ void sim_ledger_sent(unsigned session, const struct ek_job *job)
         sim_fail("a job's operations cannot be read");
         return;
     }
+    note_codes(entry, body, count);
     for (uint32_t i = 0; i < count;) {
         struct ek_operation operation;
         if (ek_decode_operation(&body, &operation) != EK_OK)
@@ -158,6 +171,8 @@ static void enter(struct entry *entry, const struct ek_verdict *verdict)
     entry->recorded = true;
     entry->carried_out = verdict->status == EK_WIRE_OK;
     entry->position = verdict->position;
+    entry->body = verdict->body.size ? ek_slice_copy(verdict->body) : NULL;
+    entry->body_bytes = verdict->body.size;
 }
 
 static void take_back(struct entry *entry, const struct ek_verdict *verdict)
@@ -206,4 +221,62 @@ bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position)
             *ret_position = senders[i].entries[k]->position + senders[i].offsets[k];
         }
     return found;
+}
+
+/* ---- what its record says of a call ---- */
+
+static void take_result(struct check_step *step, const struct ek_result *result, uint64_t version)
+{
+    switch (result->status) {
+    case EK_WIRE_OK:
+        step->answer = CHECK_OK;
+        step->result = result->number;
+        step->version = step->kind == CHECK_PUT || step->kind == CHECK_INCREMENT ? version : 0;
+        break;
+    case EK_WIRE_NOT_FOUND:
+        step->answer = CHECK_NOT_FOUND;
+        break;
+    case EK_WIRE_CONDITION_FAILED:
+        step->answer = CHECK_REFUSED;
+        step->version = result->version;
+        break;
+    case EK_WIRE_FAILED:
+        step->answer = CHECK_FAILED;
+        break;
+    default:
+        sim_fail("a record holds %s as an operation's result", ek_wire_status_name(result->status));
+    }
+}
+
+/* The results of the call's steps are those from `offset` on. */
+static void take_results(struct check_call *check, const struct entry *entry, uint32_t offset)
+{
+    struct ek_reader results = ek_reader_of(ek_slice_of(entry->body, entry->body_bytes));
+    struct ek_result result = {.status = EK_WIRE_OK};
+    if (entry->body)
+        (void)ek_read_array(&results);
+    for (uint32_t i = 0; i < offset + check->step_count; i++) {
+        if (entry->body && ek_decode_result(&results, entry->codes[i], &result) != EK_OK) {
+            sim_fail("a record's results cannot be read");
+            return;
+        }
+        if (i >= offset)
+            take_result(&check->steps[i - offset], &result, entry->position + i);
+    }
+}
+
+bool sim_ledger_complete(const struct sim_call *call, struct check_call *check)
+{
+    for (size_t i = 0; i < sender_count; i++)
+        for (size_t k = 0; senders[i].call == call && k < senders[i].count; k++) {
+            const struct entry *entry = senders[i].entries[k];
+            bool refused = check->refused && entry->recorded && !entry->carried_out;
+            if (!entry->carried_out && !refused)
+                continue;
+            check->order = entry->position + senders[i].offsets[k];
+            if (check->maybe)
+                take_results(check, entry, senders[i].offsets[k]);
+            return true;
+        }
+    return false;
 }

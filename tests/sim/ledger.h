@@ -18,5 +18,8 @@ void sim_ledger_recorded(struct ek_slice record);
 void sim_ledger_lost(struct ek_slice record);
 /* True when a record says that the call was carried out; `ret_position` is its first operation's. */
 bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position);
+/* What the records say beyond that, for the checker: the place of the call among the writes of its shard; and what became of its
+ * steps, where no answer told. False when no record says that a job with it was judged. */
+bool sim_ledger_complete(const struct sim_call *call, struct check_call *check);
 
 #endif

@@ -75,6 +75,8 @@ static void take_reply(struct sim_call *call, const struct ek_operation *operati
         completion.reading =
             (struct ek_reading){.value = result.value.data, .value_size = result.value.size, .version = result.version};
     }
+    if (call->call.writes)
+        call->call.order = reply->position;
     if (completion.outcome == EK_OUTCOME_OK && call->call.writes)
         completion.version = reply->position;
     sim_history_end(call, &completion, 1);

@@ -206,6 +206,55 @@ START_TEST(versions_rise)
 }
 END_TEST
 
+START_TEST(writes_follow_the_order_that_is_known)
+{
+    put(1, 1, 10, 10, 0);
+    put(2, 2, 9, 20, 0);
+    get(3, 11, 12, 20, 0);
+    ck_assert_int_eq(judge(), CHECK_LINEARIZABLE);
+    calls[0].order = 8;
+    calls[1].order = 7;
+    ck_assert_int_eq(judge(), CHECK_VIOLATION);
+    steps[2][0].value = 10;
+    ck_assert_int_eq(judge(), CHECK_LINEARIZABLE);
+    calls[0].returned = 3; /* the later one was answered before the earlier one was called */
+    calls[1].called = 4;
+    ck_assert_int_eq(judge(), CHECK_VIOLATION);
+}
+END_TEST
+
+START_TEST(deletes_and_refusals_have_their_place_too)
+{
+    put(1, 1, 2, 10, 1);
+    (void)remove_key(2, 3, 20, true);
+    (void)remove_key(3, 4, 19, false);
+    ck_assert_int_eq(judge(), CHECK_LINEARIZABLE);
+    calls[1].order = 3;
+    calls[2].order = 2;
+    ck_assert_int_eq(judge(), CHECK_VIOLATION);
+    calls[2].order = 4;
+    ck_assert_int_eq(judge(), CHECK_LINEARIZABLE);
+}
+END_TEST
+
+/* Sixteen writes at once, seen in an order of their own by as many reads: a search in the dark needs many tries. */
+START_TEST(a_known_order_is_found_at_once)
+{
+    enum { WRITES = 16, FEW_STATES = 60 };
+    struct check_report report;
+    for (unsigned i = 0; i < WRITES; i++)
+        put(i, i + 1, 1000 + i, 10 + i, 0);
+    for (unsigned i = 0; i < WRITES; i++)
+        get(50, 100 + 2 * i, 101 + 2 * i, 10 + i * 7 % WRITES, 0);
+    ck_assert_int_eq(check_run(calls, count, FEW_STATES, &report), CHECK_UNDECIDED);
+    for (unsigned i = 0; i < WRITES; i++)
+        calls[i * 7 % WRITES].order = i + 1;
+    ck_assert_int_eq(check_run(calls, count, FEW_STATES, &report), CHECK_LINEARIZABLE);
+    steps[WRITES][0].value = 25; /* the first read sees what came later */
+    ck_assert_int_eq(check_run(calls, count, FEW_STATES, &report), CHECK_VIOLATION);
+}
+END_TEST
+
 START_TEST(a_read_with_another_version_is_bad)
 {
     put(1, 1, 2, 10, 5);
@@ -291,6 +340,26 @@ START_TEST(a_refused_transaction_leaves_nothing)
 }
 END_TEST
 
+START_TEST(a_refused_transaction_shows_what_stood_against_it)
+{
+    put(1, 1, CHECK_NEVER, 10, 0);
+    transfer(2, 3);
+    calls[1].refused = true;
+    calls[1].refused_at = 1;
+    steps[1][0].key = 2;
+    steps[1][1] = (struct check_step){
+        .kind = CHECK_PUT, .answer = CHECK_REFUSED, .condition = CHECK_IF_VERSION, .if_version = 4, .version = 1};
+    put(2, 4, 5, 20, 0); /* judged, but nobody knows how */
+    steps[2][0].answer = CHECK_UNSEEN;
+    steps[2][0].condition = CHECK_IF_VERSION;
+    steps[2][0].if_version = 2;
+    get(3, 6, 7, 10, 1);
+    ck_assert_int_eq(judge(), CHECK_LINEARIZABLE);
+    steps[2][0].if_version = 1;
+    ck_assert_int_eq(judge(), CHECK_VIOLATION);
+}
+END_TEST
+
 /* A put with 100 ms to live, stamped between 1000 and 1010, and a read at a time between `low` and `high`. */
 static enum check_verdict read_expiring(uint64_t low, uint64_t high, bool there)
 {
@@ -360,10 +429,14 @@ static Suite *suite(void)
     tcase_add_test(tests, a_sessions_writes_keep_their_order);
     tcase_add_test(tests, what_has_no_answer_never_takes_effect_behind_its_sessions_later_calls);
     tcase_add_test(tests, versions_rise);
+    tcase_add_test(tests, writes_follow_the_order_that_is_known);
+    tcase_add_test(tests, deletes_and_refusals_have_their_place_too);
+    tcase_add_test(tests, a_known_order_is_found_at_once);
     tcase_add_test(tests, a_read_with_another_version_is_bad);
     tcase_add_test(tests, conditions_are_judged_on_what_was_there);
     tcase_add_test(tests, a_transaction_is_seen_whole_or_not_at_all);
     tcase_add_test(tests, a_refused_transaction_leaves_nothing);
+    tcase_add_test(tests, a_refused_transaction_shows_what_stood_against_it);
     tcase_add_test(tests, what_expires_goes_neither_early_nor_late);
     tcase_add_test(tests, what_has_expired_for_a_write_does_not_come_back);
     tcase_add_test(tests, many_at_once_are_decided);
