@@ -5,15 +5,14 @@
 #include "broker/office.h"
 #include "common/args.h"
 #include "common/clock.h"
+#include "common/directory.h"
 #include "common/log.h"
 
 #include <argp.h>
 #include <czmq.h>
-#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { EXIT_USAGE = 2, IO_THREADS = 1, SOCKETS = 16, LIVENESS_MS_MIN = 200, LIVENESS_MS_MAX = 600000 };
 
@@ -187,9 +186,7 @@ static int run(const struct flags *flags)
 {
     struct parts parts = {0};
     struct ek_error error = {{0}};
-    enum ek_status status = EK_OK;
-    if (mkdir(flags->data, 0700) != 0 && errno != EEXIST)
-        status = ek_error_set(&error, EK_DENIED, "cannot make the directory %s: %s", flags->data, strerror(errno));
+    enum ek_status status = ek_directory_make(flags->data, 0700, &error);
     if (status == EK_OK)
         status = ek_meta_open(flags->data, (uint32_t)flags->shards, &parts.meta, &parts.state, &error);
     if (status == EK_OK)

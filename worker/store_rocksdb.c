@@ -1,15 +1,14 @@
 #include "worker/store.h"
 
+#include "common/directory.h"
 #include "common/rocks.h"
 #include "worker/rows.h"
 
-#include <errno.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 enum {
@@ -152,14 +151,6 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
     return options;
 }
 
-static enum ek_status make_directory(const char *directory, struct ek_error *error)
-{
-    if (mkdir(directory, 0777) == 0 || errno == EEXIST)
-        return EK_OK;
-    enum ek_status status = errno == EACCES || errno == EROFS || errno == EPERM ? EK_DENIED : EK_IO;
-    return ek_error_set(error, status, "cannot make the directory %s: %s", directory, strerror(errno));
-}
-
 void ek_store_enter_thread(void)
 {
     rocksdb_set_perf_level(rocksdb_disable); /* counters at every comparison that nobody reads */
@@ -167,7 +158,7 @@ void ek_store_enter_thread(void)
 
 enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_store **ret, struct ek_error *error)
 {
-    enum ek_status status = make_directory(options->directory, error);
+    enum ek_status status = ek_directory_make(options->directory, 0777, error);
     if (status != EK_OK)
         return status;
     struct ek_store *store = ek_alloc_zero(1, sizeof *store);
