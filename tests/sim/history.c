@@ -1,14 +1,16 @@
 #include "tests/sim/history.h"
 
 #include "common/hash.h"
+#include "tests/sim/answers.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/versions.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALLS_MAX = 16384, STATES_MAX = 400000, NUMBER_TEXT_MAX = 24, CLOSE_CALLS = 24 };
+enum { CALLS_MAX = 16384, STATES_MAX = 400000, CLOSE_CALLS = 24 };
 
 static struct sim_call *calls[CALLS_MAX];
 static size_t call_count;
@@ -57,85 +59,6 @@ void sim_history_refused(struct sim_call *call)
 
 /* ---- answers ---- */
 
-uint64_t sim_text_number(struct ek_slice value)
-{
-    char text[NUMBER_TEXT_MAX] = {0};
-    size_t size = value.size < sizeof text ? value.size : sizeof text - 1;
-    memcpy(text, value.data, size);
-    return text[0] == 'v' ? strtoull(text + 1, NULL, 10) : 0;
-}
-
-static void read_value(struct check_step *step, const struct ek_reading *reading)
-{
-    struct ek_slice value = ek_slice_of(reading->value, reading->value_size);
-    char text[NUMBER_TEXT_MAX] = {0};
-    step->value = (int64_t)sim_text_number(value);
-    step->is_number = step->value == 0;
-    if (!step->is_number)
-        return;
-    memcpy(text, value.data, value.size < sizeof text ? value.size : sizeof text - 1);
-    step->value = strtoll(text, NULL, 10);
-}
-
-static void answer_step(struct check_step *step, const struct ek_completion *completion)
-{
-    switch (completion->outcome) {
-    case EK_OUTCOME_OK:
-        step->answer = CHECK_OK;
-        step->version = step->kind == CHECK_DELETE || step->kind == CHECK_EXISTS ? 0 : completion->version;
-        step->result = completion->number;
-        if (step->kind == CHECK_GET) {
-            read_value(step, &completion->reading);
-            step->version = completion->reading.version;
-        }
-        break;
-    case EK_OUTCOME_NOT_FOUND:
-        step->answer = CHECK_NOT_FOUND;
-        break;
-    case EK_OUTCOME_CONDITION_FAILED:
-        step->answer = CHECK_REFUSED;
-        step->version = completion->version;
-        break;
-    case EK_OUTCOME_FAILED:
-        step->answer = CHECK_FAILED;
-        if (step->kind != CHECK_INCREMENT)
-            sim_fail("a call that is in order FAILED: %s", completion->text);
-        break;
-    default:
-        sim_fail("a step ended as %s", ek_outcome_name(completion->outcome));
-    }
-}
-
-/* The scan's reply was full before it came to this key. */
-static bool is_behind(const struct ek_completion *completion, const char *key)
-{
-    enum { PREFIX_BYTES = 2 };
-    if (!completion->cursor)
-        return false;
-    struct ek_slice cursor =
-        ek_slice_of((const uint8_t *)completion->cursor + PREFIX_BYTES, completion->cursor_size - PREFIX_BYTES);
-    return ek_slice_compare(ek_slice_text(key), cursor) > 0;
-}
-
-/* A scan of a whole tag: a get of every key. */
-static void answer_scan(struct sim_call *call, const struct ek_completion *completion)
-{
-    for (unsigned i = 0; i < SIM_TAG_KEYS; i++) {
-        call->steps[i].answer = is_behind(completion, sim_key(call->tag, i)) ? CHECK_UNSEEN : CHECK_NOT_FOUND;
-        for (size_t k = 0; k < completion->found_count; k++) {
-            const struct ek_found *found = &completion->found[k];
-            const char *key = sim_key(call->tag, i);
-            if (found->key_size != strlen(key) || memcmp(found->key, key, found->key_size) != 0)
-                continue;
-            if (call->steps[i].answer == CHECK_OK)
-                sim_fail("a scan shows %s twice", key);
-            call->steps[i].answer = CHECK_OK;
-            call->steps[i].version = found->version;
-            read_value(&call->steps[i], &(struct ek_reading){.value = found->value, .value_size = found->value_size});
-        }
-    }
-}
-
 static void end_without_verdict(struct sim_call *call, enum ek_outcome outcome)
 {
     call->never = !call->call.writes || outcome != EK_OUTCOME_UNKNOWN;
@@ -152,9 +75,7 @@ void sim_history_answered(struct sim_call *call, enum ek_outcome outcome)
     call->returned_us = sim_now_us();
     sim_note(20 + outcome, call->call.called);
     sim_tell("call %" PRIu64 " of session %u: %s", call->call.called, call->call.session, ek_outcome_name(outcome));
-    bool verdict = outcome == EK_OUTCOME_OK || outcome == EK_OUTCOME_NOT_FOUND || outcome == EK_OUTCOME_CONDITION_FAILED ||
-                   outcome == EK_OUTCOME_FAILED;
-    if (!verdict) {
+    if (!answers_is_verdict(outcome)) {
         end_without_verdict(call, outcome);
         return;
     }
@@ -166,27 +87,11 @@ void sim_history_answered(struct sim_call *call, enum ek_outcome outcome)
 void sim_history_end(void *context, const struct ek_completion *completions, size_t count)
 {
     struct sim_call *call = context;
-    struct check_call *check = &call->call;
-    enum ek_outcome outcome = completions->outcome;
-    bool transaction = check->writes && check->step_count > 1;
-    bool refused = outcome == EK_OUTCOME_CONDITION_FAILED || outcome == EK_OUTCOME_FAILED;
-    if (transaction && count == 1) {
-        check->refused = refused;
-        check->refused_at = completions->failed_index;
-        if (refused && check->refused_at >= check->step_count)
-            sim_fail("a transaction was refused because of step %u of %zu", check->refused_at, check->step_count);
-        else if (refused)
-            answer_step(&check->steps[check->refused_at], completions);
-        sim_history_answered(call, outcome);
-        return;
-    }
-    bool verdict = outcome == EK_OUTCOME_OK || outcome == EK_OUTCOME_NOT_FOUND || refused || transaction;
-    if (verdict && !check->writes && check->step_count > 1)
-        answer_scan(call, completions);
-    else if (verdict)
-        for (size_t i = 0; i < count; i++)
-            answer_step(&check->steps[i], &completions[i]);
-    sim_history_answered(call, transaction ? EK_OUTCOME_OK : outcome);
+    enum ek_outcome outcome;
+    const char *wrong = answers_take(&call->call, call->tag, sim_key, completions, count, &outcome);
+    if (wrong)
+        sim_fail("session %u, tag %u: %s (%s)", call->call.session, call->tag, wrong, completions->text);
+    sim_history_answered(call, outcome);
 }
 
 size_t sim_history_calls(void)
@@ -278,63 +183,17 @@ static void judge_tag(unsigned tag)
         print_history(history, count, &report);
 }
 
-struct version {
-    uint32_t shard;
-    uint64_t version;
-    const struct sim_call *call;
-};
-
-static int compare_versions(const void *left, const void *right)
-{
-    const struct version *a = left;
-    const struct version *b = right;
-    if (a->shard != b->shard)
-        return a->shard < b->shard ? -1 : 1;
-    return a->version < b->version ? -1 : a->version > b->version;
-}
-
-static size_t list_versions(struct version *versions, uint32_t shards)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < call_count; i++) {
-        const struct check_call *call = &calls[i]->call;
-        for (size_t k = 0; call->writes && !call->maybe && !call->refused && k < call->step_count; k++)
-            if (call->steps[k].version && call->steps[k].answer == CHECK_OK)
-                versions[count++] =
-                    (struct version){.shard = ek_shard_of(ek_hash_prefix(ek_slice_text(sim_key(calls[i]->tag, 0))), shards),
-                                     .version = call->steps[k].version,
-                                     .call = calls[i]};
-    }
-    qsort(versions, count, sizeof *versions, compare_versions);
-    return count;
-}
-
-/* Over whole shards: no version is given twice, and they rise with time and within a session. */
 static void judge_versions(uint32_t shards)
 {
-    struct version *versions = sim_alloc(call_count * SIM_STEPS_MAX + 1, sizeof *versions);
-    size_t count = list_versions(versions, shards);
-    uint64_t first_return = CHECK_NEVER; /* of the higher versions of the shard */
-    for (size_t i = count; i-- > 0;) {
-        bool last = i + 1 == count || versions[i + 1].shard != versions[i].shard;
-        const struct check_call *call = &versions[i].call->call;
-        if (last)
-            first_return = CHECK_NEVER;
-        else if (versions[i + 1].version == versions[i].version)
-            sim_fail("shard %u gave version %" PRIu64 " twice", versions[i].shard, versions[i].version);
-        if (first_return < call->called)
-            sim_fail("shard %u: version %" PRIu64 " was given after a higher one was known", versions[i].shard,
-                     versions[i].version);
-        if (call->returned < first_return)
-            first_return = call->returned;
+    struct shard_version *versions = sim_alloc(call_count * SIM_STEPS_MAX + 1, sizeof *versions);
+    char wrong[VERSIONS_TEXT_BYTES];
+    size_t count = 0;
+    for (size_t i = 0; i < call_count; i++) {
+        uint32_t shard = ek_shard_of(ek_hash_prefix(ek_slice_text(sim_key(calls[i]->tag, 0))), shards);
+        count += versions_of(&calls[i]->call, shard, &versions[count]);
     }
-    /* Quadratic, but a shard's versions are few. */
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = i + 1; k < count && versions[k].shard == versions[i].shard; k++)
-            if (versions[k].call->call.session == versions[i].call->call.session &&
-                versions[k].call->call.called < versions[i].call->call.called)
-                sim_fail("shard %u: one client's writes took effect in another order, versions %" PRIu64 " and %" PRIu64,
-                         versions[i].shard, versions[i].version, versions[k].version);
+    if (!versions_rise(versions, count, wrong))
+        sim_fail("%s", wrong);
 }
 
 void sim_history_judge(uint32_t shards)

@@ -38,9 +38,6 @@ void sim_history_end(void *call, const struct ek_completion *completions, size_t
 /* An answer that the caller has put into the steps itself. */
 void sim_history_answered(struct sim_call *call, enum ek_outcome outcome);
 
-/* The number of a text that a put writes, which is written only once; 0: it is none. */
-uint64_t sim_text_number(struct ek_slice value);
-
 size_t sim_history_calls(void);
 size_t sim_history_acknowledged(void);
 /* Judges everything; says sim_fail. */

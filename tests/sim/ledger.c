@@ -3,6 +3,7 @@
 #include "common/operations.h"
 #include "common/reader.h"
 #include "common/table.h"
+#include "tests/sim/answers.h"
 #include "tests/sim/world.h"
 #include "worker/book.h"
 
@@ -78,7 +79,7 @@ static bool is_same(const struct sim_call *call, size_t step, const struct ek_op
     if (codes[wanted->kind] != operation->code || !ek_slice_equal(operation->key, ek_slice_text(sim_key(call->tag, wanted->key))))
         return false;
     if (wanted->kind == CHECK_PUT)
-        return sim_text_number(operation->value) == (uint64_t)wanted->value;
+        return answers_text_number(operation->value) == wanted->value;
     return wanted->kind != CHECK_INCREMENT || operation->by == wanted->value;
 }
 

@@ -1,6 +1,7 @@
 #include "tests/sim/workload.h"
 
 #include "client/handle.h"
+#include "tests/sim/answers.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/history.h"
 #include "tests/sim/net.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, NUMBER_ROOM = 32, PAGE = 3, FIRST_NUMBER = 100 };
+enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100 };
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
 
@@ -54,16 +55,6 @@ static unsigned session_of(const struct place *place)
     return sim_client_session(&place->process);
 }
 
-static const char *value_text(char *text, size_t size, int64_t value)
-{
-    int length = snprintf(text, size, "v%lld ", (long long)value);
-    if (!load.options.large || sim_chance(50))
-        return text;
-    memset(text + length, '.', LARGE_BYTES);
-    text[length + LARGE_BYTES] = 0;
-    return text;
-}
-
 /* A version that was seen of this key, or nearly. */
 static uint64_t some_version(void)
 {
@@ -92,19 +83,10 @@ static void make_read(struct check_step *step, unsigned key)
     *step = (struct check_step){.key = key, .kind = sim_chance(80) ? CHECK_GET : CHECK_EXISTS};
 }
 
-static struct ek_request request_of(unsigned tag, const struct check_step *step, char *text, size_t text_size)
+static struct ek_request request_of(unsigned tag, const struct check_step *step, char *text)
 {
-    static const enum ek_operation_kind kinds[] = {EK_PUT, EK_DELETE, EK_EXISTS, EK_INCREMENT, EK_GET};
-    const char *key = sim_key(tag, step->key);
-    struct ek_request request = {.kind = kinds[step->kind], .key = key, .key_size = strlen(key)};
-    if (step->kind == CHECK_PUT) {
-        request.value = value_text(text, text_size, step->value);
-        request.value_size = strlen(text);
-        request.put = (struct ek_put_options){
-            .ttl_ms = step->ttl_ms, .if_absent = step->condition == CHECK_IF_ABSENT, .if_version = step->if_version};
-    }
-    request.by = step->value;
-    return request;
+    size_t padding = load.options.large && step->kind == CHECK_PUT && !sim_chance(50) ? LARGE_BYTES : 0;
+    return answers_request(step, sim_key(tag, step->key), text, padding);
 }
 
 static uint32_t some_timeout_ms(void)
@@ -115,12 +97,12 @@ static uint32_t some_timeout_ms(void)
 
 static struct sim_call *submit(struct ek_client *client, const struct place *place, unsigned tag, const struct check_step *step)
 {
-    char text[LARGE_BYTES + NUMBER_ROOM];
+    char text[LARGE_BYTES + ANSWERS_NUMBER_ROOM];
     struct sim_call *call = sim_history_begin(session_of(place), tag, 1);
     call->steps[0] = *step;
     if (step->kind != CHECK_GET && step->kind != CHECK_EXISTS)
         sim_history_writes(call, false);
-    struct ek_request request = request_of(tag, step, text, sizeof text);
+    struct ek_request request = request_of(tag, step, text);
     if (ek_submit(client, &request, some_timeout_ms(), sim_history_end, call) != EK_OUTCOME_OK)
         sim_history_refused(call);
     return call;
@@ -140,13 +122,13 @@ static void submit_scan(struct ek_client *client, const struct place *place, uns
 
 static void submit_transaction(struct ek_client *client, const struct place *place, unsigned tag)
 {
-    char texts[SIM_STEPS_MAX][LARGE_BYTES + NUMBER_ROOM];
+    char texts[SIM_STEPS_MAX][LARGE_BYTES + ANSWERS_NUMBER_ROOM];
     struct ek_request requests[SIM_STEPS_MAX];
     size_t count = sim_between(2, SIM_STEPS_MAX);
     struct sim_call *call = sim_history_begin(session_of(place), tag, count);
     for (size_t i = 0; i < count; i++) {
         make_write(&call->steps[i], (unsigned)sim_draw(SIM_TAG_KEYS));
-        requests[i] = request_of(tag, &call->steps[i], texts[i], sizeof texts[i]);
+        requests[i] = request_of(tag, &call->steps[i], texts[i]);
     }
     sim_history_writes(call, false);
     if (ek_submit_transaction(client, requests, count, some_timeout_ms(), sim_history_end, call) != EK_OUTCOME_OK)
