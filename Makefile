@@ -30,10 +30,11 @@ UNIT    = $(wildcard tests/unit/test_*.c)
 FUZZ    = $(wildcard tests/fuzz/*.c)
 SIM     = $(wildcard tests/sim/*.c)
 EXAMPLE = $(wildcard tests/integration/example.c)
-PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c)
+PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c)
+CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
 SCRIPTS = $(wildcard tests/integration/test_*.py)
-SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(EXAMPLE) $(PRELOAD)
-HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS)
+HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/chaos/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 archive = $(BUILD)/lib/parts/$(1).a
@@ -42,6 +43,7 @@ LIBRARIES = $(BUILD)/lib/libevenkeel.a $(BUILD)/lib/libevenkeel.so
 UNIT_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(UNIT))
 EXAMPLE_PROGRAM = $(patsubst %.c,$(BUILD)/%,$(EXAMPLE))
 PRELOAD_LIBRARY = $(patsubst %.c,$(BUILD)/%.so,$(PRELOAD))
+CHAOS_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(CHAOS))
 VERSION  = $$(sed -n 's/^\#define EK_VERSION "\(.*\)"/\1/p' common/args.h)
 # `make V=1` shows whole commands.
 Q        = $(if $(V),,@)
@@ -130,6 +132,12 @@ $(BUILD)/tests/integration/example: $(call objects,$(EXAMPLE)) $(BUILD)/lib/libe
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
+# The chaos run's programs share what judges histories with the simulation.
+$(CHAOS_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,tests/sim/answers.c tests/sim/checker.c tests/sim/versions.c) $(BUILD)/lib/libevenkeel.a
+	@mkdir -p $(@D)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
 # Preloaded into programs under test, which bring their own sanitizer.
 $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
 	@mkdir -p $(@D)
@@ -138,7 +146,7 @@ $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
 
 .PHONY: test
 test: deps ## unit and integration tests; the last line says how many passed and failed
-	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(BUILD)/bin/evenkeel-sim
+	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS) $(BUILD)/bin/evenkeel-sim
 	$(SUBMAKE) run-tests TESTS="$(UNIT_PROGRAMS) $(SCRIPTS)"
 
 .PHONY: run-tests
@@ -178,6 +186,12 @@ SEED  ?= 1
 .PHONY: sim
 sim: $(BUILD)/bin/evenkeel-sim ## SEEDS=200 simulated clusters with faults, from SEED=1 on; V=1 tells the story
 	@$< $(if $(V),-v) $(SEEDS) $(SEED)
+
+CYCLES ?= 20
+.PHONY: chaos
+chaos: ## CYCLES=20 rounds of kills, pauses, power cuts and failing disks against real processes, from SEED=1 on
+	$(SUBMAKE) programs $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS)
+	@BUILD=$(BUILD) $(PYTHON) tests/chaos/chaos.py $(CYCLES) $(SEED)
 
 .PHONY: mutants
 mutants: ## put one bug at a time into a copy and see whether the simulation notices; MUTANTS="name..." for some, SEEDS=n, WRITE=1 keeps the table
