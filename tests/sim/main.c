@@ -56,7 +56,8 @@ static void open_all(uint64_t span_us)
                                             .thin_clients = (unsigned)sim_draw(3),
                                             .calls = (unsigned)ONE_OF(100, 200, 300),
                                             .span_us = span_us,
-                                            .large = sim_chance(30)};
+                                            .large = sim_chance(30),
+                                            .closes = sim_chance(30)};
     workload.thin_clients = net.repeats ? 0 : workload.thin_clients; /* their jobs have no number */
     sim_net_open(&net, sim_wire_see);
     sim_disk_watch(sim_ledger_recorded, sim_ledger_lost);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100 };
+enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100, CLOSE_PERCENT = 2 };
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
 
@@ -286,10 +286,15 @@ static void run_client(void *context)
             submit_burst(client, place);
         if (load.phase >= FINISH)
             finish(client, place);
+        if (load.options.closes && load.phase == LOAD && sim_chance(CLOSE_PERCENT))
+            break;
         (void)ek_client_poll(client, (int)sim_draw(POLL_MS_MAX));
         if (sim_chance(10))
             sim_sleep_us(sim_draw(200 * 1000));
     }
+    sim_tell("%s closes its session", place->name);
+    place->client = NULL;
+    ek_client_close(&client);
 }
 
 static void run_thin(void *context)

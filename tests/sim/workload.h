@@ -13,6 +13,7 @@ struct sim_workload_options {
     unsigned calls;        /* of each, at most */
     uint64_t span_us;      /* over which they are spread */
     bool large;            /* values that fill queues */
+    bool closes;           /* now and then a client closes its session, whatever is under way, and begins anew */
 };
 
 void sim_workload_open(const struct sim_workload_options *options);
