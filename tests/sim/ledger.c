@@ -4,6 +4,7 @@
 #include "common/reader.h"
 #include "common/table.h"
 #include "tests/sim/answers.h"
+#include "tests/sim/links.h"
 #include "tests/sim/world.h"
 #include "worker/book.h"
 
@@ -200,6 +201,7 @@ static void for_each_number(struct ek_slice bytes, void (*run)(struct entry *ent
 
 void sim_ledger_recorded(struct ek_slice record)
 {
+    sim_links_recorded(record);
     for_each_number(record, enter);
 }
 

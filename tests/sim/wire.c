@@ -4,6 +4,7 @@
 #include "common/hash.h"
 #include "common/table.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/links.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/workload.h"
 
@@ -263,8 +264,11 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
     }
     if (sim_is_verbose())
         tell(from, to, type, fields);
-    if (type == EK_MESSAGE_WORKER_JOBS)
+    if (type == EK_MESSAGE_WORKER_JOBS) {
         count_sent(from, fields);
+        sim_links_sent(to, fields);
+    } else if (type == EK_MESSAGE_WORKER_REPORT)
+        sim_links_reported(from, fields);
     else if (type == EK_MESSAGE_WORKER_REPLIES)
         count_verdicts(fields);
     else if (type == EK_MESSAGE_WORKER_REFUSED)
