@@ -32,8 +32,9 @@ SIM     = $(wildcard tests/sim/*.c)
 EXAMPLE = $(wildcard tests/integration/example.c)
 PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c)
 CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
+PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c)
 SCRIPTS = $(wildcard tests/integration/test_*.py)
-SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED)
 HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/chaos/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -42,6 +43,7 @@ PROGRAMS = $(BUILD)/bin/evenkeel-broker $(BUILD)/bin/evenkeel-worker $(BUILD)/bi
 LIBRARIES = $(BUILD)/lib/libevenkeel.a $(BUILD)/lib/libevenkeel.so
 UNIT_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(UNIT))
 EXAMPLE_PROGRAM = $(patsubst %.c,$(BUILD)/%,$(EXAMPLE))
+PACED_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(PACED))
 PRELOAD_LIBRARY = $(patsubst %.c,$(BUILD)/%.so,$(PRELOAD))
 CHAOS_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(CHAOS))
 VERSION  = $$(sed -n 's/^\#define EK_VERSION "\(.*\)"/\1/p' common/args.h)
@@ -138,6 +140,12 @@ $(CHAOS_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,tests/sim/answers
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
+$(BUILD)/tests/bench/openloop: $(BUILD)/obj/client/cli/generator.o
+$(PACED_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/lib/libevenkeel.a
+	@mkdir -p $(@D)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
 # Preloaded into programs under test, which bring their own sanitizer.
 $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
 	@mkdir -p $(@D)
@@ -196,6 +204,15 @@ chaos: ## CYCLES=20 rounds of kills, pauses, power cuts and failing disks agains
 .PHONY: mutants
 mutants: ## put one bug at a time into a copy and see whether the simulation notices; MUTANTS="name..." for some, SEEDS=n, WRITE=1 keeps the table
 	@BUILD=$(BUILD)/mutants $(PYTHON) tests/mutants/run.py $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(WRITE),--write) $(MUTANTS)
+
+# ---- what it must show ----
+
+COUNT ?= 100000
+KILLS ?= 30
+.PHONY: counter
+counter: deps ## COUNT=100000 increments by four producers while the broker and each of three workers are killed KILLS=30 times; then producers too
+	$(SUBMAKE) programs $(BUILD)/tests/chaos/counter
+	@BUILD=$(BUILD) $(PYTHON) tests/chaos/counter.py --count $(COUNT) --kills $(KILLS)
 
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 
