@@ -30,6 +30,8 @@ enum {
 #define BLOCK_BYTES             ((size_t)8 << 10)
 #define FILE_BYTES_MIN          ((uint64_t)2 << 20)
 #define FILE_BYTES_MAX          ((uint64_t)64 << 20)
+/* A start reads the whole log and inserts every row of it again, some 300,000 a second: a worker shall serve again within 2 s. */
+#define REPLAY_BYTES_MAX ((uint64_t)32 << 20)
 
 struct ek_store {
     rocksdb_t *db;
@@ -141,6 +143,7 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
     rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_BLOOM_SHARE);
     rocksdb_options_set_memtable_whole_key_filtering(options, 1);
     rocksdb_options_set_write_buffer_size(options, write_buffer_bytes);
+    rocksdb_options_set_max_total_wal_size(options, REPLAY_BYTES_MAX);
     rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS_MAX);
     int levels[LEVELS];
     for (int level = 0; level < LEVELS; level++)
@@ -175,6 +178,7 @@ enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_s
     store->batch = rocksdb_writebatch_create();
     static const char *const names[SPACES] = {"default", "book"};
     char *text = NULL;
+    ek_store_enter_thread(); /* it replays the log */
     store->db = rocksdb_open_column_families(store->options[EK_STORE_ROWS], options->directory, SPACES, names,
                                              (const rocksdb_options_t *const *)store->options, store->spaces, &text);
     if (text) {
