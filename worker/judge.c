@@ -143,13 +143,18 @@ static struct ek_worker_reply misnumbered(struct ek_judge *judge, const struct e
     return answer(job, EK_WIRE_GAP, awaited);
 }
 
-/* A position that was used up before: the answer of then, as far as it is kept. */
+/*
+ * A position that was used up before: the answer of then, as far as it is kept. It was this job that used it up, applied or not; so
+ * a producer that was forgotten since must not hear FORGOTTEN, which says that what was sent only once was not applied.
+ */
 static struct ek_worker_reply repeat(struct ek_judge *judge, const struct ek_worker_job *job)
 {
     if (job->producer == 0)
         return stored(judge, job);
     uint64_t awaited;
     enum ek_numbering numbering = ek_producers_look(&judge->shards[job->shard].memory, job->producer, job->number, &awaited);
+    if (numbering == EK_NUMBER_FORGOTTEN)
+        return stored(judge, job);
     /* The awaited number at a position that is gone: it was refused there as a gap, and is sent again from this number on. */
     return misnumbered(judge, job, numbering == EK_NUMBER_NEW ? EK_NUMBER_GAP : numbering, awaited);
 }

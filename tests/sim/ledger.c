@@ -40,6 +40,7 @@ struct sender {
 static struct ek_table entries;
 static struct sender senders[SENDERS_MAX];
 static size_t sender_count;
+static size_t producers[EK_SHARDS_MAX]; /* by shard */
 
 static bool same_entry(const struct ek_table_link *item, const void *wanted)
 {
@@ -140,6 +141,7 @@ void sim_ledger_sent(unsigned session, const struct ek_job *job)
     uint32_t count;
     if (!is_new)
         return;
+    producers[entry->shard] += entry->number == 1;
     if (ek_decode_operation_count(&body, &count) != EK_OK) {
         sim_fail("a job's operations cannot be read");
         return;
@@ -161,6 +163,11 @@ void sim_ledger_sent(unsigned session, const struct ek_job *job)
             if (ek_decode_operation(&body, &operation) != EK_OK || !is_same(sender->call, skipped, &operation))
                 sim_fail("session %u sends another transaction than it was given", session);
     }
+}
+
+size_t sim_ledger_producers(uint32_t shard)
+{
+    return producers[shard];
 }
 
 /* ---- what was carried out ---- */

@@ -193,6 +193,24 @@ START_TEST(a_forgotten_producer_is_told_so)
 }
 END_TEST
 
+START_TEST(what_was_applied_before_its_producer_was_forgotten_is_not_called_forgotten)
+{
+    struct ek_worker_job job = numbered(50, 1);
+    ck_assert_int_eq(ek_rig_run(&rig, &job).status, EK_WIRE_OK);
+    struct ek_producers *memory = &rig.engine->judge.shards[ek_rig_shard("n")].memory;
+    for (uint64_t other = 100; other < 100 + EK_PRODUCERS_PER_SHARD_MAX; other++) {
+        struct ek_verdict verdict = {.position = memory->position + 1, .count = 1, .producer = other, .number = 1, .used = true};
+        ek_producers_record(memory, &verdict);
+    }
+    /* The worker died before the broker heard of it: the same job again, at its position. */
+    struct ek_worker_reply reply = ek_rig_run(&rig, &job);
+    ck_assert_int_eq(reply.status, EK_WIRE_UNKNOWN);
+    ck_assert(reply.repeated);
+    job = numbered(50, 2);
+    ck_assert_int_eq(ek_rig_run(&rig, &job).status, EK_WIRE_FORGOTTEN);
+}
+END_TEST
+
 static struct ek_worker_job cancel(uint64_t producer, uint64_t number, struct ek_buffer *body)
 {
     struct ek_worker_job job = numbered(producer, number);
@@ -478,6 +496,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_repetition_in_the_same_group_is_recognised);
     tcase_add_test(tests, a_gap_uses_the_position_and_no_number);
     tcase_add_test(tests, a_forgotten_producer_is_told_so);
+    tcase_add_test(tests, what_was_applied_before_its_producer_was_forgotten_is_not_called_forgotten);
     tcase_add_test(tests, a_cancelled_number_is_never_applied);
     tcase_add_test(tests, reads_wait_for_their_clients_writes);
     tcase_add_test(tests, every_operation_has_its_own_result);
