@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100, CLOSE_PERCENT = 2 };
+enum { SCANNED_KEYS = 3 }; /* the fourth expires */
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
 
@@ -40,7 +41,6 @@ static struct {
     struct place places[SIM_CLIENTS_MAX];
     uint64_t values; /* each text is written once */
     struct walk walk;
-    struct sim_call *last_gets[SIM_TAGS][SIM_TAG_KEYS];
 } load;
 
 /* ---- calls ---- */
@@ -211,25 +211,65 @@ static void wait_for_all(struct ek_client *client)
         (void)ek_client_poll(client, POLL_MS_MAX);
 }
 
-static void read_everything(struct ek_client *client, const struct place *place)
+/* What each key was when it was read alone. */
+struct reading {
+    const struct sim_call *gets[SIM_TAGS][SIM_TAG_KEYS];
+};
+
+static void read_keys(struct ek_client *client, const struct place *place, struct reading *ret)
 {
     for (unsigned tag = 0; tag < SIM_TAGS; tag++) {
         submit_scan(client, place, tag);
         for (unsigned key = 0; key < SIM_TAG_KEYS; key++)
-            load.last_gets[tag][key] = submit(client, place, tag, &(struct check_step){.kind = CHECK_GET, .key = key});
+            ret->gets[tag][key] = submit(client, place, tag, &(struct check_step){.kind = CHECK_GET, .key = key});
     }
     wait_for_all(client);
+}
+
+static void walk_all(struct ek_client *client)
+{
+    load.walk = (struct walk){0};
     while (!load.walk.ended && !sim_failed()) {
         walk_on(client);
         wait_for_all(client);
     }
+}
+
+/* A message of a client that is gone may come late, and change a key between its reading and its scanning. */
+static bool is_unchanged(const struct reading *before, const struct reading *after)
+{
     for (unsigned tag = 0; tag < SIM_TAGS; tag++)
-        for (unsigned key = 0; key < 3; key++) { /* the fourth expires */
-            bool there = load.last_gets[tag][key]->steps[0].answer == CHECK_OK;
+        for (unsigned key = 0; key < SCANNED_KEYS; key++) {
+            const struct check_step *a = &before->gets[tag][key]->steps[0];
+            const struct check_step *b = &after->gets[tag][key]->steps[0];
+            if (a->answer != b->answer || a->version != b->version)
+                return false;
+        }
+    return true;
+}
+
+static void compare_scan(const struct reading *reading)
+{
+    for (unsigned tag = 0; tag < SIM_TAGS; tag++)
+        for (unsigned key = 0; key < SCANNED_KEYS; key++) {
+            bool there = reading->gets[tag][key]->steps[0].answer == CHECK_OK;
             if (load.walk.found[tag][key] != there)
                 sim_fail("a scan of the whole store shows %s %u times, it is %s", sim_key(tag, key), load.walk.found[tag][key],
                          there ? "there" : "not there");
         }
+}
+
+static void read_everything(struct ek_client *client, const struct place *place)
+{
+    struct reading before;
+    struct reading after;
+    read_keys(client, place, &after);
+    do {
+        before = after;
+        walk_all(client);
+        read_keys(client, place, &after);
+    } while (!sim_failed() && !is_unchanged(&before, &after));
+    compare_scan(&after);
 }
 
 static bool all_written(void)
