@@ -26,6 +26,7 @@ void ek_door_hello(struct ek_broker *broker, ek_broker_peer peer, const struct e
     if (!client)
         return; /* the library asks again, and by then somebody may have gone */
     memcpy(client->name, hello->name, sizeof client->name);
+    client->announced = true;
     broker->welcome = (struct ek_welcome){
         .id = hello->id,
         .cluster = broker->config.cluster,
@@ -180,6 +181,7 @@ void ek_door_enqueue(struct ek_broker *broker, struct ek_broker_client *client, 
 {
     struct ek_broker_job *job = ek_job_new(&broker->jobs, message);
     job->client = client;
+    job->unannounced = !client->announced;
     job->shard = shard->number;
     job->arrived_us = now_us;
     job->deadline_us = message->deadline_ms ? now_us + (uint64_t)message->deadline_ms * 1000 : 0;

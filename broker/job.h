@@ -34,6 +34,7 @@ struct ek_broker_job {
     enum ek_job_kind kind;
     uint8_t deaths; /* of a worker that had only this job in flight */
     bool suspect;
+    bool unannounced; /* its connection had not said HELLO when it came; broker/settle.c */
     bool indexed;
     bool in_flight;
     uint8_t body[];

@@ -43,6 +43,15 @@ static void count_work(struct ek_broker *broker, struct ek_worker *worker, const
     }
 }
 
+/*
+ * A library that is told FORGOTTEN sends again, as something new, what it knows to have sent once. But a connection that took the
+ * place of another one without a HELLO in between may have brought what the other one had brought already: there nobody can say.
+ */
+static enum ek_wire_status told(const struct ek_broker_job *job, enum ek_wire_status status)
+{
+    return status == EK_WIRE_FORGOTTEN && ek_job_writes(job) && job->unannounced ? EK_WIRE_UNKNOWN : status;
+}
+
 static void settle(struct ek_broker *broker, struct ek_worker *worker, struct ek_broker_job *job,
                    const struct ek_worker_reply *reply, uint64_t now_us)
 {
@@ -52,8 +61,8 @@ static void settle(struct ek_broker *broker, struct ek_worker *worker, struct ek
     if (job->client != &broker->self) {
         count_work(broker, worker, job, now_us);
         struct ek_action *action = ek_broker_act(broker, EK_ACTION_REPLY, job->client->peer);
-        action->reply =
-            (struct ek_reply){.id = job->client_job_id, .status = reply->status, .position = reply->position, .body = reply->body};
+        action->reply = (struct ek_reply){
+            .id = job->client_job_id, .status = told(job, reply->status), .position = reply->position, .body = reply->body};
     }
     ek_dispatch_land(broker, shard, job);
     ek_dispatch_release(broker, shard, job);

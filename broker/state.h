@@ -110,6 +110,7 @@ struct ek_broker_client {
     ek_broker_peer peer;
     uint64_t connection;
     uint64_t heard_us;
+    bool announced; /* it said HELLO on this connection */
     uint32_t jobs;
     uint32_t thin_writes_in_flight;
     uint64_t bytes;

@@ -155,6 +155,17 @@ static uint32_t doubtful_sends(const struct ek_pending_job *job)
     return job->sends - job->refusals;
 }
 
+/* The lane takes a new producer as soon as nothing is left under the present one. */
+static void renew_producer(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us)
+{
+    struct ek_lane *lane = job->lane;
+    if (lane->forgotten)
+        return;
+    lane->forgotten = true;
+    lane->producer_wanted = session->producer_wanted = session->hello_id + 1;
+    hold(session, job, 0, now_us);
+}
+
 /*
  * The worker no longer knows the lane's producer. A job of which one copy was sent, which is the one answered here, was not applied
  * and goes out under a new producer; so does what was only ever refused. Others in flight wait for their own answer.
@@ -162,11 +173,7 @@ static uint32_t doubtful_sends(const struct ek_pending_job *job)
 static void forget(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us)
 {
     struct ek_lane *lane = job->lane;
-    if (!lane->forgotten) {
-        lane->forgotten = true;
-        lane->producer_wanted = session->producer_wanted = session->hello_id + 1;
-        hold(session, job, 0, now_us);
-    }
+    renew_producer(session, job, now_us);
     if (doubtful_sends(job) <= 1 && !job->cancel)
         requeue(session, job);
     else
@@ -272,9 +279,13 @@ void ek_session_judge(struct ek_session *session, struct ek_pending_job *job, co
         else
             settle(session, job, reply);
         return;
+    case EK_WIRE_UNKNOWN: /* mostly because its producer was forgotten, and what comes behind it would fare alike */
+        if (job->kind != EK_JOB_READ)
+            renew_producer(session, job, now_us);
+        settle(session, job, reply);
+        return;
     case EK_WIRE_OK:
     case EK_WIRE_CONDITION_FAILED:
-    case EK_WIRE_UNKNOWN:
     case EK_WIRE_EXPIRED:
     case EK_WIRE_FAILED:
     case EK_WIRE_DEAD:

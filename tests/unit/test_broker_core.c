@@ -345,6 +345,25 @@ START_TEST(a_gap_is_given_back_and_uses_up_its_position)
 }
 END_TEST
 
+START_TEST(forgotten_is_certain_only_behind_a_hello)
+{
+    struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
+    rig_write(&rig, CLIENT, 1, 5, 1);
+    rig_step(&rig, (struct ek_event){.type = EK_EVENT_CLIENT_HELLO, .peer = CLIENT, .hello = &(struct ek_hello){.id = 1}});
+    rig_write(&rig, CLIENT, 2, 5, 1);
+    rig_dispatch(&rig);
+    uint64_t before = sent(0)->token;
+    uint64_t behind = sent(1)->token;
+    rig_reply(&rig, WORKER, link, before, EK_WIRE_FORGOTTEN, 1);
+    ck_assert_int_eq(replied(0)->status, EK_WIRE_UNKNOWN);
+    rig_reply(&rig, WORKER, link, behind, EK_WIRE_FORGOTTEN, 1);
+    ck_assert_int_eq(replied(0)->status, EK_WIRE_FORGOTTEN);
+    struct ek_ledger ledger;
+    ck_assert(rig_balanced(&rig, &ledger));
+    ck_assert_uint_eq(ledger.given_back, 2);
+}
+END_TEST
+
 START_TEST(a_worker_that_disagrees_begins_again)
 {
     struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
@@ -544,6 +563,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_thin_clients_read_waits_for_its_own_writes);
     tcase_add_test(tests, without_write_credit_reads_and_deletes_of_others_pass);
     tcase_add_test(tests, a_gap_is_given_back_and_uses_up_its_position);
+    tcase_add_test(tests, forgotten_is_certain_only_behind_a_hello);
     tcase_add_test(tests, a_worker_that_disagrees_begins_again);
     tcase_add_test(tests, nothing_that_passes_gets_a_position_ahead_of_one_that_has_it_already);
     tcase_add_test(tests, a_read_that_goes_out_again_has_a_new_stamp_and_a_write_its_first);

@@ -401,6 +401,18 @@ START_TEST(forgotten_takes_a_new_producer_for_what_was_sent_once)
 }
 END_TEST
 
+START_TEST(unknown_is_final_and_takes_a_new_producer_for_what_follows)
+{
+    send_writes(1);
+    ek_rig_reply(&rig, job(0)->id, EK_WIRE_UNKNOWN, 1, NULL);
+    assert_ended(&notes[0], EK_OUTCOME_UNKNOWN);
+    ek_rig_put(&rig, "{a}", "v", &notes[1]);
+    ek_rig_turn(&rig);
+    ck_assert_uint_eq(job(1)->route.producer, 1001);
+    ck_assert_uint_eq(job(1)->route.number, 1);
+}
+END_TEST
+
 START_TEST(a_read_stays_behind_a_write_that_leaves_twice)
 {
     ek_rig_submit(&rig, EK_EXISTS, "{a}", 0, &notes[0]);
@@ -548,6 +560,7 @@ static Suite *suite(void)
     tcase_add_test(faults, a_read_leaves_when_the_write_before_it_expires);
     tcase_add_test(faults, reads_end_at_their_deadline_and_are_dropped);
     tcase_add_test(faults, forgotten_takes_a_new_producer_for_what_was_sent_once);
+    tcase_add_test(faults, unknown_is_final_and_takes_a_new_producer_for_what_follows);
     tcase_add_test(faults, a_read_stays_behind_a_write_that_leaves_twice);
     tcase_add_test(faults, a_broker_without_producers_is_not_pestered);
     tcase_add_test(faults, a_number_that_was_refused_for_good_is_filled);
