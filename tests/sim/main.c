@@ -44,8 +44,9 @@ static uint64_t one_of(const uint64_t *values, size_t count)
 
 static void open_all(uint64_t span_us)
 {
-    struct sim_net_options net = {
-        .delay_us = ONE_OF(50, 300, 2000, 10000), .messages_max = (unsigned)ONE_OF(3, 16, 256), .repeats = sim_chance(50)};
+    struct sim_net_options net = {.delay_us = ONE_OF(50, 300, 2000, 10000),
+                                  .messages_max = (unsigned)ONE_OF(3, 16, 256),
+                                  .repeat_percent = (unsigned)ONE_OF(0, 0, 20, 70)};
     struct sim_cluster_options cluster = {.workers = (unsigned)sim_between(1, 3),
                                           .shards = (uint32_t)ONE_OF(1, 3, 8),
                                           .liveness_ms = ONE_OF(400, 2000),
@@ -57,8 +58,9 @@ static void open_all(uint64_t span_us)
                                             .calls = (unsigned)ONE_OF(100, 200, 300),
                                             .span_us = span_us,
                                             .large = sim_chance(30),
-                                            .closes = sim_chance(30)};
-    workload.thin_clients = net.repeats ? 0 : workload.thin_clients; /* their jobs have no number */
+                                            .close_percent = (unsigned)ONE_OF(0, 0, 2, 6, 15),
+                                            .delete_percent = (unsigned)ONE_OF(0, 0, 0, 0, 90)};
+    workload.thin_clients = net.repeat_percent ? 0 : workload.thin_clients; /* their jobs have no number */
     sim_net_open(&net, sim_wire_see);
     sim_disk_watch(sim_ledger_recorded, sim_ledger_lost);
     sim_cluster_open(&cluster);

@@ -14,6 +14,7 @@ enum {
     TURN_US = 8, /* what a turn of a loop takes at least */
     LATE_US = 3 * 1000 * 1000,
     LATE_PERCENT = 50,
+    ALL_ARRIVE_PERCENT = 20,
     HOLDS_MAX = 64
 };
 
@@ -324,9 +325,10 @@ static void part_up(struct connection *connection)
 {
     struct queue all = connection->up;
     uint64_t count = all.count;
-    uint64_t left = sim_draw(count + 1);
-    uint64_t arrived = sim_draw(left + 1);
-    uint64_t again = net.options.repeats && sim_chance(20) ? sim_draw(arrived + 1) : left;
+    bool all_arrive = sim_chance(ALL_ARRIVE_PERCENT);
+    uint64_t left = all_arrive ? count : sim_draw(count + 1);
+    uint64_t arrived = all_arrive ? count : sim_draw(left + 1);
+    uint64_t again = sim_chance(net.options.repeat_percent) ? sim_draw(arrived + 1) : left;
     struct queue kept = {.last_us = all.last_us};
     struct queue back = {0};
     for (uint64_t i = 0; i < count; i++) {

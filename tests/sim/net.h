@@ -10,9 +10,9 @@
 #include "tests/sim/world.h"
 
 struct sim_net_options {
-    uint64_t delay_us;     /* usual, one way */
-    unsigned messages_max; /* of one direction of a connection: the high-water mark */
-    bool repeats;          /* a replaced connection may carry messages once more */
+    uint64_t delay_us;       /* usual, one way */
+    unsigned messages_max;   /* of one direction of a connection: the high-water mark */
+    unsigned repeat_percent; /* of replaced connections carry some messages that the one before has carried already */
 };
 
 /* Sees every message when it is sent; `to` is NULL while there is no connection. */

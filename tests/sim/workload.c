@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100, CLOSE_PERCENT = 2 };
+enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100 };
 enum { SCANNED_KEYS = 3 }; /* the fourth expires */
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
@@ -65,7 +65,9 @@ static void make_write(struct check_step *step, unsigned key)
 {
     *step = (struct check_step){.key = key};
     uint64_t choice = sim_draw(100);
-    if (key == 2 && choice < 85) {
+    if (sim_chance(load.options.delete_percent))
+        step->kind = CHECK_DELETE;
+    else if (key == 2 && choice < 85) {
         step->kind = CHECK_INCREMENT;
         step->value = (int64_t)sim_between(1, 3);
     } else if (choice < 80) {
@@ -326,7 +328,7 @@ static void run_client(void *context)
             submit_burst(client, place);
         if (load.phase >= FINISH)
             finish(client, place);
-        if (load.options.closes && load.phase == LOAD && sim_chance(CLOSE_PERCENT))
+        if (load.phase == LOAD && sim_chance(load.options.close_percent))
             break;
         (void)ek_client_poll(client, (int)sim_draw(POLL_MS_MAX));
         if (sim_chance(10))

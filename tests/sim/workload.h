@@ -8,12 +8,13 @@
 #include "tests/sim/world.h"
 
 struct sim_workload_options {
-    unsigned clients;      /* with the library */
-    unsigned thin_clients; /* behind them */
-    unsigned calls;        /* of each, at most */
-    uint64_t span_us;      /* over which they are spread */
-    bool large;            /* values that fill queues */
-    bool closes;           /* now and then a client closes its session, whatever is under way, and begins anew */
+    unsigned clients;        /* with the library */
+    unsigned thin_clients;   /* behind them */
+    unsigned calls;          /* of each, at most */
+    uint64_t span_us;        /* over which they are spread */
+    bool large;              /* values that fill queues */
+    unsigned close_percent;  /* of its turns: a client closes its session, whatever is under way, and begins anew */
+    unsigned delete_percent; /* of the writes, beyond the usual ones, so that shards stand without rows */
 };
 
 void sim_workload_open(const struct sim_workload_options *options);
