@@ -3,6 +3,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/net.h"
+#include "tests/sim/past.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/workload.h"
 
@@ -239,6 +240,15 @@ static void suspend_client(void)
     pause_at(suspended, time_us);
 }
 
+static void send_past(unsigned worker)
+{
+    sim_tell("FAULT messages of the past for %s", process_at(worker)->name);
+    if (sim_chance(50))
+        sim_past_repeat_replies(process_at(worker));
+    else
+        sim_past_send_job(process_at(worker), sim_disk_of(worker));
+}
+
 static void strike(enum sim_fault fault)
 {
     unsigned anybody = (unsigned)sim_draw(place_count());
@@ -284,6 +294,9 @@ static void strike(enum sim_fault fault)
         break;
     case SIM_SUSPEND:
         suspend_client();
+        break;
+    case SIM_PAST:
+        send_past(some_worker());
         break;
     case SIM_FAULTS:
         break;

@@ -21,6 +21,7 @@ enum sim_fault {
     SIM_COMPACT,
     SIM_FULL_DISK,
     SIM_SUSPEND, /* a client, while others come and go, so that its producers may be forgotten */
+    SIM_PAST,    /* replies of an earlier link, jobs of an earlier epoch */
     SIM_FAULTS
 };
 

@@ -19,7 +19,7 @@ struct sent {
 };
 
 static struct ek_table writes;
-static struct ek_link reported[SIM_WORKERS_MAX + 1]; /* by the worker's number */
+static struct ek_link reported[SIM_PLACES_MAX]; /* by the worker's number */
 
 static bool same_write(const struct ek_table_link *item, const void *wanted)
 {
@@ -67,6 +67,11 @@ void sim_links_reported(const struct sim_process *from, struct ek_reader fields)
     struct ek_link link;
     if (ek_decode_link(&fields, &link) == EK_OK)
         reported[from->number] = link;
+}
+
+struct ek_link sim_links_of(const struct sim_process *worker)
+{
+    return reported[worker->number];
 }
 
 static bool is_older(struct ek_link a, struct ek_link b)

@@ -13,6 +13,8 @@
 void sim_links_sent(const struct sim_process *to, struct ek_reader fields);
 /* A WORKER_REPORT as it is sent. */
 void sim_links_reported(const struct sim_process *from, struct ek_reader fields);
+/* The link of the last one. */
+struct ek_link sim_links_of(const struct sim_process *worker);
 /* A record of the book-keeping came to the disk of the running worker. */
 void sim_links_recorded(struct ek_slice record);
 

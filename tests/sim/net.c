@@ -379,6 +379,21 @@ void sim_net_break(struct sim_process *process)
             break_connection(net.sockets[i]->connection);
 }
 
+bool sim_net_forge(const struct sim_process *process, bool up, struct ek_slice message)
+{
+    for (size_t i = 0; i < net.socket_count; i++) {
+        struct connection *connection = net.sockets[i]->connection;
+        if (net.sockets[i]->process != process || !connection || connection->broken)
+            continue;
+        if (up)
+            send_on(&connection->up, make_message(message), connection->router->process);
+        else
+            send_on(&connection->down, make_message(message), net.sockets[i]->process);
+        return true;
+    }
+    return false;
+}
+
 static void close_socket(struct ek_socket *socket)
 {
     socket->closed = true;

@@ -18,6 +18,7 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_COMPACT] = "fault: compaction",
     [SIM_COUNT_FULL_DISK] = "fault: full disk",
     [SIM_COUNT_SUSPEND] = "fault: a client suspended, others renewed",
+    [SIM_COUNT_PAST] = "fault: messages of the past",
     [SIM_COUNT_PART_ONE_WAY] = "partitions one way only",
     [SIM_COUNT_LOST_UP] = "messages lost towards a listener",
     [SIM_COUNT_LOST_DOWN] = "messages lost from a listener",
@@ -40,6 +41,8 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_STALE] = "jobs refused as stale",
     [SIM_COUNT_LINK_REFUSED] = "links refused",
     [SIM_COUNT_REPETITION] = "answers repeated to clients",
+    [SIM_COUNT_PAST_REPLIES] = "replies of an earlier link on a later one",
+    [SIM_COUNT_PAST_JOB] = "jobs of an epoch that is over",
 };
 
 static uint64_t counts[SIM_COUNTS];

@@ -22,6 +22,7 @@ enum sim_count {
     SIM_COUNT_COMPACT,
     SIM_COUNT_FULL_DISK,
     SIM_COUNT_SUSPEND,
+    SIM_COUNT_PAST,
     SIM_COUNT_PART_ONE_WAY,
     SIM_COUNT_LOST_UP,
     SIM_COUNT_LOST_DOWN,
@@ -44,6 +45,8 @@ enum sim_count {
     SIM_COUNT_STALE,
     SIM_COUNT_LINK_REFUSED,
     SIM_COUNT_REPETITION,
+    SIM_COUNT_PAST_REPLIES,
+    SIM_COUNT_PAST_JOB,
     SIM_COUNT_ANSWER, /* from here on in the order of enum ek_wire_status */
     SIM_COUNT_ANSWER_LAST = SIM_COUNT_ANSWER + 31,
     SIM_COUNTS

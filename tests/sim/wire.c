@@ -5,6 +5,7 @@
 #include "common/table.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/links.h"
+#include "tests/sim/past.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/workload.h"
 
@@ -238,7 +239,7 @@ static void count_sent(const struct sim_process *broker, struct ek_reader fields
     }
 }
 
-static void count_verdicts(struct ek_reader fields)
+static void count_verdicts(const struct sim_process *from, struct ek_reader fields)
 {
     uint32_t count;
     struct ek_link link;
@@ -252,6 +253,7 @@ static void count_verdicts(struct ek_reader fields)
             sim_count(SIM_COUNT_OUT_OF_ORDER);
         if (reply.status == EK_WIRE_STALE)
             sim_count(SIM_COUNT_STALE);
+        sim_past_look(from, reply.token, reply.status);
     }
 }
 
@@ -270,9 +272,10 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
         sim_links_sent(to, fields);
     } else if (type == EK_MESSAGE_WORKER_REPORT)
         sim_links_reported(from, fields);
-    else if (type == EK_MESSAGE_WORKER_REPLIES)
-        count_verdicts(fields);
-    else if (type == EK_MESSAGE_WORKER_REFUSED)
+    else if (type == EK_MESSAGE_WORKER_REPLIES) {
+        count_verdicts(from, fields);
+        sim_past_keep(from, message, fields);
+    } else if (type == EK_MESSAGE_WORKER_REFUSED)
         sim_count(SIM_COUNT_LINK_REFUSED);
     else if (type == EK_MESSAGE_JOBS)
         see_jobs(from, &fields);
