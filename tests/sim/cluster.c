@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/net.h"
+#include "tests/sim/tally.h"
 #include "worker/loop.h"
 
 #include <stdlib.h>
@@ -163,6 +164,8 @@ static void close_behind(struct sim_process *process)
         cluster.core = NULL;
     else
         sim_disk_crash(sim_disk_of((unsigned)process->number));
+    if (process != &cluster.broker && process->exit_code < 0)
+        sim_count(SIM_COUNT_WORKER_DEATH);
 }
 
 /* ---- places ---- */

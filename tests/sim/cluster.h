@@ -8,7 +8,7 @@
 #include "broker/metrics.h"
 #include "tests/sim/world.h"
 
-enum { SIM_WORKERS_MAX = 4, SIM_PLACES_MAX = SIM_WORKERS_MAX + 1, SIM_CLIENTS_MAX = 6 };
+enum { SIM_WORKERS_MAX = 4, SIM_PLACES_MAX = SIM_WORKERS_MAX + 1, SIM_CLIENTS_MAX = 8 };
 
 struct sim_cluster_options {
     unsigned workers;

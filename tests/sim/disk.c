@@ -1,5 +1,6 @@
 #include "tests/sim/disk.h"
 
+#include "tests/sim/poison.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/world.h"
 #include "worker/book.h"
@@ -287,6 +288,8 @@ static struct change *add_change(struct ek_store *store, enum ek_store_space spa
 void ek_store_put(struct ek_store *store, enum ek_store_space space, struct ek_slice key, struct ek_slice head,
                   struct ek_slice value)
 {
+    if (space == EK_STORE_ROWS)
+        sim_poison_touch(key);
     struct change *change = add_change(store, space, key);
     struct ek_buffer joined = {0};
     ek_buffer_append(&joined, head.data, head.size);
@@ -335,6 +338,8 @@ enum ek_status ek_store_get(struct ek_store *store, enum ek_store_space space, s
     bool found;
     size_t at = search(rows, key, &found);
     (void)error;
+    if (space == EK_STORE_ROWS)
+        sim_poison_touch(key);
     if (!found)
         return EK_NOT_FOUND;
     ret->holder = ek_alloc(rows->rows[at].value_size + 1);

@@ -4,6 +4,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/net.h"
 #include "tests/sim/past.h"
+#include "tests/sim/poison.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/workload.h"
 
@@ -336,6 +337,7 @@ void sim_faults_heal(void)
 {
     sim_tell("healed");
     faults.over = true;
+    sim_poison_cure();
     for (unsigned i = 0; i < place_count(); i++) {
         faults.up_us[i] = 0;
         sim_continue(process_at(i));

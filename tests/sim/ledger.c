@@ -133,6 +133,13 @@ static void note_codes(struct entry *entry, struct ek_reader operations, uint32_
         entry->codes[i] = operation.code;
 }
 
+void sim_ledger_sent_beside(const struct ek_job *job)
+{
+    bool is_new;
+    const struct entry *entry = entry_of(job->route.producer, job->route.shard, job->route.number, &is_new);
+    producers[entry->shard] += is_new && entry->number == 1;
+}
+
 void sim_ledger_sent(unsigned session, const struct ek_job *job)
 {
     bool is_new;

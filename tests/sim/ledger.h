@@ -12,6 +12,8 @@
 void sim_ledger_submitted(uint32_t shard, struct sim_call *call);
 /* A numbered job that is no cancellation was sent by `session`. */
 void sim_ledger_sent(unsigned session, const struct ek_job *job);
+/* One was sent by a session whose calls are judged elsewhere. */
+void sim_ledger_sent_beside(const struct ek_job *job);
 /* How many producers have sent to this shard so far: beyond EK_PRODUCERS_PER_SHARD_MAX some are forgotten. */
 size_t sim_ledger_producers(uint32_t shard);
 /* A record of the book-keeping came to a disk. */

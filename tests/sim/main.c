@@ -58,6 +58,7 @@ static void open_all(uint64_t span_us)
                                             .calls = (unsigned)ONE_OF(100, 200, 300),
                                             .span_us = span_us,
                                             .large = sim_chance(30),
+                                            .poison = sim_chance(25),
                                             .close_percent = (unsigned)ONE_OF(0, 0, 2, 6, 15),
                                             .delete_percent = (unsigned)ONE_OF(0, 0, 0, 0, 90)};
     workload.thin_clients = net.repeat_percent ? 0 : workload.thin_clients; /* their jobs have no number */

@@ -43,6 +43,10 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_REPETITION] = "answers repeated to clients",
     [SIM_COUNT_PAST_REPLIES] = "replies of an earlier link on a later one",
     [SIM_COUNT_PAST_JOB] = "jobs of an epoch that is over",
+    [SIM_COUNT_WORKER_DEATH] = "deaths of workers",
+    [SIM_COUNT_POISON] = "of these, by a job",
+    [SIM_COUNT_LETTER] = "dead letters",
+    [SIM_COUNT_REPLAYED] = "of these, replayed",
 };
 
 static uint64_t counts[SIM_COUNTS];

@@ -47,6 +47,10 @@ enum sim_count {
     SIM_COUNT_REPETITION,
     SIM_COUNT_PAST_REPLIES,
     SIM_COUNT_PAST_JOB,
+    SIM_COUNT_WORKER_DEATH,
+    SIM_COUNT_POISON,
+    SIM_COUNT_LETTER,
+    SIM_COUNT_REPLAYED,
     SIM_COUNT_ANSWER, /* from here on in the order of enum ek_wire_status */
     SIM_COUNT_ANSWER_LAST = SIM_COUNT_ANSWER + 31,
     SIM_COUNTS

@@ -72,7 +72,9 @@ static void see_jobs(const struct sim_process *from, struct ek_reader *fields)
             ek_table_add(&jobs, &job->link, hash_job(&wanted));
         }
         job->route = message.route;
-        if (message.kind != EK_JOB_CANCEL)
+        if (sim_client_is_poisoner(from))
+            sim_ledger_sent_beside(&message);
+        else if (message.kind != EK_JOB_CANCEL)
             sim_ledger_sent(sim_client_session(from), &message);
     }
 }

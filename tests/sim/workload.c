@@ -5,15 +5,17 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/history.h"
 #include "tests/sim/net.h"
+#include "tests/sim/poison.h"
 #include "tests/sim/thin.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100 };
+enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100, POISON_CALLS = 60 };
 enum { SCANNED_KEYS = 3 }; /* the fourth expires */
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
+enum kind { LIBRARY, THIN, POISONER };
 
 struct place {
     struct sim_process process;
@@ -274,10 +276,18 @@ static void read_everything(struct ek_client *client, const struct place *place)
     compare_scan(&after);
 }
 
+/* The library's come first, then thin ones, then the one that publishes poison. */
+static enum kind kind_of(unsigned number)
+{
+    if (number < load.options.clients)
+        return LIBRARY;
+    return number < load.options.clients + load.options.thin_clients ? THIN : POISONER;
+}
+
 static bool all_written(void)
 {
-    for (unsigned i = 0; i < load.options.clients; i++)
-        if (!load.places[i].written)
+    for (unsigned i = 0; i < sim_client_count(); i++)
+        if (!load.places[i].written && kind_of(i) != THIN)
             return false;
     return true;
 }
@@ -297,6 +307,23 @@ static void finish(struct ek_client *client, struct place *place)
 
 /* ---- programs ---- */
 
+static struct ek_client *open_client(struct place *place)
+{
+    struct ek_client_options options = {.endpoint = "clients", .name = place->name, .linger_us = sim_chance(30) ? 500 : 0};
+    struct ek_client *client;
+    if (ek_client_open(&options, &client) != EK_OUTCOME_OK) {
+        sim_fail("%s cannot open its handle", place->name);
+        return NULL;
+    }
+    /* The handle's own seed comes from an address, which is chance of another kind. */
+    ek_session_destroy(&client->session);
+    struct ek_session_options session = {
+        .name = place->name, .seed = sim_random(), .timeout_ms = 5000, .linger_us = options.linger_us, .pending_bytes_max = EK_MIB};
+    client->session = ek_session_new(&session, sim_now_us() + place->process.clock_ahead_us);
+    place->client = client;
+    return client;
+}
+
 /* The session says of each call whether it was sent: what was not is UNAVAILABLE, and must not show up later. */
 void sim_client_kill(unsigned number)
 {
@@ -310,18 +337,9 @@ void sim_client_kill(unsigned number)
 static void run_client(void *context)
 {
     struct place *place = context;
-    struct ek_client_options options = {.endpoint = "clients", .name = place->name, .linger_us = sim_chance(30) ? 500 : 0};
-    struct ek_client *client;
-    if (ek_client_open(&options, &client) != EK_OUTCOME_OK) {
-        sim_fail("%s cannot open its handle", place->name);
+    struct ek_client *client = open_client(place);
+    if (!client)
         return;
-    }
-    /* The handle's own seed comes from an address, which is chance of another kind. */
-    ek_session_destroy(&client->session);
-    struct ek_session_options session = {
-        .name = place->name, .seed = sim_random(), .timeout_ms = 5000, .linger_us = options.linger_us, .pending_bytes_max = EK_MIB};
-    client->session = ek_session_new(&session, sim_now_us() + place->process.clock_ahead_us);
-    place->client = client;
     for (;;) {
         place->idle = ek_client_pending(client) == 0;
         if (load.phase == LOAD && place->left && ek_client_pending(client) < PENDING_MAX && sim_now_us() >= place->next_us)
@@ -337,6 +355,25 @@ static void run_client(void *context)
     sim_tell("%s closes its session", place->name);
     place->client = NULL;
     ek_client_close(&client);
+}
+
+static void run_poisoner(void *context)
+{
+    struct place *place = context;
+    struct ek_client *client = open_client(place);
+    while (client) {
+        place->idle = ek_client_pending(client) == 0;
+        if (load.phase == LOAD && place->left && sim_now_us() >= place->next_us) {
+            place->next_us = sim_now_us() + sim_draw(2 * load.options.span_us / POISON_CALLS);
+            place->left--;
+            sim_poison_submit(client, some_timeout_ms());
+        }
+        if (load.phase >= FINISH && !place->written) {
+            sim_poison_finish(client);
+            place->written = true;
+        }
+        (void)ek_client_poll(client, (int)sim_draw(POLL_MS_MAX));
+    }
 }
 
 static void run_thin(void *context)
@@ -368,11 +405,13 @@ static void close_behind(struct sim_process *process)
 void sim_workload_open(const struct sim_workload_options *options)
 {
     load.options = *options;
+    if (options->poison)
+        sim_poison_begin();
     for (unsigned i = 0; i < sim_client_count(); i++) {
         struct place *place = &load.places[i];
-        (void)snprintf(place->name, sizeof place->name, "%c%u", i < options->clients ? 'c' : 't', i + 1);
+        (void)snprintf(place->name, sizeof place->name, "%c%u", "ctp"[kind_of(i)], i + 1);
         place->number = i;
-        place->left = options->calls;
+        place->left = kind_of(i) == POISONER ? POISON_CALLS : options->calls;
         place->process = (struct sim_process){.name = place->name,
                                               .number = FIRST_NUMBER + (int)i,
                                               .state = SIM_ENDED,
@@ -383,7 +422,7 @@ void sim_workload_open(const struct sim_workload_options *options)
 
 unsigned sim_client_count(void)
 {
-    return load.options.clients + load.options.thin_clients;
+    return load.options.clients + load.options.thin_clients + load.options.poison;
 }
 
 struct sim_process *sim_client(unsigned number)
@@ -394,8 +433,14 @@ struct sim_process *sim_client(unsigned number)
 void sim_client_start(unsigned number)
 {
     struct place *place = &load.places[number];
+    static void (*const mains[])(void *place) = {[LIBRARY] = run_client, [THIN] = run_thin, [POISONER] = run_poisoner};
     if (place->process.state == SIM_ENDED)
-        sim_start(&place->process, number < load.options.clients ? run_client : run_thin, place);
+        sim_start(&place->process, mains[kind_of(number)], place);
+}
+
+bool sim_client_is_poisoner(const struct sim_process *process)
+{
+    return process->number >= FIRST_NUMBER && kind_of((unsigned)(process->number - FIRST_NUMBER)) == POISONER;
 }
 
 void sim_workload_calm(void)

@@ -10,6 +10,7 @@
 struct sim_workload_options {
     unsigned clients;        /* with the library */
     unsigned thin_clients;   /* behind them */
+    bool poison;             /* one more, behind these, publishes jobs that kill */
     unsigned calls;          /* of each, at most */
     uint64_t span_us;        /* over which they are spread */
     bool large;              /* values that fill queues */
@@ -26,6 +27,7 @@ void sim_client_start(unsigned number);
 /* As SIGKILL. What it had not sent yet is known to be without effect. */
 void sim_client_kill(unsigned number);
 
+bool sim_client_is_poisoner(const struct sim_process *process);
 /* What the history calls the present program of a client's place. */
 unsigned sim_client_session(const struct sim_process *process);
 
