@@ -8,7 +8,7 @@
 #include "broker/metrics.h"
 #include "tests/sim/world.h"
 
-enum { SIM_WORKERS_MAX = 4, SIM_PLACES_MAX = SIM_WORKERS_MAX + 1, SIM_CLIENTS_MAX = 8 };
+enum { SIM_WORKERS_MAX = 4, SIM_CLONE_NUMBER = SIM_WORKERS_MAX + 1, SIM_PLACES_MAX, SIM_CLIENTS_MAX = 8 };
 
 struct sim_cluster_options {
     unsigned workers;
@@ -31,6 +31,11 @@ uint64_t sim_liveness_us(void);
 /* Starts what is not running. */
 void sim_broker_start(void);
 void sim_worker_start(unsigned number);
+/* A second process with the name of this worker, on the disk SIM_CLONE_NUMBER. */
+void sim_clone_start(unsigned of);
+struct sim_process *sim_clone(void);
+/* The core of the running broker; NULL: there is none. */
+const struct ek_broker *sim_broker_core(void);
 /* As SIGTERM. */
 void sim_stop(struct sim_process *process);
 

@@ -222,6 +222,28 @@ void sim_disk_cut_power(struct sim_disk *disk)
     note_sync(disk);
 }
 
+void sim_rows_copy(const struct sim_rows *from, struct sim_rows *to)
+{
+    for (size_t i = 0; i < to->count; i++)
+        free_row(&to->rows[i]);
+    to->count = 0;
+    to->rows = ek_grow(to->rows, &to->capacity, from->count + 1, sizeof *to->rows);
+    for (; to->count < from->count; to->count++) {
+        const struct sim_row *row = &from->rows[to->count];
+        to->rows[to->count] = (struct sim_row){.key = ek_slice_copy(ek_slice_of(row->key, row->key_size)),
+                                               .key_size = row->key_size,
+                                               .value = ek_slice_copy(ek_slice_of(row->value, row->value_size)),
+                                               .value_size = row->value_size};
+    }
+}
+
+void sim_disk_replace(struct sim_disk *disk, const struct sim_rows spaces[2])
+{
+    note_sync(disk);
+    for (size_t space = 0; space < 2; space++)
+        sim_rows_copy(&spaces[space], &disk->spaces[space]);
+}
+
 static uint64_t horizon_of(const struct ek_store *store, uint16_t prefix)
 {
     for (size_t i = 0; i < store->horizon_count; i++)

@@ -71,6 +71,10 @@ void sim_disk_crash(struct sim_disk *disk);
 /* What was not synced is lost, by chance; nobody has it open. */
 void sim_disk_cut_power(struct sim_disk *disk);
 void sim_directory_cut_power(void);
+/* Makes `to`, whose rows are freed, the same as `from`. */
+void sim_rows_copy(const struct sim_rows *from, struct sim_rows *to);
+/* Puts these rows, synced, in the place of the disk's; nobody has it open. */
+void sim_disk_replace(struct sim_disk *disk, const struct sim_rows spaces[2]);
 /* What the compaction filter may drop goes. */
 void sim_disk_compact(struct sim_disk *disk);
 

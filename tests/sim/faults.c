@@ -2,6 +2,7 @@
 
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/hazard.h"
 #include "tests/sim/net.h"
 #include "tests/sim/past.h"
 #include "tests/sim/poison.h"
@@ -79,7 +80,7 @@ static uint64_t some_while_us(void)
 /* The machine's: what its disk was told without a sync may be lost. */
 static void cut_power_at(unsigned place)
 {
-    if (place > sim_worker_count())
+    if (place > sim_worker_count() || sim_hazard_protects(process_at(place)))
         return;
     sim_count(SIM_COUNT_POWER_CUT);
     sim_tell("FAULT power cut of %s", process_at(place)->name);
@@ -101,7 +102,7 @@ static void cut_power_now(void *context, uint64_t place)
 static void kill_at(unsigned place, uint64_t down_us)
 {
     enum { SOON_US = 60 * 1000 };
-    if (process_at(place)->state == SIM_ENDED)
+    if (process_at(place)->state == SIM_ENDED || sim_hazard_protects(process_at(place)))
         return;
     faults.up_us[place] = sim_now_us() + down_us;
     sim_tell("FAULT kill %s", process_at(place)->name);
@@ -280,6 +281,8 @@ static void strike(enum sim_fault fault)
         break;
     case SIM_STOP:
         anybody %= 1 + sim_worker_count();
+        if (sim_hazard_protects(process_at(anybody)))
+            break;
         faults.up_us[anybody] = sim_now_us() + some_while_us();
         sim_tell("FAULT stop %s", process_at(anybody)->name);
         sim_stop(process_at(anybody));
@@ -338,6 +341,7 @@ void sim_faults_heal(void)
     sim_tell("healed");
     faults.over = true;
     sim_poison_cure();
+    sim_hazard_heal();
     for (unsigned i = 0; i < place_count(); i++) {
         faults.up_us[i] = 0;
         sim_continue(process_at(i));

@@ -3,6 +3,8 @@
 #include "common/hash.h"
 #include "tests/sim/answers.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/eras.h"
+#include "tests/sim/hazard.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/poison.h"
 #include "tests/sim/versions.h"
@@ -12,6 +14,7 @@
 #include <string.h>
 
 enum { CALLS_MAX = 16384, STATES_MAX = 400000, CLOSE_CALLS = 24 };
+enum { LEFT_TICKS = 2 * (SIM_ERA_STEPS_MAX + 1) }; /* of the clock of calls: what an accepted loss left */
 
 static struct sim_call *calls[CALLS_MAX];
 static size_t call_count;
@@ -26,12 +29,17 @@ const char *sim_key(unsigned tag, unsigned key)
     return keys[tag][key];
 }
 
+static uint32_t shard_of(unsigned tag)
+{
+    return ek_shard_of(ek_hash_prefix(ek_slice_text(sim_key(tag, 0))), sim_shard_count());
+}
+
 void sim_history_writes(struct sim_call *call, bool thin)
 {
     call->call.writes = true;
     call->thin = thin;
     if (!thin)
-        sim_ledger_submitted(ek_shard_of(ek_hash_prefix(ek_slice_text(sim_key(call->tag, 0))), sim_shard_count()), call);
+        sim_ledger_submitted(shard_of(call->tag), call);
 }
 
 struct sim_call *sim_history_begin(unsigned session, unsigned tag, size_t count)
@@ -108,7 +116,9 @@ size_t sim_history_acknowledged(void)
 
 /* ---- the judgement ---- */
 
-/* What the workers' records say of a write: its place, and whether it took effect, if that is open. A thin client's stays a doubt.
+/*
+ * What the workers' records say of a write: its place, and whether it took effect, if that is open. A thin client's stays a doubt;
+ * so does what was carried out, for all that is known, on a disk that was not the one to go on with.
  */
 static bool settle_doubt(const struct sim_call *call, struct check_call *check)
 {
@@ -116,8 +126,35 @@ static bool settle_doubt(const struct sim_call *call, struct check_call *check)
         return true;
     bool known = sim_ledger_complete(call, check);
     bool doubtful = check->maybe;
-    check->maybe = false;
+    check->maybe = doubtful && sim_hazard_has_struck();
     return known || !doubtful;
+}
+
+/* Only what lies in one era as a whole says something about it. Where a write has no position, time tells, as with a read. */
+static bool belongs(const struct check_call *check, const struct sim_call *call, uint32_t shard, size_t era)
+{
+    if (check->writes && check->order)
+        return sim_eras_of_position(shard, check->order) == era;
+    if (call->called_us >= sim_eras_end_us(shard, era))
+        return false;
+    return check->maybe || (call->called_us >= sim_eras_begin_us(shard, era) && call->returned_us <= sim_eras_end_us(shard, era));
+}
+
+/* What an accepted loss left of the tag, as calls of a session of its own that were carried out one after the other. */
+static size_t list_left(uint32_t shard, size_t era, unsigned tag, struct check_step *steps, struct check_call *history)
+{
+    uint64_t expiry[SIM_ERA_STEPS_MAX];
+    size_t count = sim_eras_rows(shard, era, tag, steps, expiry);
+    for (size_t i = 0; i < count; i++)
+        history[i] = (struct check_call){.called = 2 * i + 1,
+                                         .returned = 2 * i + 2,
+                                         .order = steps[i].version,
+                                         .stamp_low = expiry[i] ? expiry[i] - steps[i].ttl_ms : 0,
+                                         .stamp_high = expiry[i] ? expiry[i] - steps[i].ttl_ms : CHECK_NEVER,
+                                         .writes = true,
+                                         .steps = &steps[i],
+                                         .step_count = 1};
+    return count;
 }
 
 static void print_history(const struct check_call *history, size_t count, const struct check_report *report)
@@ -153,10 +190,11 @@ static void judge_effects(void)
     }
 }
 
-static void judge_tag(unsigned tag)
+static void judge_era(uint32_t shard, size_t era, unsigned tag)
 {
     static struct check_call history[CHECK_CALLS_MAX];
-    size_t count = 0;
+    struct check_step left[SIM_ERA_STEPS_MAX];
+    size_t count = list_left(shard, era, tag, left, history);
     for (size_t i = 0; i < call_count; i++) {
         struct sim_call *call = calls[i];
         if (call->tag != tag || call->never || (!call->call.writes && call->call.maybe))
@@ -165,10 +203,13 @@ static void judge_tag(unsigned tag)
             sim_fail("too long a history");
             return;
         }
-        history[count] = call->call;
-        history[count].stamp_low = sim_stamp_low(call->called_us);
-        history[count].stamp_high = call->call.maybe ? CHECK_NEVER : sim_stamp_high(call->returned_us);
-        count += settle_doubt(call, &history[count]);
+        struct check_call *check = &history[count];
+        *check = call->call;
+        check->called += LEFT_TICKS;
+        check->returned += check->returned == CHECK_NEVER ? 0 : LEFT_TICKS;
+        check->stamp_low = sim_stamp_low(call->called_us);
+        check->stamp_high = call->call.maybe ? CHECK_NEVER : sim_stamp_high(call->returned_us);
+        count += settle_doubt(call, check) && belongs(check, call, shard, era);
     }
     struct check_report report;
     enum check_verdict verdict = check_run(history, count, STATES_MAX, &report);
@@ -185,25 +226,31 @@ static void judge_tag(unsigned tag)
         print_history(history, count, &report);
 }
 
-static void judge_versions(uint32_t shards)
+static void judge_tag(unsigned tag)
+{
+    uint32_t shard = shard_of(tag);
+    for (size_t era = 0; era < sim_eras_count(shard) && !sim_failed(); era++)
+        judge_era(shard, era, tag);
+}
+
+static void judge_versions(void)
 {
     struct shard_version *versions = sim_alloc(call_count * SIM_STEPS_MAX + 1, sizeof *versions);
     char wrong[VERSIONS_TEXT_BYTES];
     size_t count = 0;
     for (size_t i = 0; i < call_count; i++) {
-        uint32_t shard = ek_shard_of(ek_hash_prefix(ek_slice_text(sim_key(calls[i]->tag, 0))), shards);
-        count += versions_of(&calls[i]->call, shard, &versions[count]);
+        count += versions_of(&calls[i]->call, shard_of(calls[i]->tag), &versions[count]);
     }
     if (!versions_rise(versions, count, wrong))
         sim_fail("%s", wrong);
 }
 
-void sim_history_judge(uint32_t shards)
+void sim_history_judge(void)
 {
     judge_effects();
     for (unsigned tag = 0; tag < SIM_TAGS && !sim_failed(); tag++)
         judge_tag(tag);
-    judge_versions(shards);
+    judge_versions();
 }
 
 bool sim_history_is_undecided(void)

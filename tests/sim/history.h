@@ -41,7 +41,7 @@ void sim_history_answered(struct sim_call *call, enum ek_outcome outcome);
 size_t sim_history_calls(void);
 size_t sim_history_acknowledged(void);
 /* Judges everything; says sim_fail. */
-void sim_history_judge(uint32_t shards);
+void sim_history_judge(void);
 /* The judgement found neither an order of some tag's calls nor that there is none. */
 bool sim_history_is_undecided(void);
 

@@ -1,6 +1,7 @@
 /* The broker's durable state on a simulated disk. */
 #include "broker/meta.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/eras.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/world.h"
 
@@ -81,6 +82,7 @@ static void put(struct sim_records *present, const struct ek_record *record)
         at++;
     if (at == SIM_RECORDS_MAX)
         abort();
+    sim_eras_assigned(at < present->record_count ? &present->records[at] : NULL, record);
     present->records[at] = *record;
     if (at == present->record_count)
         present->record_count++;

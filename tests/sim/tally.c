@@ -47,6 +47,11 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_POISON] = "of these, by a job",
     [SIM_COUNT_LETTER] = "dead letters",
     [SIM_COUNT_REPLAYED] = "of these, replayed",
+    [SIM_COUNT_ROLLED_BACK] = "disks rolled back",
+    [SIM_COUNT_WIPED] = "disks gone",
+    [SIM_COUNT_CLONED] = "workers cloned",
+    [SIM_COUNT_OLD_DIRECTORY] = "starts of the broker on an old copy of its directory",
+    [SIM_COUNT_LOSS] = "losses accepted",
 };
 
 static uint64_t counts[SIM_COUNTS];

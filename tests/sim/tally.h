@@ -51,6 +51,11 @@ enum sim_count {
     SIM_COUNT_POISON,
     SIM_COUNT_LETTER,
     SIM_COUNT_REPLAYED,
+    SIM_COUNT_ROLLED_BACK,
+    SIM_COUNT_WIPED,
+    SIM_COUNT_CLONED,
+    SIM_COUNT_OLD_DIRECTORY,
+    SIM_COUNT_LOSS,
     SIM_COUNT_ANSWER, /* from here on in the order of enum ek_wire_status */
     SIM_COUNT_ANSWER_LAST = SIM_COUNT_ANSWER + 31,
     SIM_COUNTS

@@ -307,20 +307,22 @@ static void finish(struct ek_client *client, struct place *place)
 
 /* ---- programs ---- */
 
-static struct ek_client *open_client(struct place *place)
+struct ek_client *sim_workload_open_client(const struct sim_process *process)
 {
-    struct ek_client_options options = {.endpoint = "clients", .name = place->name, .linger_us = sim_chance(30) ? 500 : 0};
+    struct ek_client_options options = {.endpoint = "clients", .name = process->name, .linger_us = sim_chance(30) ? 500 : 0};
     struct ek_client *client;
     if (ek_client_open(&options, &client) != EK_OUTCOME_OK) {
-        sim_fail("%s cannot open its handle", place->name);
+        sim_fail("%s cannot open its handle", process->name);
         return NULL;
     }
     /* The handle's own seed comes from an address, which is chance of another kind. */
     ek_session_destroy(&client->session);
-    struct ek_session_options session = {
-        .name = place->name, .seed = sim_random(), .timeout_ms = 5000, .linger_us = options.linger_us, .pending_bytes_max = EK_MIB};
-    client->session = ek_session_new(&session, sim_now_us() + place->process.clock_ahead_us);
-    place->client = client;
+    struct ek_session_options session = {.name = process->name,
+                                         .seed = sim_random(),
+                                         .timeout_ms = 5000,
+                                         .linger_us = options.linger_us,
+                                         .pending_bytes_max = EK_MIB};
+    client->session = ek_session_new(&session, sim_now_us() + process->clock_ahead_us);
     return client;
 }
 
@@ -337,7 +339,7 @@ void sim_client_kill(unsigned number)
 static void run_client(void *context)
 {
     struct place *place = context;
-    struct ek_client *client = open_client(place);
+    struct ek_client *client = place->client = sim_workload_open_client(&place->process);
     if (!client)
         return;
     for (;;) {
@@ -360,7 +362,7 @@ static void run_client(void *context)
 static void run_poisoner(void *context)
 {
     struct place *place = context;
-    struct ek_client *client = open_client(place);
+    struct ek_client *client = place->client = sim_workload_open_client(&place->process);
     while (client) {
         place->idle = ek_client_pending(client) == 0;
         if (load.phase == LOAD && place->left && sim_now_us() >= place->next_us) {

@@ -21,6 +21,8 @@ struct sim_workload_options {
 void sim_workload_open(const struct sim_workload_options *options);
 unsigned sim_client_count(void);
 struct sim_process *sim_client(unsigned number);
+/* A handle for the running program, without chance of its own. */
+struct ek_client *sim_workload_open_client(const struct sim_process *process);
 /* Starts it when it is not running. */
 void sim_client_start(unsigned number);
 
