@@ -39,12 +39,13 @@ void sim_past_keep(const struct sim_process *worker, struct ek_slice message, st
 
 void sim_past_repeat_replies(const struct sim_process *worker)
 {
-    const struct kept *found = &kept[worker->number][sim_draw(KEPT_MAX)];
     struct ek_link link = sim_links_of(worker);
-    if (!found->bytes || (found->link.link == link.link && found->link.generation == link.generation))
-        return;
-    if (sim_net_forge(worker, true, ek_slice_of(found->bytes, found->size)))
-        sim_count(SIM_COUNT_PAST_REPLIES);
+    for (size_t i = 0; i < KEPT_MAX; i++) {
+        const struct kept *found = &kept[worker->number][i];
+        bool is_past = found->link.link != link.link || found->link.generation != link.generation;
+        if (found->bytes && is_past && sim_net_forge(worker, true, ek_slice_of(found->bytes, found->size)))
+            sim_count(SIM_COUNT_PAST_REPLIES);
+    }
 }
 
 /* ---- jobs ---- */

@@ -11,7 +11,7 @@
 
 /* A message of replies that a worker sends; `replies` begins behind the message's type. */
 void sim_past_keep(const struct sim_process *worker, struct ek_slice message, struct ek_reader replies);
-/* One of them goes to the broker once more. */
+/* Those of earlier links go to the broker once more. */
 void sim_past_repeat_replies(const struct sim_process *worker);
 /* The worker, whose disk is `disk`, is sent a job for a shard of which it holds a later epoch, or which it has released. */
 struct sim_disk;
