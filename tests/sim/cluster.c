@@ -259,8 +259,10 @@ const struct ek_broker *sim_broker_core(void)
 
 void sim_stop(struct sim_process *process)
 {
-    if (process->state != SIM_ENDED && process->stop_fd)
-        sim_fd_raise(process->stop_fd);
+    if (process->state == SIM_ENDED || !process->stop_fd)
+        return;
+    process->stopping = true;
+    sim_fd_raise(process->stop_fd);
 }
 
 /* ---- what is looked at ---- */

@@ -145,11 +145,12 @@ static void wipe(unsigned place)
     hazard.struck = true;
 }
 
-/* One that has joined: before that its own start and the clone's would be the same number. */
+/* One that has joined, and is there to stay: its next start, or one that has not come to an end, would be the clone's number. */
 static void clone(unsigned place)
 {
     struct ek_identity identity;
-    if (sim_worker(place - 1)->state == SIM_ENDED || !identity_on(sim_disk_of(place), &identity) ||
+    const struct sim_process *worker = sim_worker(place - 1);
+    if (worker->state == SIM_ENDED || worker->stopping || !identity_on(sim_disk_of(place), &identity) ||
         identity.incarnation != known_incarnation(&identity.worker))
         return;
     sim_tell("HAZARD w%u is cloned", place);

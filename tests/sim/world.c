@@ -397,7 +397,7 @@ void sim_start(struct sim_process *process, void (*main)(void *context), void *c
     struct program *program = sim_alloc(1, sizeof *program);
     *program = (struct program){.main = main, .context = context};
     process->state = SIM_RUNNING;
-    process->expected = false;
+    process->expected = process->stopping = false;
     process->life++;
     process->fibers = NULL;
     sim_note(2, (uint64_t)process->number);

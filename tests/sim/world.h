@@ -27,6 +27,7 @@ struct sim_process {
     int number; /* of the place */
     enum sim_state state;
     bool expected;                              /* its end is no failure */
+    bool stopping;                              /* it was asked to end in order */
     int exit_code;                              /* once ENDED by itself */
     uint64_t clock_ahead_us;                    /* its monotonic clock before the virtual one */
     int64_t wall_ahead_ms;                      /* its wall clock likewise */
