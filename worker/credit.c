@@ -12,8 +12,8 @@
 #define COMMIT_US_LAST     2000000u
 
 enum {
-    SHARE_FULL = 1024,
-    SHARE_LEAST = 64,
+    SHARE_FULL = 65536,
+    SHARE_LEAST = 4096,
     RETURN_SHARE = 8, /* of a reserve, that must be free beyond it before what it stopped goes on */
     /* A byte that is sent is written to the log, to a file, and again when files are merged. */
     WRITTEN_TIMES = 4
@@ -61,13 +61,14 @@ static void heed_disk(struct ek_worker_credit *credit, uint64_t free_bytes, uint
 }
 
 struct ek_worker_credit ek_worker_credit_of(const struct ek_store_figures *figures, uint64_t reserve_bytes, uint64_t commit_p99_us,
-                                            const struct ek_worker_credit *before)
+                                            const struct ek_pace *pace, const struct ek_worker_credit *before)
 {
     uint32_t share = share_of(figures->level0_files, LEVEL0_FILES_FIRST, LEVEL0_FILES_LAST);
     share = lower(share, share_of(figures->pending_compaction_bytes, DEBT_BYTES_FIRST, DEBT_BYTES_LAST));
     share = lower(share, share_of(commit_p99_us, COMMIT_US_FIRST, COMMIT_US_LAST));
     if (figures->delayed_bytes_per_second)
         share = SHARE_LEAST;
+    share = lower(share, ek_pace_share(pace, SHARE_FULL));
     struct ek_worker_credit credit = {.jobs = (uint32_t)((uint64_t)EK_CREDIT_JOBS_MAX * share / SHARE_FULL),
                                       .bytes = (uint32_t)((uint64_t)EK_CREDIT_BYTES_MAX * share / SHARE_FULL),
                                       .reads = EK_CREDIT_READS_MAX};

@@ -1,11 +1,12 @@
 /*
- * How much the broker may send, from what the storage says of itself: less as RocksDB nears a stall, so that producers feel it
- * before RocksDB stops, and no writes at all when the disk runs short. Pure; any thread.
+ * How much the broker may send, from what the storage says of itself: no more than it does in a moment, less as RocksDB nears a
+ * stall, so that producers feel it before RocksDB stops, and no writes at all when the disk runs short. Pure; any thread.
  */
 #ifndef EK_WORKER_CREDIT_H
 #define EK_WORKER_CREDIT_H
 
 #include "common/limits.h"
+#include "worker/pace.h"
 #include "worker/store.h"
 
 struct ek_worker_credit {
@@ -24,6 +25,6 @@ struct ek_worker_credit {
  * that what is under way fits into the reserve.
  */
 struct ek_worker_credit ek_worker_credit_of(const struct ek_store_figures *figures, uint64_t reserve_bytes, uint64_t commit_p99_us,
-                                            const struct ek_worker_credit *before);
+                                            const struct ek_pace *pace, const struct ek_worker_credit *before);
 
 #endif

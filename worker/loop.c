@@ -189,17 +189,19 @@ static void assigned(struct loop *loop, const struct ek_commit_done *done)
 
 static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
 {
-    size_t bytes = 0;
+    struct ek_pulse_work work = {0};
     ek_serve_synced(loop->serve, done->positions, done->position_count);
     for (struct ek_commit_item *item = done->items; item; item = item->next) {
         loop->parcel_bytes -= item->parcel->bytes;
-        bytes += item->parcel->bytes;
+        work.bytes += item->parcel->bytes;
+        work.jobs += item->parcel->work_jobs;
+        work.body_bytes += item->parcel->work_bytes;
         for (uint32_t i = 0; i < item->passed_count; i++)
             ek_serve_add(loop->serve, item->parcel, &item->parcel->jobs[item->passed[i]]);
     }
     ek_answers_move(&loop->outbox, &done->answers);
     if (done->position_count)
-        ek_pulse_committed(loop->pulse, done->took_us, bytes);
+        ek_pulse_committed(loop->pulse, done->took_us, &work);
     if (ek_pulse_is_overdue(loop->pulse))
         ek_worker_link_hurry(&loop->link);
 }

@@ -21,6 +21,10 @@ static enum ek_status decode_jobs(struct ek_reader *fields, struct ek_parcel *pa
         parcel->for_commit += !ek_job_is_plain_read(job);
         if (job->kind != EK_JOB_READ) /* a probe has none */
             parcel->operations += job->count;
+        if (job->kind != EK_JOB_READ && job->kind != EK_JOB_CANCEL && job->kind != EK_JOB_PROBE) {
+            parcel->work_jobs++;
+            parcel->work_bytes += job->body.size;
+        }
     }
     return ek_decode_end(fields);
 }

@@ -19,6 +19,8 @@ struct ek_parcel {
     uint32_t count;
     uint32_t for_commit; /* writes, and reads that name a number */
     uint32_t operations; /* of the writes */
+    uint32_t work_jobs;  /* writes that are no cancellations */
+    size_t work_bytes;   /* of their bodies */
     struct ek_worker_job jobs[];
 };
 

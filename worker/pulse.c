@@ -28,11 +28,12 @@ void ek_pulse_destroy(struct ek_pulse **pulse)
     *pulse = NULL;
 }
 
-void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, size_t bytes)
+void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, const struct ek_pulse_work *work)
 {
     ek_histogram_add(&pulse->commits, took_us);
-    pulse->written_bytes += bytes;
-    pulse->unreclaimed_bytes += bytes;
+    ek_pace_add(&pulse->pace, work->jobs, work->body_bytes, took_us);
+    pulse->written_bytes += work->bytes;
+    pulse->unreclaimed_bytes += work->bytes;
 }
 
 bool ek_pulse_is_overdue(const struct ek_pulse *pulse)
@@ -88,7 +89,8 @@ void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_lin
         pulse->measured_us = now_us;
     }
     uint64_t p99_us = ek_histogram_percentile(&pulse->commits, 0.99);
-    struct ek_worker_credit credit = ek_worker_credit_of(&figures, pulse->reserve_bytes, p99_us, &pulse->credit);
+    struct ek_worker_credit credit = ek_worker_credit_of(&figures, pulse->reserve_bytes, p99_us, &pulse->pace, &pulse->credit);
+    ek_pace_fade(&pulse->pace);
     pulse->credit = credit;
     pulse->written_bytes = 0;
     tell(pulse, credit.alarm);

@@ -17,6 +17,7 @@ struct ek_pulse {
     uint64_t measured_us; /* when the shards' sizes were asked for last */
     uint64_t faded_us;
     struct ek_histogram commits;
+    struct ek_pace pace;
     struct ek_worker_credit credit; /* the last one given */
     uint64_t written_bytes;         /* since then */
     uint64_t unreclaimed_bytes;     /* written since the store was last asked to free room */
@@ -28,8 +29,13 @@ struct ek_pulse {
 struct ek_pulse *ek_pulse_new(struct ek_store *store, struct ek_load *load, uint64_t reserve_bytes);
 void ek_pulse_destroy(struct ek_pulse **pulse);
 
-/* A group of `bytes` bytes of jobs took this long. */
-void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, size_t bytes);
+struct ek_pulse_work {
+    uint64_t jobs;       /* that were more than cancellations */
+    uint64_t body_bytes; /* of them */
+    uint64_t bytes;      /* of everything */
+};
+/* A group of jobs took this long. */
+void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, const struct ek_pulse_work *work);
 /* More was written than the credit reckoned with: a heartbeat should tell the broker how the disk is now. */
 bool ek_pulse_is_overdue(const struct ek_pulse *pulse);
 /* Appends a heartbeat of this link to `out`. */

@@ -9,10 +9,13 @@ static struct ek_store_figures healthy(void)
     return (struct ek_store_figures){.disk_free_bytes = 100 * RESERVE_BYTES, .level0_files = 3};
 }
 
+/* A storage that does a hundred thousand jobs in a tenth of a second. */
+static const struct ek_pace fast = {.jobs = 100000, .bytes = 16 * EK_MIB, .busy_us = 100000, .groups = 10};
+
 static struct ek_worker_credit credit_of(struct ek_store_figures figures, uint64_t p99_us)
 {
     const struct ek_worker_credit none = {0};
-    return ek_worker_credit_of(&figures, RESERVE_BYTES, p99_us, &none);
+    return ek_worker_credit_of(&figures, RESERVE_BYTES, p99_us, &fast, &none);
 }
 
 START_TEST(a_healthy_store_gives_full_credit)
@@ -63,7 +66,7 @@ static struct ek_worker_credit next_credit(struct ek_worker_credit *credit, uint
 {
     struct ek_store_figures figures = healthy();
     figures.disk_free_bytes = free_bytes;
-    *credit = ek_worker_credit_of(&figures, RESERVE_BYTES, 0, credit);
+    *credit = ek_worker_credit_of(&figures, RESERVE_BYTES, 0, &fast, credit);
     return *credit;
 }
 
@@ -105,7 +108,7 @@ START_TEST(without_a_reserve_nothing_is_held_back)
     struct ek_store_figures figures = healthy();
     const struct ek_worker_credit none = {0};
     figures.disk_free_bytes = 0;
-    ck_assert(!ek_worker_credit_of(&figures, 0, 0, &none).full);
+    ck_assert(!ek_worker_credit_of(&figures, 0, 0, &fast, &none).full);
 }
 END_TEST
 
@@ -122,6 +125,67 @@ START_TEST(a_short_disk_stops_writes_then_deletes)
     ck_assert_str_ne(credit.alarm, "");
     figures.disk_free_bytes = RESERVE_BYTES / 2 - 1;
     ck_assert_uint_eq(credit_of(figures, 0).jobs, 0);
+}
+END_TEST
+
+enum { FULL = 65536 };
+
+static uint32_t share_after(uint64_t jobs, uint64_t job_bytes, uint64_t job_us, int groups)
+{
+    struct ek_pace pace = {0};
+    for (int i = 0; i < groups; i++) {
+        ek_pace_add(&pace, jobs, jobs * job_bytes, jobs * job_us);
+        ek_pace_fade(&pace);
+    }
+    return ek_pace_share(&pace, FULL);
+}
+
+START_TEST(a_slow_storage_grants_what_it_does_in_a_moment)
+{
+    uint32_t jobs = (uint32_t)((uint64_t)EK_CREDIT_JOBS_MAX * share_after(1000, 100, 300, 5) / FULL);
+    ck_assert_uint_ge(jobs, 400); /* 150 ms of 300 us each, or nearly */
+    ck_assert_uint_le(jobs, 500);
+    uint64_t bytes = (uint64_t)EK_CREDIT_BYTES_MAX * share_after(10, 100000, 10000, 5) / FULL;
+    ck_assert_uint_ge(bytes, 1400000);
+    ck_assert_uint_le(bytes, 1500000);
+    ck_assert_uint_ge(share_after(1, 100, 60000000, 5), 1);
+}
+END_TEST
+
+START_TEST(a_fast_storage_grants_everything)
+{
+    ck_assert_uint_eq(share_after(10000, 100, 2, 5), FULL);
+    ck_assert_uint_eq(share_after(100, 60000, 50, 5), FULL);
+}
+END_TEST
+
+START_TEST(what_is_not_known_is_tried_with_little)
+{
+    const struct ek_pace nothing = {0};
+    uint32_t first = ek_pace_share(&nothing, FULL);
+    ck_assert_uint_ge(first, FULL / 128);
+    ck_assert_uint_le(first, FULL / 32);
+    ck_assert_uint_eq(share_after(1, 100, 400, 5), first); /* groups of one job, that are mostly a sync */
+    ck_assert_uint_eq(share_after(0, 0, 400, 5), first);
+}
+END_TEST
+
+START_TEST(a_pace_is_forgotten_by_what_comes_after_it)
+{
+    struct ek_pace pace = {0};
+    for (int i = 0; i < 10; i++) {
+        ek_pace_add(&pace, 10000, 1000000, 20000);
+        ek_pace_fade(&pace);
+    }
+    ck_assert_uint_eq(ek_pace_share(&pace, FULL), FULL);
+    for (int i = 0; i < 100; i++)
+        ek_pace_fade(&pace); /* idle */
+    ck_assert_uint_eq(ek_pace_share(&pace, FULL), FULL);
+    for (int i = 0; i < 8; i++) {
+        ek_pace_add(&pace, 500, 50000, 150000);
+        ek_pace_fade(&pace);
+    }
+    ck_assert_uint_le(ek_pace_share(&pace, FULL), FULL / 100);
 }
 END_TEST
 
@@ -178,6 +242,10 @@ static Suite *suite(void)
     tcase_add_test(tests, writes_and_deletes_return_when_there_is_clearly_room);
     tcase_add_test(tests, near_the_reserve_less_is_let_on_its_way);
     tcase_add_test(tests, without_a_reserve_nothing_is_held_back);
+    tcase_add_test(tests, a_slow_storage_grants_what_it_does_in_a_moment);
+    tcase_add_test(tests, a_fast_storage_grants_everything);
+    tcase_add_test(tests, what_is_not_known_is_tried_with_little);
+    tcase_add_test(tests, a_pace_is_forgotten_by_what_comes_after_it);
     tcase_add_test(tests, only_changed_shards_are_told);
     tcase_add_test(tests, a_size_is_tables_and_what_is_not_flushed_yet);
     suite_add_tcase(suite, tests);
