@@ -65,29 +65,36 @@ void ek_dispatch_set_holder(struct ek_broker *broker, struct ek_shard *shard, in
     ek_poison_move_shard(broker, shard, shard->holder, holder);
     if (former) {
         leave_ring(former, shard);
-        former->passing -= shard->passing;
+        former->passing.reads -= shard->passing.reads;
+        former->passing.writes -= shard->passing.writes;
         former->shards--;
     }
     shard->holder = holder;
     if (holder != EK_NOBODY) {
-        broker->workers[holder].passing += shard->passing;
+        broker->workers[holder].passing.reads += shard->passing.reads;
+        broker->workers[holder].passing.writes += shard->passing.writes;
         broker->workers[holder].shards++;
     }
 }
 
-static void count_passing(struct ek_broker *broker, struct ek_shard *shard, int change)
+static void count_one(struct ek_passing *passing, bool writes, bool more)
+{
+    *(writes ? &passing->writes : &passing->reads) += more ? 1u : (uint32_t)-1;
+}
+
+static void count_passing(struct ek_broker *broker, struct ek_shard *shard, const struct ek_broker_job *job, bool more)
 {
     struct ek_worker *worker = holder_of(broker, shard);
-    shard->passing = (uint32_t)((int)shard->passing + change);
+    count_one(&shard->passing, ek_job_writes(job), more);
     if (worker)
-        worker->passing = (uint32_t)((int)worker->passing + change);
+        count_one(&worker->passing, ek_job_writes(job), more);
 }
 
 void ek_dispatch_enqueue(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
 {
     ek_job_list_append(&shard->queue, job);
     if (ek_job_passes(job))
-        count_passing(broker, shard, 1);
+        count_passing(broker, shard, job, true);
     if (job->deadline_us && (shard->sweep_us == 0 || job->deadline_us < shard->sweep_us))
         shard->sweep_us = job->deadline_us;
     ek_dispatch_make_ready(broker, shard);
@@ -97,14 +104,14 @@ static void leave_queue(struct ek_broker *broker, struct ek_shard *shard, struct
 {
     ek_job_list_remove(&shard->queue, job);
     if (ek_job_passes(job))
-        count_passing(broker, shard, -1);
+        count_passing(broker, shard, job, false);
 }
 
 void ek_dispatch_turn_into_cancel(struct ek_broker *broker, struct ek_broker_job *job, enum ek_wire_status cause)
 {
     struct ek_shard *shard = &broker->shards[job->shard];
     if (!ek_job_passes(job))
-        count_passing(broker, shard, 1);
+        count_passing(broker, shard, job, true);
     ek_job_cancel(job, cause);
     broker->cancel_jobs++;
 }
@@ -115,7 +122,7 @@ void ek_dispatch_turn_into_dead(struct ek_broker *broker, struct ek_broker_job *
     struct ek_buffer body = {0};
     ek_encode_dead(&body, dead);
     if (ek_job_passes(job))
-        count_passing(broker, shard, -1);
+        count_passing(broker, shard, job, false);
     job = ek_job_rewrite(&broker->jobs, &shard->queue, job, ek_buffer_slice(&body));
     job->kind = EK_JOB_DEAD;
     ek_buffer_done(&body);
@@ -148,13 +155,15 @@ static void count_in_flight(struct ek_broker *broker, struct ek_worker *worker, 
     uint64_t bytes = begins ? job->charged_bytes : (uint64_t)0 - job->charged_bytes;
     job->in_flight = begins;
     broker->ledger.in_flight += begins ? 1 : (uint64_t)-1;
-    if (!ek_job_writes(job)) {
+    if (job->kind == EK_JOB_CANCEL) {
+        worker->in_flight_cancels += one;
+    } else if (!ek_job_writes(job)) {
         worker->in_flight_reads += one;
-        return;
+    } else {
+        worker->in_flight_jobs += one;
+        worker->in_flight_bytes += bytes;
     }
-    worker->in_flight_jobs += one;
-    worker->in_flight_bytes += bytes;
-    if (job->producer == 0)
+    if (ek_job_writes(job) && job->producer == 0)
         job->client->thin_writes_in_flight += one;
 }
 
@@ -173,7 +182,7 @@ void ek_dispatch_take_back(struct ek_broker *broker, struct ek_shard *shard)
         broker->ledger.queued++;
         ek_job_list_prepend(&shard->queue, job);
         if (ek_job_passes(job))
-            count_passing(broker, shard, 1);
+            count_passing(broker, shard, job, true);
     }
 }
 
@@ -294,9 +303,17 @@ void ek_dispatch_sweep(struct ek_broker *broker, uint64_t now_us)
 
 /* ---- credit ---- */
 
+/* A cancellation costs the storage next to nothing: it takes no other write's place. */
+static bool has_cancel_credit(const struct ek_worker *worker)
+{
+    return worker->heartbeat.credit_jobs && worker->in_flight_cancels < EK_CREDIT_CANCELS_MAX;
+}
+
 static bool has_write_credit(const struct ek_worker *worker, const struct ek_broker_job *job)
 {
     const struct ek_heartbeat *said = &worker->heartbeat;
+    if (job->kind == EK_JOB_CANCEL)
+        return has_cancel_credit(worker);
     if (worker->in_flight_jobs >= said->credit_jobs)
         return false;
     /* The disk is short: only what frees room, and what room was reserved for when it was sent first. */
@@ -312,13 +329,24 @@ static bool has_credit(const struct ek_worker *worker, const struct ek_broker_jo
     return ek_job_writes(job) ? has_write_credit(worker, job) : worker->in_flight_reads < worker->heartbeat.credit_reads;
 }
 
+/* Whether one of these has credit while writes have none. Deletes and cancellations go before other writes only when those wait for
+ * the storage; behind what waits for answers they have their turn soon. */
+static bool may_pass(const struct ek_worker *worker, const struct ek_passing *passing)
+{
+    const struct ek_heartbeat *said = &worker->heartbeat;
+    bool reads = passing->reads && worker->in_flight_reads < said->credit_reads;
+    bool writes = passing->writes && said->credit_bytes == 0 && worker->in_flight_jobs < said->credit_jobs;
+    return reads || writes;
+}
+
 static bool can_send_anything(const struct ek_worker *worker)
 {
     if (worker->state != EK_WORKER_UP || !worker->has_credit || worker->ready_count == 0 || !ek_poison_allows(worker))
         return false;
     bool writes = worker->in_flight_jobs < worker->heartbeat.credit_jobs &&
                   (worker->in_flight_bytes == 0 || worker->in_flight_bytes < worker->heartbeat.credit_bytes);
-    return writes || worker->passing > 0;
+    bool cancels = worker->passing.writes && has_cancel_credit(worker);
+    return writes || cancels || may_pass(worker, &worker->passing);
 }
 
 /* Behind a write without credit, the first job of another client that has some. Nothing that needs a position overtakes one that
@@ -327,15 +355,15 @@ static struct ek_broker_job *find_overtaker(const struct ek_worker *worker, cons
 {
     const struct ek_broker_client *waiting[OVERTAKE_JOBS_MAX];
     size_t waiting_count = 0;
-    if (shard->passing == 0)
+    if (!may_pass(worker, &shard->passing))
         return NULL;
     bool only_reads = shard->queue.first->position != 0;
     for (struct ek_broker_job *job = shard->queue.first; job && waiting_count < OVERTAKE_JOBS_MAX; job = job->next) {
         bool behind_own = false;
         for (size_t i = 0; i < waiting_count && !behind_own; i++)
             behind_own = waiting[i] == job->client;
-        bool may_pass = job->position == 0 && ek_job_passes(job) && !(only_reads && ek_job_writes(job));
-        if (!behind_own && may_pass && has_credit(worker, job))
+        bool passes = job->position == 0 && ek_job_passes(job) && !(only_reads && ek_job_writes(job));
+        if (!behind_own && passes && has_credit(worker, job))
             return job;
         waiting[waiting_count++] = job->client;
     }
@@ -380,7 +408,7 @@ static size_t dispatch_to(struct ek_broker *broker, struct ek_worker *worker, si
         return send_round(broker, worker, most, false, now_us);
     size_t sent = send_round(broker, worker, most, true, now_us);
     /* Suspects that cannot go, for want of credit, keep nobody else waiting. */
-    if (sent == 0 && worker->in_flight_jobs == 0 && worker->in_flight_reads == 0)
+    if (sent == 0 && worker->in_flight_jobs == 0 && worker->in_flight_cancels == 0 && worker->in_flight_reads == 0)
         sent = send_round(broker, worker, most, false, now_us);
     return sent;
 }

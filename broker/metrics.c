@@ -79,7 +79,7 @@ static struct ek_worker_view view_worker(const struct ek_worker *worker, uint64_
         .reads_per_second = worker->reads_per_second,
         .writes_per_second = worker->writes_per_second,
         .write_bytes_per_second = worker->write_bytes_per_second,
-        .in_flight_jobs = (uint64_t)worker->in_flight_jobs + worker->in_flight_reads,
+        .in_flight_jobs = (uint64_t)worker->in_flight_jobs + worker->in_flight_cancels + worker->in_flight_reads,
         .credit_jobs = worker->heartbeat.credit_jobs,
         .credit_bytes = worker->heartbeat.credit_bytes,
         .disk_free_bytes = worker->heartbeat.disk_free_bytes,

@@ -11,7 +11,7 @@ static int index_of(const struct ek_broker *broker, const struct ek_worker *work
 
 static uint32_t in_flight(const struct ek_worker *worker)
 {
-    return worker->in_flight_jobs + worker->in_flight_reads;
+    return worker->in_flight_jobs + worker->in_flight_cancels + worker->in_flight_reads;
 }
 
 /* ---- links ---- */

@@ -25,6 +25,12 @@ enum ek_shard_state {
     EK_SHARD_QUARANTINED /* the holder's disk knows less than was acknowledged; broker/loss.h */
 };
 
+/* Queued jobs that may go before writes without credit: ek_job_passes. */
+struct ek_passing {
+    uint32_t reads;
+    uint32_t writes;
+};
+
 struct ek_shard {
     uint16_t number;
     enum ek_shard_state state;
@@ -39,12 +45,12 @@ struct ek_shard {
     struct ek_job_list queue;
     struct ek_job_list writes; /* in flight, by position */
     struct ek_job_list reads;  /* in flight */
-    uint32_t passing;          /* queued jobs that may pass writes without credit */
-    uint32_t suspects;         /* jobs that were in flight at a death and have no answer yet */
-    uint64_t bytes;            /* of all three lists */
-    uint64_t sweep_us;         /* no queued job expires before; 0 = none will */
-    uint64_t wrote_us;         /* when a write was last sent, or the broker started */
-    bool ready;                /* stands in its holder's ring */
+    struct ek_passing passing;
+    uint32_t suspects; /* jobs that were in flight at a death and have no answer yet */
+    uint64_t bytes;    /* of all three lists */
+    uint64_t sweep_us; /* no queued job expires before; 0 = none will */
+    uint64_t wrote_us; /* when a write was last sent, or the broker started */
+    bool ready;        /* stands in its holder's ring */
     struct ek_shard *next_ready;
     struct ek_closed_ring closed; /* for its next writes */
     struct ek_shard_load load;
@@ -77,12 +83,13 @@ struct ek_worker {
     uint64_t heard_us;
     bool has_credit; /* a heartbeat came on this link */
     uint32_t in_flight_jobs;
-    uint64_t in_flight_bytes; /* of writes */
+    uint64_t in_flight_bytes;   /* of writes */
+    uint32_t in_flight_cancels; /* are not among the jobs */
     uint32_t in_flight_reads;
     struct ek_shard *ready_first;
     struct ek_shard *ready_last;
     uint32_t ready_count;
-    uint32_t passing; /* sum over its shards */
+    struct ek_passing passing; /* sum over its shards */
     uint32_t shards;
     struct ek_watch watch;
     ek_broker_peer former_peer;       /* the connection before */

@@ -72,6 +72,7 @@
 #define EK_CREDIT_JOBS_MAX      65536u
 #define EK_CREDIT_BYTES_MAX     (16u * EK_MIB)
 #define EK_CREDIT_READS_MAX     4096u
+#define EK_CREDIT_CANCELS_MAX   4096u /* beside the jobs of its credit, while it has any */
 #define EK_BOOK_LIVE_BYTES_MAX  (32u * EK_MIB)
 #define EK_DISK_RESERVE_DEFAULT (1024ull * EK_MIB)
 
