@@ -9,7 +9,8 @@ enum {
     RETRY_FULL_MS = 20,  /* a queue that workers are emptying */
     RETRY_AWAY_MS = 250, /* a queue whose worker is away */
     RETRY_STOPPING_MS = 1000,
-    PRODUCER_COUNTER_BITS = 20
+    PRODUCER_COUNTER_BITS = 20,
+    DEADLINE_PART = 4 /* of which a queue may take up as much as its first job has waited */
 };
 
 /* Time in the upper bits; the counter keeps ids of one millisecond apart. */
@@ -118,14 +119,29 @@ static bool waits_for_refused(struct ek_broker *broker, const struct ek_job *job
     return note_is_for(note, &job->route) && job->route.number > note->number && note->number >= job->route.lowest;
 }
 
+/*
+ * The shard's first job has waited so long that this one's deadline would pass in the queue, or nearly. Let in it would only end as
+ * a cancellation, which the worker has to take as well: a queue of those keeps jobs waiting that could still be carried out.
+ * Reads that expire are dropped for nothing, and while the disk is short deletes do not wait behind what is queued.
+ */
+static bool would_expire(const struct ek_broker *broker, const struct ek_job *job, const struct ek_shard *shard, uint64_t now_us)
+{
+    const struct ek_broker_job *first = shard->queue.first;
+    if (!job->deadline_ms || job->kind == EK_JOB_READ || !first || shard->state != EK_SHARD_SERVING)
+        return false;
+    if (job->kind == EK_JOB_DELETE && broker->workers[shard->holder].heartbeat.credit_bytes == 0)
+        return false;
+    return now_us - first->arrived_us > (uint64_t)job->deadline_ms * 1000 / DEADLINE_PART;
+}
+
 static bool is_admitted(struct ek_broker *broker, const struct ek_broker_client *client, const struct ek_job *job,
-                        const struct ek_shard *shard)
+                        const struct ek_shard *shard, uint64_t now_us)
 {
     if (broker->stopping || (is_numbered_write(job) && waits_for_refused(broker, job)))
         return false;
     if (job->kind == EK_JOB_CANCEL && broker->cancel_jobs < EK_CANCEL_JOBS_MAX)
         return true;
-    return has_room(broker, client, shard, ek_job_charge(job->body.size));
+    return has_room(broker, client, shard, ek_job_charge(job->body.size)) && !would_expire(broker, job, shard, now_us);
 }
 
 /* ---- into the queue ---- */
@@ -228,7 +244,7 @@ static void let_in(struct ek_broker *broker, struct ek_broker_client *client, co
     struct ek_shard *shard = &broker->shards[shard_number];
     if (is_numbered_write(job) && job->route.repeated && joins_earlier_copy(broker, client, job))
         return;
-    if (!is_admitted(broker, client, job, shard)) {
+    if (!is_admitted(broker, client, job, shard, now_us)) {
         answer_busy(broker, client->peer, job, shard);
         return;
     }

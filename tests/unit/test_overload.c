@@ -1,0 +1,164 @@
+/* What keeps a store useful that is asked for more than it can do: each part of it by itself. */
+#include "broker/core.h"
+#include "common/operations.h"
+#include "tests/support/broker_rig.h"
+#include "tests/support/run_suite.h"
+
+enum { WORKER = 11, CLIENT = 21, OTHER_CLIENT = 22, SHARD = 1 };
+#define MS UINT64_C(1000)
+
+/* ---- the broker ---- */
+
+static struct rig broker;
+
+static void open_broker(void)
+{
+    rig_open(&broker, NULL, 0);
+}
+
+static void close_broker(void)
+{
+    struct ek_ledger ledger;
+    ck_assert(rig_balanced(&broker, &ledger));
+    rig_close(&broker);
+}
+
+static const struct ek_worker_job *sent(size_t n)
+{
+    const struct ek_action *action = rig_action(&broker, EK_ACTION_WORKER_JOB, n);
+    return action ? &action->job : NULL;
+}
+
+/* The status of the answer at once; OK when the job was queued. */
+static enum ek_wire_status queue(ek_broker_peer client, enum ek_job_kind kind, uint64_t producer, uint64_t number,
+                                 uint32_t deadline_ms)
+{
+    struct ek_job job = rig_job(&broker, kind, SHARD, producer, number);
+    job.deadline_ms = deadline_ms;
+    rig_jobs(&broker, client, &job, 1);
+    const struct ek_action *action = rig_action(&broker, EK_ACTION_REPLY, 0);
+    return action ? action->reply.status : EK_WIRE_OK;
+}
+
+START_TEST(a_write_that_would_expire_in_the_queue_is_busy)
+{
+    struct ek_link link = rig_join(&broker, WORKER, 0, NULL);
+    rig_heartbeat(&broker, WORKER, link, 0, 1, 100);
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 1, 1000), EK_WIRE_OK);
+    broker.now_us += 240 * MS;
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 2, 1000), EK_WIRE_OK);
+    broker.now_us += 20 * MS;
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 3, 1000), EK_WIRE_BUSY);
+    ck_assert_uint_gt(rig_action(&broker, EK_ACTION_REPLY, 0)->reply.retry_ms, 0);
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_WRITE, 6, 1, 2000), EK_WIRE_OK);
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_WRITE, 6, 2, 0), EK_WIRE_OK);
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_READ, 0, 0, 1000), EK_WIRE_OK);
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_DELETE, 7, 1, 1000), EK_WIRE_BUSY);
+    rig_heartbeat(&broker, WORKER, link, 100, EK_MIB, 100);
+    rig_dispatch(&broker);
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 3, 1000), EK_WIRE_OK); /* nothing is queued any more */
+}
+END_TEST
+
+START_TEST(deletes_do_not_wait_while_the_disk_is_short)
+{
+    struct ek_link link = rig_join(&broker, WORKER, 0, NULL);
+    rig_heartbeat(&broker, WORKER, link, 100, 0, 100);
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 1, 0), EK_WIRE_OK);
+    rig_dispatch(&broker);
+    broker.now_us += 500 * MS;
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_WRITE, 6, 1, 1000), EK_WIRE_BUSY);
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_DELETE, 7, 1, 1000), EK_WIRE_OK);
+    rig_dispatch(&broker);
+    ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 1);
+    ck_assert_int_eq(sent(0)->kind, EK_JOB_DELETE);
+}
+END_TEST
+
+START_TEST(a_cancellation_is_let_in_however_long_the_queue)
+{
+    struct ek_link link = rig_join(&broker, WORKER, 0, NULL);
+    rig_heartbeat(&broker, WORKER, link, 0, 1, 100);
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 1, 100), EK_WIRE_OK);
+    broker.now_us += 50 * MS;
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_WRITE, 6, 1, 100), EK_WIRE_BUSY);
+    struct ek_buffer cause = {0};
+    ek_encode_cause(&cause, EK_WIRE_EXPIRED);
+    struct ek_job cancel = rig_job(&broker, EK_JOB_CANCEL, SHARD, 6, 1);
+    cancel.body = ek_buffer_slice(&cause);
+    rig_jobs(&broker, OTHER_CLIENT, &cancel, 1);
+    ck_assert_ptr_null(rig_action(&broker, EK_ACTION_REPLY, 0));
+    ek_buffer_done(&cause);
+}
+END_TEST
+
+START_TEST(expired_jobs_take_no_credit_from_others)
+{
+    struct ek_link link = rig_join(&broker, WORKER, 0, NULL);
+    rig_heartbeat(&broker, WORKER, link, 0, 1, 100);
+    for (uint64_t number = 1; number <= 5; number++)
+        ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, number, 10), EK_WIRE_OK);
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_WRITE, 6, 1, 0), EK_WIRE_OK);
+    broker.now_us += 20 * MS;
+    rig_heartbeat(&broker, WORKER, link, 1, 1, 100);
+    rig_dispatch(&broker);
+    ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 6);
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_int_eq(sent(i)->kind, EK_JOB_CANCEL);
+    ck_assert_int_eq(sent(5)->kind, EK_JOB_WRITE);
+    ck_assert_uint_eq(sent(5)->position, 6);
+}
+END_TEST
+
+START_TEST(without_any_credit_cancellations_wait_too)
+{
+    struct ek_link link = rig_join(&broker, WORKER, 0, NULL);
+    rig_heartbeat(&broker, WORKER, link, 0, 0, 100);
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 1, 10), EK_WIRE_OK);
+    broker.now_us += 20 * MS;
+    rig_dispatch(&broker);
+    ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 0);
+    rig_heartbeat(&broker, WORKER, link, 1, 0, 100);
+    rig_dispatch(&broker);
+    ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 1);
+}
+END_TEST
+
+START_TEST(reads_pass_writes_whose_credit_is_used_up)
+{
+    struct ek_link link = rig_join(&broker, WORKER, 0, NULL);
+    rig_heartbeat(&broker, WORKER, link, 1, EK_MIB, 100);
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 1, 0), EK_WIRE_OK);
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 2, 0), EK_WIRE_OK);
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_READ, 0, 0, 0), EK_WIRE_OK);
+    rig_dispatch(&broker);
+    ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 2);
+    ck_assert_int_eq(sent(0)->kind, EK_JOB_WRITE);
+    ck_assert_int_eq(sent(1)->kind, EK_JOB_READ);
+}
+END_TEST
+
+static void add_broker(Suite *suite)
+{
+    TCase *tests = tcase_create("broker");
+    tcase_add_checked_fixture(tests, open_broker, close_broker);
+    tcase_add_test(tests, a_write_that_would_expire_in_the_queue_is_busy);
+    tcase_add_test(tests, deletes_do_not_wait_while_the_disk_is_short);
+    tcase_add_test(tests, a_cancellation_is_let_in_however_long_the_queue);
+    tcase_add_test(tests, expired_jobs_take_no_credit_from_others);
+    tcase_add_test(tests, without_any_credit_cancellations_wait_too);
+    tcase_add_test(tests, reads_pass_writes_whose_credit_is_used_up);
+    suite_add_tcase(suite, tests);
+}
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("overload");
+    add_broker(suite);
+    return suite;
+}
+
+int main(void)
+{
+    return ek_run_suite(make_suite());
+}
