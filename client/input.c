@@ -13,7 +13,7 @@ static void open_lanes(struct ek_session *session)
         struct ek_lane *lane = &session->lanes[i];
         lane->shard = (uint16_t)i;
         lane->probe_us = EK_PROBE_US;
-        lane->window = EK_UNSETTLED_MAX;
+        lane->window = EK_WINDOW_FIRST;
         lane->wake.kind = EK_TIMER_LANE;
         TAILQ_INIT(&lane->writes);
         TAILQ_INIT(&lane->reads);

@@ -163,16 +163,19 @@ static void start_job(struct ek_session *session, struct ek_pending_job *job)
     session->counters.operations += job->operations;
 }
 
-static bool resend_one(struct ek_session *session, struct ek_lane *lane, uint64_t now_us)
+/* A cancellation, which is soon done with, needs no room in the window. */
+static bool resend_one(struct ek_session *session, struct ek_lane *lane, bool has_window, uint64_t now_us)
 {
     struct ek_pending_job *job;
     TAILQ_FOREACH(job, &lane->unsettled, in_lane)
     {
-        if (!job->out) {
-            lane->resends--;
-            send_job(session, job, now_us);
-            return true;
-        }
+        if (job->out)
+            continue;
+        if (!has_window && !job->cancel && job->deadline_us > now_us)
+            return false;
+        lane->resends--;
+        send_job(session, job, now_us);
+        return true;
     }
     return false;
 }
@@ -236,7 +239,7 @@ static bool send_one(struct ek_session *session, struct ek_lane *lane, uint64_t 
         return false;
     bool has_window = lane->writes_in_flight < lane->window;
     if (lane->resends)
-        return has_window && resend_one(session, lane, now_us);
+        return resend_one(session, lane, has_window, now_us);
     return (has_window && write_one(session, lane, now_us)) || read_one(session, lane, now_us);
 }
 

@@ -34,6 +34,7 @@ enum {
     EK_BATCH_LARGE_BYTES = 16 * 1024,    /* likewise */
     EK_LANE_BYTES_MAX = 4 * 1024 * 1024, /* bodies of one shard under way, one job aside */
     EK_LANE_READS_MAX = 4,               /* read jobs of one shard under way */
+    EK_WINDOW_FIRST = 4,                 /* writes of one shard under way before any was answered */
     EK_READ_OPERATIONS_MAX = 512,        /* of one read job, while replies have room */
     EK_FRESH_BYTES_GOAL = 64 * 1024,     /* with this much to send nothing lingers */
     EK_BODY_HEAD_BYTES = 3,              /* room for an array's head in front of a body: EK_JOB_OPERATIONS_MAX needs three */

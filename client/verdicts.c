@@ -67,6 +67,20 @@ static void end_forgotten(struct ek_lane *lane)
     lane->producer = 0;
 }
 
+/*
+ * How many writes may be in flight. What was carried out makes room for more; what expired in a queue tells that it is too long for
+ * the deadlines that are asked for, and a number that was only used up tells nothing.
+ */
+static void adapt_window(struct ek_lane *lane, const struct ek_pending_job *job, enum ek_wire_status status)
+{
+    uint32_t window = lane->window;
+    if (status != EK_WIRE_EXPIRED)
+        window++;
+    else if (!job->cancel)
+        window /= 2;
+    lane->window = (uint16_t)(window < 1 ? 1 : window < EK_UNSETTLED_MAX ? window : EK_UNSETTLED_MAX);
+}
+
 static void settle(struct ek_session *session, struct ek_pending_job *job, const struct ek_reply *reply)
 {
     struct ek_lane *lane = job->lane;
@@ -78,7 +92,7 @@ static void settle(struct ek_session *session, struct ek_pending_job *job, const
     TAILQ_INSERT_TAIL(&session->finished, job, in_progress);
     lane->refusals = 0;
     lane->busy = false;
-    lane->window = lane->window < EK_UNSETTLED_MAX / 2 ? (uint16_t)(lane->window * 2) : EK_UNSETTLED_MAX;
+    adapt_window(lane, job, reply->status);
     lane->probe_us = EK_PROBE_US;
     session->patience_us = EK_SILENCE_US;
     end_forgotten(lane);

@@ -1,8 +1,12 @@
 /* What keeps a store useful that is asked for more than it can do: each part of it by itself. */
 #include "broker/core.h"
+#include "client/session.h"
 #include "common/operations.h"
 #include "tests/support/broker_rig.h"
 #include "tests/support/run_suite.h"
+#include "tests/support/session_rig.h"
+
+#include <string.h>
 
 enum { WORKER = 11, CLIENT = 21, OTHER_CLIENT = 22, SHARD = 1 };
 #define MS UINT64_C(1000)
@@ -138,6 +142,87 @@ START_TEST(reads_pass_writes_whose_credit_is_used_up)
 }
 END_TEST
 
+/* ---- the library ---- */
+
+static struct ek_rig session;
+static struct ek_rig_note notes[64];
+static char large[140000]; /* of which no two fit into one job */
+
+static void open_session(void)
+{
+    ek_rig_init(&session, NULL);
+    memset(notes, 0, sizeof notes);
+    memset(large, 'v', sizeof large - 1);
+    ek_rig_turn(&session);
+}
+
+static void close_session(void)
+{
+    ek_rig_done(&session);
+}
+
+static void put_some(int count)
+{
+    for (int i = 0; i < count; i++) {
+        ek_rig_put(&session, "{a}", large, &notes[i]);
+        ek_rig_turn(&session);
+    }
+}
+
+static void answer(size_t job, enum ek_wire_status status)
+{
+    ek_rig_reply(&session, ek_rig_job(&session, job)->job.id, status, job + 1, NULL);
+}
+
+START_TEST(what_is_carried_out_opens_the_window_one_by_one)
+{
+    put_some(20);
+    ck_assert_uint_eq(session.job_count, 4);
+    answer(0, EK_WIRE_OK);
+    ck_assert_uint_eq(session.job_count, 6);
+    answer(1, EK_WIRE_OK);
+    ck_assert_uint_eq(session.job_count, 8);
+}
+END_TEST
+
+START_TEST(what_expires_in_a_queue_halves_the_window)
+{
+    put_some(20);
+    answer(0, EK_WIRE_EXPIRED);
+    answer(1, EK_WIRE_EXPIRED);
+    answer(2, EK_WIRE_EXPIRED);
+    ck_assert_uint_eq(session.job_count, 4);
+    answer(3, EK_WIRE_EXPIRED);
+    ck_assert_uint_eq(session.job_count, 5);
+    answer(4, EK_WIRE_OK);
+    ck_assert_uint_eq(session.job_count, 7);
+}
+END_TEST
+
+/* They would else be settled one a round trip, and their callers be told UNKNOWN. */
+START_TEST(refused_jobs_are_cancelled_all_at_once)
+{
+    for (int i = 0; i < 4; i++) {
+        struct ek_request put = {.kind = EK_PUT, .key = "{a}", .key_size = 3, .value = large, .value_size = sizeof large};
+        ck_assert_int_eq(ek_session_submit(session.session, &put, 1000, ek_rig_take_note, &notes[i], session.now_us),
+                         EK_OUTCOME_OK);
+        ek_rig_turn(&session);
+    }
+    ck_assert_uint_eq(session.job_count, 4);
+    for (size_t i = 0; i < 4; i++)
+        ek_rig_reply_busy(&session, ek_rig_job(&session, i)->job.id, 5000);
+    ek_rig_advance(&session, 1010 * MS);
+    ck_assert_uint_eq(session.job_count, 8);
+    for (size_t i = 4; i < 8; i++) {
+        ck_assert_int_eq(ek_rig_job(&session, i)->job.kind, EK_JOB_CANCEL);
+        answer(i, EK_WIRE_EXPIRED);
+        ck_assert_int_eq(notes[i - 4].last.outcome, EK_OUTCOME_BUSY);
+    }
+    put_some(10); /* a number that was only used up says nothing about room */
+    ck_assert_uint_eq(session.job_count, 9);
+}
+END_TEST
+
 static void add_broker(Suite *suite)
 {
     TCase *tests = tcase_create("broker");
@@ -155,6 +240,12 @@ static Suite *make_suite(void)
 {
     Suite *suite = suite_create("overload");
     add_broker(suite);
+    TCase *library = tcase_create("library");
+    tcase_add_checked_fixture(library, open_session, close_session);
+    tcase_add_test(library, what_is_carried_out_opens_the_window_one_by_one);
+    tcase_add_test(library, what_expires_in_a_queue_halves_the_window);
+    tcase_add_test(library, refused_jobs_are_cancelled_all_at_once);
+    suite_add_tcase(suite, library);
     return suite;
 }
 
