@@ -135,7 +135,7 @@ struct ek_lane {
     uint16_t shard;
     uint16_t reads_in_flight;
     uint16_t writes_in_flight;
-    uint16_t window; /* writes that may be in flight: one after a BUSY, doubled by each that is settled */
+    uint16_t window; /* writes that may be in flight: one after a BUSY, one more by each that is carried out */
     bool ready;      /* in the session's list */
     bool busy;       /* the last refusal was BUSY */
     bool forgotten;  /* no new number until the old producer's are answered */
