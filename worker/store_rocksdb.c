@@ -31,7 +31,8 @@ enum {
 #define FILE_BYTES_MIN          ((uint64_t)2 << 20)
 #define FILE_BYTES_MAX          ((uint64_t)64 << 20)
 /* A start reads the whole log and inserts every row of it again, some 300,000 a second: a worker shall serve again within 2 s. */
-#define REPLAY_BYTES_MAX ((uint64_t)32 << 20)
+#define REPLAY_BYTES_MAX    ((uint64_t)32 << 20)
+#define MANIFEST_ROOM_BYTES ((size_t)256 << 10) /* taken from the disk beforehand */
 
 struct ek_store {
     rocksdb_t *db;
@@ -126,6 +127,18 @@ static void set_merges(rocksdb_options_t *options, uint64_t reserve_bytes)
     rocksdb_options_set_max_compaction_bytes(options, at_most(reserve_bytes / 2, 8 * FILE_BYTES_MIN, 8 * FILE_BYTES_MAX));
 }
 
+/*
+ * RocksDB takes a new log's room from the disk beforehand: as much as the largest write buffer, or this limit where that is less.
+ * Larger than what is left of a reserve, it takes all there is for a moment, and whatever else is written then fails: on a disk
+ * that is nearly full a start would end before it had begun.
+ */
+static void set_logs(rocksdb_options_t *options, uint64_t reserve_bytes)
+{
+    uint64_t room_bytes = reserve_bytes ? reserve_bytes / 4 : REPLAY_BYTES_MAX;
+    rocksdb_options_set_max_total_wal_size(options, at_most(room_bytes, FILE_BYTES_MIN, REPLAY_BYTES_MAX));
+    rocksdb_options_set_manifest_preallocation_size(options, MANIFEST_ROOM_BYTES);
+}
+
 static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes, uint64_t reserve_bytes)
 {
     rocksdb_options_t *options = rocksdb_options_create();
@@ -143,7 +156,6 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
     rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_BLOOM_SHARE);
     rocksdb_options_set_memtable_whole_key_filtering(options, 1);
     rocksdb_options_set_write_buffer_size(options, write_buffer_bytes);
-    rocksdb_options_set_max_total_wal_size(options, REPLAY_BYTES_MAX);
     rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS_MAX);
     int levels[LEVELS];
     for (int level = 0; level < LEVELS; level++)
@@ -151,6 +163,7 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
     rocksdb_options_set_compression_per_level(options, levels, LEVELS);
     set_tables(options, cache);
     set_merges(options, reserve_bytes);
+    set_logs(options, reserve_bytes);
     return options;
 }
 
