@@ -75,7 +75,7 @@ def main():
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--rate", type=int, help="puts a second, instead of half of the peak")
     options = parser.parse_args()
-    cluster = Cluster(workers=3, shards=SHARDS, worker_flags=["--cache", "256M", "--write-buffer", "64M"])
+    cluster = Cluster(workers=3, shards=SHARDS, worker_flags=["--cache", "256M", "--write-buffer", "64M", "--reserve", "256M"])
     try:
         keys = ["--keys", str(options.keys), "--producers", str(CLIENTS), "--pipeline", "5000"]
         code, lines = cluster.cli("bench", "--workload", "put", "--count", "1", "--load", *keys, timeout_s=600)
