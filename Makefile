@@ -30,7 +30,7 @@ UNIT    = $(wildcard tests/unit/test_*.c)
 FUZZ    = $(wildcard tests/fuzz/*.c)
 SIM     = $(wildcard tests/sim/*.c)
 EXAMPLE = $(wildcard tests/integration/example.c)
-PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c)
+PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c tests/bench/slow.c)
 CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
 PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c)
 SCRIPTS = $(wildcard tests/integration/test_*.py)
@@ -213,6 +213,12 @@ KILLS ?= 30
 counter: deps ## COUNT=100000 increments by four producers while the broker and each of three workers are killed KILLS=30 times; then producers too
 	$(SUBMAKE) programs $(BUILD)/tests/chaos/counter
 	@BUILD=$(BUILD) $(PYTHON) tests/chaos/counter.py --count $(COUNT) --kills $(KILLS)
+
+REPETITIONS ?= 3
+.PHONY: overload
+overload: deps ## goodput, memory and latency under ten times the load that slowed workers can carry, REPETITIONS=3 times
+	$(SUBMAKE) programs $(BUILD)/tests/bench/openloop $(BUILD)/tests/bench/slow.so
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/overload.py --repetitions $(REPETITIONS)
 
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 

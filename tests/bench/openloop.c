@@ -3,11 +3,13 @@
  * an operation was meant to start, so that a store which stalls the producer is not spared the operations that fell into the stall.
  *
  *     openloop --broker ENDPOINT --rate N --duration-ms N --log FILE [--keys N] [--value-size B] [--deadline-ms N] [--clients N]
- *              [--shards N] [--seed N]
+ *              [--shards N] [--seed N] [--alone 1]
  *
  * Keys are those of `evenkeel bench`. Each operation becomes a record of 16 bytes in the log, little-endian, in the order of their
  * intended starts: intended start (u64, microseconds of the monotonic clock), latency (u32, microseconds), shard (u16), outcome
  * (u8, enum ek_outcome; 255 = none came), a zero. Standard output: `second N` as each second begins, in the end a line of JSON.
+ *
+ * With `--alone 1` each put is a job of its own: a transaction, which the library merges with nothing.
  *
  * With a deadline an operation gets what is left of it when it is submitted; one that could be submitted only behind its deadline
  * is EXPIRED without having been sent, and counts as `late` too.
@@ -38,7 +40,7 @@ _Static_assert(sizeof(struct record) == 16, "readers of the log count on it");
 
 struct load {
     const char *broker, *log;
-    uint64_t rate, duration_ms, keys, value_bytes, deadline_ms, clients, shards, random;
+    uint64_t rate, duration_ms, keys, value_bytes, deadline_ms, clients, shards, random, alone;
     struct ek_client *handles[CLIENTS_MAX];
     uint8_t *value;
     struct record *records;
@@ -73,7 +75,8 @@ static void read_options(struct load *load, int argc, char **argv)
                  {"deadline-ms", &load->deadline_ms, NULL},
                  {"clients", &load->clients, NULL},
                  {"shards", &load->shards, NULL},
-                 {"seed", &load->random, NULL}};
+                 {"seed", &load->random, NULL},
+                 {"alone", &load->alone, NULL}};
     enum { KNOWN = sizeof known / sizeof *known };
     struct option options[KNOWN + 1] = {0};
     for (int i = 0; i < KNOWN; i++)
@@ -130,7 +133,9 @@ static bool submit(struct load *load, uint64_t now_us)
     struct ek_request request = {
         .kind = EK_PUT, .key = key, .key_size = sizeof key, .value = load->value, .value_size = (size_t)load->value_bytes};
     uint32_t timeout_ms = load->deadline_ms ? (uint32_t)(load->deadline_ms - behind_ms) : UINT32_MAX;
-    enum ek_outcome outcome = ek_submit(load->handles[load->submitted % load->clients], &request, timeout_ms, complete, record);
+    struct ek_client *client = load->handles[load->submitted % load->clients];
+    enum ek_outcome outcome = load->alone ? ek_submit_transaction(client, &request, 1, timeout_ms, complete, record)
+                                          : ek_submit(client, &request, timeout_ms, complete, record);
     if (outcome == EK_OUTCOME_BUSY) {
         load->random = random;
         return false;
