@@ -90,9 +90,19 @@ static void count_passing(struct ek_broker *broker, struct ek_shard *shard, cons
         count_one(&worker->passing, ek_job_writes(job), more);
 }
 
+/* A cancellation with the lowest number that is unanswered has nothing of its producer before it, and its caller's time is over. */
+static bool goes_first(const struct ek_shard *shard, const struct ek_broker_job *job)
+{
+    const struct ek_broker_job *first = shard->queue.first;
+    return job->kind == EK_JOB_CANCEL && job->producer && job->number == job->lowest && first && first->position == 0;
+}
+
 void ek_dispatch_enqueue(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
 {
-    ek_job_list_append(&shard->queue, job);
+    if (goes_first(shard, job))
+        ek_job_list_prepend(&shard->queue, job);
+    else
+        ek_job_list_append(&shard->queue, job);
     if (ek_job_passes(job))
         count_passing(broker, shard, job, true);
     if (job->deadline_us && (shard->sweep_us == 0 || job->deadline_us < shard->sweep_us))
