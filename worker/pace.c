@@ -3,7 +3,7 @@
 #include "common/limits.h"
 
 enum {
-    UNDER_WAY_US = 200000, /* the work that may be under way at once */
+    UNDER_WAY_US = 150000, /* the work that may be under way at once */
     SHORT_GROUP_US = 10000,
     FIRST_PART = 64, /* of the whole credit: enough for a fast storage to get going, and soon done by one that is slow */
     LEAST_PART = 1024
