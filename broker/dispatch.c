@@ -90,17 +90,27 @@ static void count_passing(struct ek_broker *broker, struct ek_shard *shard, cons
         count_one(&worker->passing, ek_job_writes(job), more);
 }
 
-/* A cancellation with the lowest number that is unanswered has nothing of its producer before it, and its caller's time is over. */
-static bool goes_first(const struct ek_shard *shard, const struct ek_broker_job *job)
+/*
+ * Its caller's time is over, so a cancellation waits for nothing but what its producer sent before it: it goes behind the job with
+ * the number before its own, or first when that has left already.
+ */
+static void enqueue_cancel(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
 {
-    const struct ek_broker_job *first = shard->queue.first;
-    return job->kind == EK_JOB_CANCEL && job->producer && job->number == job->lowest && first && first->position == 0;
+    struct ek_broker_job *before =
+        job->number > job->lowest ? ek_job_by_number(&broker->jobs, job->producer, job->shard, job->number - 1) : NULL;
+    bool first = job->producer && (job->number == job->lowest || (before && before->in_flight));
+    if (first && shard->queue.first && shard->queue.first->position == 0)
+        ek_job_list_prepend(&shard->queue, job);
+    else if (!first && before && before->position == 0)
+        ek_job_list_insert_after(&shard->queue, before, job);
+    else
+        ek_job_list_append(&shard->queue, job);
 }
 
 void ek_dispatch_enqueue(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
 {
-    if (goes_first(shard, job))
-        ek_job_list_prepend(&shard->queue, job);
+    if (job->kind == EK_JOB_CANCEL)
+        enqueue_cancel(broker, shard, job);
     else
         ek_job_list_append(&shard->queue, job);
     if (ek_job_passes(job))

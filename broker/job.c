@@ -177,6 +177,15 @@ void ek_job_list_prepend(struct ek_job_list *list, struct ek_broker_job *job)
     list->count++;
 }
 
+void ek_job_list_insert_after(struct ek_job_list *list, struct ek_broker_job *before, struct ek_broker_job *job)
+{
+    job->prev = before;
+    job->next = before->next;
+    *(before->next ? &before->next->prev : &list->last) = job;
+    before->next = job;
+    list->count++;
+}
+
 void ek_job_list_remove(struct ek_job_list *list, struct ek_broker_job *job)
 {
     *(job->prev ? &job->prev->next : &list->first) = job->next;

@@ -82,6 +82,7 @@ struct ek_broker_job *ek_job_rewrite(struct ek_jobs *jobs, struct ek_job_list *l
 
 void ek_job_list_append(struct ek_job_list *list, struct ek_broker_job *job);
 void ek_job_list_prepend(struct ek_job_list *list, struct ek_broker_job *job);
+void ek_job_list_insert_after(struct ek_job_list *list, struct ek_broker_job *before, struct ek_broker_job *job);
 void ek_job_list_remove(struct ek_job_list *list, struct ek_broker_job *job);
 
 #endif

@@ -97,7 +97,7 @@ START_TEST(a_cancellation_is_let_in_however_long_the_queue)
 END_TEST
 
 /* Else their callers, whose time is over, would be told UNKNOWN. */
-START_TEST(a_cancellation_with_nothing_of_its_producer_before_it_goes_first)
+START_TEST(a_cancellation_waits_only_for_what_its_producer_sent_before)
 {
     struct ek_link link = rig_join(&broker, WORKER, 0, NULL);
     rig_heartbeat(&broker, WORKER, link, 0, 1, 100);
@@ -105,15 +105,22 @@ START_TEST(a_cancellation_with_nothing_of_its_producer_before_it_goes_first)
     struct ek_job later = rig_job(&broker, EK_JOB_CANCEL, SHARD, 5, 2);
     later.route.lowest = 1;
     rig_jobs(&broker, CLIENT, &later, 1);
+    ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_WRITE, 8, 1, 0), EK_WIRE_OK);
     ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_CANCEL, 6, 1, 0), EK_WIRE_OK);
+    later.id++;
+    later.route.number = 3;
+    rig_jobs(&broker, CLIENT, &later, 1);
     broker.now_us += 40 * MS;
     ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 7, 1, 100), EK_WIRE_BUSY); /* the write has waited, not what went before it */
     rig_heartbeat(&broker, WORKER, link, 100, EK_MIB, 100);
     rig_dispatch(&broker);
-    ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 3);
+    ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 5);
     ck_assert_uint_eq(sent(0)->producer, 6);
-    ck_assert_int_eq(sent(1)->kind, EK_JOB_WRITE);
-    ck_assert_uint_eq(sent(2)->number, 2);
+    for (size_t i = 1; i <= 3; i++) {
+        ck_assert_uint_eq(sent(i)->producer, 5);
+        ck_assert_uint_eq(sent(i)->number, i);
+    }
+    ck_assert_uint_eq(sent(4)->producer, 8);
 }
 END_TEST
 
@@ -251,7 +258,7 @@ static void add_broker(Suite *suite)
     tcase_add_test(tests, a_write_that_would_expire_in_the_queue_is_busy);
     tcase_add_test(tests, deletes_do_not_wait_while_the_disk_is_short);
     tcase_add_test(tests, a_cancellation_is_let_in_however_long_the_queue);
-    tcase_add_test(tests, a_cancellation_with_nothing_of_its_producer_before_it_goes_first);
+    tcase_add_test(tests, a_cancellation_waits_only_for_what_its_producer_sent_before);
     tcase_add_test(tests, expired_jobs_take_no_credit_from_others);
     tcase_add_test(tests, without_any_credit_cancellations_wait_too);
     tcase_add_test(tests, reads_pass_writes_whose_credit_is_used_up);
