@@ -204,11 +204,13 @@ class SmallDiskCycle(Cycle):
 
     def fill(self, strikes):
         """Until nobody takes writes any more. `strikes` by the number of the round."""
-        number, acknowledged = 0, None
+        number, acknowledged, until_s = 0, None, time.monotonic() + 2 * PATIENCE_S
         while acknowledged != 0 or not self.all_full():
             acknowledged = self.filler.write(strike=self.strike_of(strikes.get(number)))
             self.revive()
             number += 1
+            if time.monotonic() > until_s:
+                raise Violation(f"the disks do not become full: {self.machines.query('workers')}")
             if len(self.filler.kept()) * VALUE_BYTES > len(WORKERS) * (DISK_BYTES - RESERVE_BYTES):
                 raise Violation("more was taken than the disks hold beside their reserve")
         self.tell(f"full with {len(self.filler.kept()) * VALUE_BYTES // MIB} MiB")
