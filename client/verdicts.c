@@ -140,6 +140,19 @@ static void refuse(struct ek_session *session, struct ek_pending_job *job, const
     hold(session, job, base_us, now_us);
 }
 
+/* ---- sent before ---- */
+
+/* Everything from the awaited number on that left before the refused job did is lost or refused: it goes first. */
+static void rewind_lane(struct ek_session *session, struct ek_lane *lane, uint64_t awaited, uint64_t sent_serial)
+{
+    struct ek_pending_job *job;
+    TAILQ_FOREACH(job, &lane->unsettled, in_lane)
+    {
+        if (job->number >= awaited && job->out && job->sent_serial < sent_serial)
+            ek_session_take_back(session, job);
+    }
+}
+
 /* ---- forgotten ---- */
 
 /* Back to the queue, as if it had never been sent. */
@@ -188,6 +201,7 @@ static void forget(struct ek_session *session, struct ek_pending_job *job, uint6
 {
     struct ek_lane *lane = job->lane;
     renew_producer(session, job, now_us);
+    rewind_lane(session, lane, 0, job->sent_serial);
     if (doubtful_sends(job) <= 1 && !job->cancel)
         requeue(session, job);
     else
@@ -202,17 +216,6 @@ static void forget(struct ek_session *session, struct ek_pending_job *job, uint6
 }
 
 /* ---- gaps ---- */
-
-/* Everything from the awaited number on that left before the refused job did is lost or refused: it goes first. */
-static void rewind_lane(struct ek_session *session, struct ek_lane *lane, uint64_t awaited, uint64_t sent_serial)
-{
-    struct ek_pending_job *job;
-    TAILQ_FOREACH(job, &lane->unsettled, in_lane)
-    {
-        if (job->number >= awaited && job->out && job->sent_serial < sent_serial)
-            ek_session_take_back(session, job);
-    }
-}
 
 static void close_gap(struct ek_session *session, struct ek_pending_job *job, uint64_t awaited, uint64_t now_us)
 {
@@ -280,10 +283,13 @@ void ek_session_judge(struct ek_session *session, struct ek_pending_job *job, co
         close_gap(session, job, reply->position, now_us);
         return;
     case EK_WIRE_FORGOTTEN:
-        if (job->kind != EK_JOB_READ)
+        if (job->kind != EK_JOB_READ) {
             forget(session, job, now_us);
-        else
-            close_gap(session, job, 0, now_us);
+            return;
+        }
+        if (job->out) /* the writes that it waits for have been forgotten as well, and their answers are lost */
+            rewind_lane(session, job->lane, 0, job->sent_serial);
+        close_gap(session, job, 0, now_us);
         return;
     case EK_WIRE_USAGE:
     case EK_WIRE_DENIED:

@@ -14,6 +14,7 @@ enum { ERAS_MAX = 64 };
 struct era {
     uint32_t shard;
     uint64_t began_us;
+    uint64_t epoch;
     uint64_t position; /* all of its writes are above */
     struct sim_rows rows;
 };
@@ -21,10 +22,21 @@ struct era {
 static struct era eras[ERAS_MAX]; /* in the order of time */
 static size_t era_count;
 
+static void forget_era(size_t at)
+{
+    sim_rows_copy(&(struct sim_rows){0}, &eras[at].rows);
+    free(eras[at].rows.rows);
+    memmove(&eras[at], &eras[at + 1], (--era_count - at) * sizeof *eras);
+}
+
 void sim_eras_assigned(const struct ek_record *before, const struct ek_record *after)
 {
     if (after->type != EK_RECORD_ASSIGNMENT || after->loss.epoch == 0 || (before && before->loss.epoch == after->loss.epoch))
         return;
+    /* One that a power cut took back was never told anybody. */
+    for (size_t i = 0; i < era_count; i++)
+        if (eras[i].shard == after->shard && eras[i].epoch >= after->loss.epoch)
+            forget_era(i--);
     if (era_count == ERAS_MAX) {
         sim_fail("too many accepted losses");
         return;
@@ -32,7 +44,8 @@ void sim_eras_assigned(const struct ek_record *before, const struct ek_record *a
     sim_count(SIM_COUNT_LOSS);
     sim_tell("shard %u goes on at %llu with what its holder has", after->shard, (unsigned long long)after->loss.position);
     struct era *era = &eras[era_count++];
-    *era = (struct era){.shard = after->shard, .began_us = sim_now_us(), .position = after->loss.position};
+    *era =
+        (struct era){.shard = after->shard, .began_us = sim_now_us(), .epoch = after->loss.epoch, .position = after->loss.position};
     const struct sim_disk *disk = sim_hazard_disk_of(&after->worker);
     if (disk) /* else its disk is gone in turn, which nobody has noticed yet */
         sim_rows_copy(&disk->spaces[EK_STORE_ROWS], &era->rows);

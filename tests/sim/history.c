@@ -183,7 +183,7 @@ static void judge_effects(void)
         if (!call->never && !check->maybe && effect == check->refused)
             sim_fail("call %" PRIu64 " of session %u was %s, the records say otherwise", check->called, check->session,
                      check->refused ? "refused" : "done");
-        if (effect && !check->maybe && check->steps[0].answer == CHECK_OK && check->steps[0].version &&
+        if (effect && position && !check->maybe && check->steps[0].answer == CHECK_OK && check->steps[0].version &&
             check->steps[0].version != position)
             sim_fail("call %" PRIu64 " of session %u was answered at %" PRIu64 ", but done at %" PRIu64, check->called,
                      check->session, check->steps[0].version, position);

@@ -21,6 +21,7 @@ struct entry {
     uint32_t shard;
     uint64_t number;
     bool recorded;
+    bool twice; /* on two disks, of which one was a clone's: its place is not certain */
     bool carried_out;
     uint64_t position;
     uint8_t *body; /* the job's verdict; NULL = every result is 0 */
@@ -186,6 +187,7 @@ static void enter(struct entry *entry, const struct ek_verdict *verdict)
     if (entry->recorded && !sim_hazard_has_struck())
         sim_fail("shard %u, producer %" PRIu64 ": number %" PRIu64 " was used up twice", entry->shard, entry->producer,
                  entry->number);
+    entry->twice = entry->twice || entry->recorded;
     entry->recorded = true;
     entry->carried_out = verdict->status == EK_WIRE_OK;
     entry->position = verdict->position;
@@ -237,7 +239,7 @@ bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position)
                 sim_fail("a call was carried out twice, at %" PRIu64 " and at %" PRIu64, *ret_position,
                          senders[i].entries[k]->position + senders[i].offsets[k]);
             found = true;
-            *ret_position = senders[i].entries[k]->position + senders[i].offsets[k];
+            *ret_position = senders[i].entries[k]->twice ? 0 : senders[i].entries[k]->position + senders[i].offsets[k];
         }
     return found;
 }
@@ -292,7 +294,7 @@ bool sim_ledger_complete(const struct sim_call *call, struct check_call *check)
             bool refused = check->refused && entry->recorded && !entry->carried_out;
             if (!entry->carried_out && !refused)
                 continue;
-            check->order = entry->position + senders[i].offsets[k];
+            check->order = entry->twice ? 0 : entry->position + senders[i].offsets[k];
             if (check->maybe)
                 take_results(check, entry, senders[i].offsets[k]);
             return true;

@@ -20,7 +20,7 @@ size_t sim_ledger_producers(uint32_t shard);
 void sim_ledger_recorded(struct ek_slice record);
 /* It is gone again: it was not synced. */
 void sim_ledger_lost(struct ek_slice record);
-/* True when a record says that the call was carried out; `ret_position` is its first operation's. */
+/* True when a record says that the call was carried out; `ret_position` is its first operation's, or 0 where two disks differ. */
 bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position);
 /* What the records say beyond that, for the checker: the place of the call among the writes of its shard; and what became of its
  * steps, where no answer told. False when no record says that a job with it was judged. */

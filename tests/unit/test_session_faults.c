@@ -385,9 +385,10 @@ START_TEST(forgotten_takes_a_new_producer_for_what_was_sent_once)
     ck_assert_uint_eq(rig.hellos, hellos + 1);
     ck_assert(rig.last_hello.wants_producer);
     ck_assert_uint_eq(rig.job_count, 4);
+    ek_rig_reply(&rig, job(2)->id, EK_WIRE_FORGOTTEN, 3, NULL);
+    ck_assert_uint_eq(rig.job_count, 4);
     ek_rig_reply(&rig, job(1)->id, EK_WIRE_FORGOTTEN, 2, NULL);
     assert_ended(&notes[1], EK_OUTCOME_UNKNOWN);
-    ek_rig_reply(&rig, job(2)->id, EK_WIRE_FORGOTTEN, 3, NULL);
     ck_assert_uint_eq(rig.job_count, 6);
     for (uint64_t i = 0; i < 2; i++) {
         ck_assert_uint_eq(job(4 + i)->route.producer, 1001);
@@ -400,6 +401,24 @@ START_TEST(forgotten_takes_a_new_producer_for_what_was_sent_once)
     assert_ended(&notes[0], EK_OUTCOME_OK);
     assert_ended(&notes[2], EK_OUTCOME_OK);
     ck_assert_uint_eq(notes[2].last.version, 11);
+}
+END_TEST
+
+/* A read that is answered FORGOTTEN again and again keeps no silence in which lost answers would be noticed. */
+START_TEST(writes_whose_answers_are_lost_go_out_again_when_a_read_behind_them_is_forgotten)
+{
+    send_writes(2);
+    ek_rig_submit(&rig, EK_EXISTS, "{a}", 0, &notes[2]);
+    ek_rig_turn(&rig);
+    ck_assert_uint_eq(rig.job_count, 3);
+    ek_rig_reply(&rig, job(2)->id, EK_WIRE_FORGOTTEN, 0, NULL);
+    ck_assert_uint_ge(rig.job_count, 5);
+    for (uint64_t i = 0; i < 2; i++) {
+        ck_assert_uint_eq(job(3 + i)->route.number, 1 + i);
+        ck_assert(job(3 + i)->route.repeated);
+        ek_rig_reply(&rig, job(3 + i)->id, EK_WIRE_FORGOTTEN, 0, NULL);
+        assert_ended(&notes[i], EK_OUTCOME_UNKNOWN);
+    }
 }
 END_TEST
 
@@ -562,6 +581,7 @@ static Suite *suite(void)
     tcase_add_test(faults, a_read_leaves_when_the_write_before_it_expires);
     tcase_add_test(faults, reads_end_at_their_deadline_and_are_dropped);
     tcase_add_test(faults, forgotten_takes_a_new_producer_for_what_was_sent_once);
+    tcase_add_test(faults, writes_whose_answers_are_lost_go_out_again_when_a_read_behind_them_is_forgotten);
     tcase_add_test(faults, unknown_is_final_and_takes_a_new_producer_for_what_follows);
     tcase_add_test(faults, a_read_stays_behind_a_write_that_leaves_twice);
     tcase_add_test(faults, a_broker_without_producers_is_not_pestered);
