@@ -223,11 +223,13 @@ static void strike(void)
 
 /* ---- the operator ---- */
 
+/* A broker that has quarantined for a number below the known one takes that for the known one. */
 static void notice(void)
 {
     struct ek_identity identity;
     for (unsigned place = 1; place <= sim_worker_count(); place++)
-        if (hazard.unheard[place] && identity_on(sim_disk_of(place), &identity) && is_quarantined(&identity.worker))
+        if (hazard.unheard[place] && identity_on(sim_disk_of(place), &identity) &&
+            known_incarnation(&identity.worker) <= identity.incarnation)
             hazard.unheard[place] = false;
 }
 

@@ -116,6 +116,15 @@ size_t sim_history_acknowledged(void)
 
 /* ---- the judgement ---- */
 
+/* Of what it wrote first, as it was answered; 0: not told. */
+static uint64_t version_of(const struct check_call *check)
+{
+    for (size_t i = 0; !check->refused && i < check->step_count; i++)
+        if (check->steps[i].answer == CHECK_OK && check->steps[i].version)
+            return check->steps[i].version;
+    return 0;
+}
+
 /*
  * What the workers' records say of a write: its place, and whether it took effect, if that is open. A thin client's stays a doubt;
  * so does what was carried out, for all that is known, on a disk that was not the one to go on with.
@@ -127,6 +136,11 @@ static bool settle_doubt(const struct sim_call *call, struct check_call *check)
     bool known = sim_ledger_complete(call, check);
     bool doubtful = check->maybe;
     check->maybe = doubtful && sim_hazard_has_struck();
+    /* A clone's place and the original's differ, or may: the answer tells which of them counts, if it has a version. */
+    if (known && !check->order)
+        check->order = version_of(check);
+    if (known && !check->order)
+        check->maybe = true;
     return known || !doubtful;
 }
 
