@@ -25,6 +25,7 @@ struct ek_broker_config {
     uint64_t started_us;      /* monotonic */
     uint64_t started_unix_ms; /* the wall clock then */
     uint64_t ceiling_unix_ms; /* the durable time ceiling; 0 = first start */
+    uint32_t random;          /* another number at each start: keeps ids of brokers apart that were given the same times */
     const char *stats_endpoint;
 };
 

@@ -14,10 +14,14 @@ enum {
     DEADLINE_PART = 4 /* of which a queue may take up as much as its first job has waited */
 };
 
-/* Time in the upper bits; the counter keeps ids of one millisecond apart. */
+/*
+ * Time in the upper bits; behind it a counter keeps ids of one millisecond apart. It begins at a random number, because a broker on
+ * an old copy of its directory may be given times once more, and welcomes clients before a worker tells it that it is old.
+ */
 uint64_t ek_door_next_producer(struct ek_broker *broker, uint64_t now_us)
 {
-    uint64_t stamped = ek_time_unix_ms(&broker->time, now_us) << PRODUCER_COUNTER_BITS;
+    uint64_t first = broker->config.random >> (32 - (PRODUCER_COUNTER_BITS - 1)); /* half of them are left to count */
+    uint64_t stamped = (ek_time_unix_ms(&broker->time, now_us) << PRODUCER_COUNTER_BITS) + first;
     broker->last_producer = stamped > broker->last_producer ? stamped : broker->last_producer + 1;
     return broker->last_producer;
 }

@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 enum { EXIT_USAGE = 2, IO_THREADS = 1, SOCKETS = 16, LIVENESS_MS_MIN = 200, LIVENESS_MS_MAX = 600000 };
 
@@ -143,6 +144,13 @@ static enum ek_status open_sockets(struct parts *parts, const struct flags *flag
     return status;
 }
 
+/* Without them ids of producers are apart by time alone, which is all that a start in order needs. */
+static uint32_t random_bits(void)
+{
+    uint32_t bits = 0;
+    return getrandom(&bits, sizeof bits, 0) == sizeof bits ? bits : 0;
+}
+
 static enum ek_status take_office(struct parts *parts, const struct flags *flags, struct ek_error *error)
 {
     struct ek_office office = {
@@ -150,6 +158,7 @@ static enum ek_status take_office(struct parts *parts, const struct flags *flags
         .liveness_us = flags->liveness_ms * 1000,
         .now_us = ek_clock_monotonic_us(),
         .now_unix_ms = ek_clock_unix_ms(),
+        .random = random_bits(),
         .stats_endpoint = parts->stats_endpoint,
     };
     return ek_office_take(&office, parts->meta, &parts->state, &parts->broker, error);

@@ -12,6 +12,7 @@ enum ek_status ek_office_take(const struct ek_office *office, struct ek_meta *me
         .started_us = office->now_us,
         .started_unix_ms = office->now_unix_ms,
         .ceiling_unix_ms = state->ceiling_unix_ms,
+        .random = office->random,
         .stats_endpoint = office->stats_endpoint,
     };
     struct ek_broker *broker;

@@ -13,6 +13,7 @@ struct ek_office {
     uint64_t liveness_us;
     uint64_t now_us;      /* monotonic */
     uint64_t now_unix_ms; /* the wall clock */
+    uint32_t random;
     const char *stats_endpoint;
 };
 

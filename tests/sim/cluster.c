@@ -110,6 +110,7 @@ static void run_broker(void *context)
                                .liveness_us = cluster.options.liveness_ms * 1000,
                                .now_us = ek_clock_monotonic_us(),
                                .now_unix_ms = ek_clock_unix_ms(),
+                               .random = (uint32_t)sim_random(),
                                .stats_endpoint = endpoints[2]};
     struct ek_broker *core;
     if (ek_office_take(&office, meta, &state, &core, &error) != EK_OK)

@@ -345,6 +345,37 @@ START_TEST(a_gap_is_given_back_and_uses_up_its_position)
 }
 END_TEST
 
+static uint64_t first_producer(uint32_t random)
+{
+    struct ek_broker_config config = {.generation = 1,
+                                      .shards = 1,
+                                      .queue_bytes_max = EK_QUEUE_BYTES_MIN,
+                                      .started_unix_ms = 5000,
+                                      .stats_endpoint = "",
+                                      .random = random};
+    struct ek_broker *broker;
+    size_t count;
+    ck_assert_int_eq(ek_broker_new(&config, NULL, 0, &broker), EK_OK);
+    struct ek_event hello = {.type = EK_EVENT_CLIENT_HELLO, .peer = CLIENT, .hello = &(struct ek_hello){.wants_producer = true}};
+    const struct ek_action *actions = ek_broker_step(broker, &hello, &count);
+    ck_assert_uint_eq(count, 1);
+    uint64_t producer = actions[0].welcome->producer;
+    ek_broker_destroy(&broker);
+    return producer;
+}
+
+/* A copy of a directory gives times that were given before; ids must not be. */
+START_TEST(brokers_that_have_the_same_time_give_other_ids)
+{
+    uint64_t one = first_producer(1u << 30);
+    uint64_t other = first_producer(7u << 28);
+    ck_assert_uint_ne(one, other);
+    ck_assert_uint_eq(one >> 20, 5000);
+    ck_assert_uint_eq(other >> 20, 5000);
+    ck_assert_uint_eq(first_producer(UINT32_MAX) >> 20, 5000);
+}
+END_TEST
+
 START_TEST(forgotten_is_certain_only_behind_a_hello)
 {
     struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
@@ -563,6 +594,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_thin_clients_read_waits_for_its_own_writes);
     tcase_add_test(tests, without_write_credit_reads_and_deletes_of_others_pass);
     tcase_add_test(tests, a_gap_is_given_back_and_uses_up_its_position);
+    tcase_add_test(tests, brokers_that_have_the_same_time_give_other_ids);
     tcase_add_test(tests, forgotten_is_certain_only_behind_a_hello);
     tcase_add_test(tests, a_worker_that_disagrees_begins_again);
     tcase_add_test(tests, nothing_that_passes_gets_a_position_ahead_of_one_that_has_it_already);
