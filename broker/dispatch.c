@@ -193,17 +193,30 @@ void ek_dispatch_land(struct ek_broker *broker, struct ek_shard *shard, struct e
     count_in_flight(broker, holder_of(broker, shard), job, false);
 }
 
+/* In front of the queue, or behind `place`. */
+static void put_back(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job, struct ek_broker_job *place)
+{
+    ek_dispatch_land(broker, shard, job);
+    broker->ledger.queued++;
+    if (place)
+        ek_job_list_insert_after(&shard->queue, place, job);
+    else
+        ek_job_list_prepend(&shard->queue, job);
+    if (ek_job_passes(job))
+        count_passing(broker, shard, job, true);
+}
+
 void ek_dispatch_take_back(struct ek_broker *broker, struct ek_shard *shard)
 {
-    /* Reads first, so that in the end they stand behind the writes, which they may wait for. */
-    while (shard->reads.last || shard->writes.last) {
-        struct ek_broker_job *job = shard->reads.last ? shard->reads.last : shard->writes.last;
-        ek_dispatch_land(broker, shard, job);
-        broker->ledger.queued++;
-        ek_job_list_prepend(&shard->queue, job);
-        if (ek_job_passes(job))
-            count_passing(broker, shard, job, true);
-    }
+    while (shard->writes.last)
+        put_back(broker, shard, shard->writes.last, NULL);
+    /* Reads may wait for a write, also for one that was taken back before and has not gone out again; and what is confirmed ends
+     * before the first position that waits, so nothing else may stand in front of one. */
+    struct ek_broker_job *place = NULL;
+    for (struct ek_broker_job *job = shard->queue.first; job && job->position; job = job->next)
+        place = job;
+    while (shard->reads.last)
+        put_back(broker, shard, shard->reads.last, place);
 }
 
 void ek_dispatch_give_back(struct ek_broker *broker, struct ek_shard *shard, enum ek_wire_status status)

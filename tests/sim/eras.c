@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ERAS_MAX = 64 };
+enum { ERAS_MAX = 256 };
 
 struct era {
     uint32_t shard;

@@ -433,6 +433,33 @@ START_TEST(nothing_that_passes_gets_a_position_ahead_of_one_that_has_it_already)
 }
 END_TEST
 
+/* A worker that dies twice, the second time before all that it had came to it again. */
+START_TEST(a_read_that_is_taken_back_stands_behind_all_positions)
+{
+    static const int all[] = {0, 1, 2, 3, 4, 5, 6, 7, -1};
+    struct ek_record floor;
+    rig_join(&rig, WORKER, 0, NULL);
+    rig_write(&rig, CLIENT, 1, 5, 1);
+    rig_write(&rig, CLIENT, 1, 5, 2);
+    rig_dispatch(&rig);
+    struct ek_link link = rig_join(&rig, WORKER, 0, all);
+    rig_heartbeat(&rig, WORKER, link, 1, EK_MIB, 1);
+    rig_read(&rig, OTHER_CLIENT, 1, 0, 0);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 2); /* the first write and the read */
+    link = rig_join(&rig, WORKER, 0, all);
+    rig_heartbeat(&rig, WORKER, link, 1, EK_MIB, 0);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(sent(0)->position, 1);
+    rig_reply(&rig, WORKER, link, sent(0)->token, EK_WIRE_OK, 1);
+    ck_assert_uint_eq(ek_broker_take_floors(rig.broker, &floor, 1), 1);
+    ck_assert_uint_eq(floor.number, 1);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(sent(0)->position, 2);
+    ck_assert_uint_eq(sent(0)->confirmed, 1);
+}
+END_TEST
+
 START_TEST(a_read_that_goes_out_again_has_a_new_stamp_and_a_write_its_first)
 {
     rig_join(&rig, WORKER, 0, NULL);
@@ -598,6 +625,7 @@ static Suite *suite(void)
     tcase_add_test(tests, forgotten_is_certain_only_behind_a_hello);
     tcase_add_test(tests, a_worker_that_disagrees_begins_again);
     tcase_add_test(tests, nothing_that_passes_gets_a_position_ahead_of_one_that_has_it_already);
+    tcase_add_test(tests, a_read_that_is_taken_back_stands_behind_all_positions);
     tcase_add_test(tests, a_read_that_goes_out_again_has_a_new_stamp_and_a_write_its_first);
     tcase_add_test(tests, a_thin_job_is_routed_by_its_first_key_and_refused_when_it_has_none);
     tcase_add_test(tests, a_stopping_broker_refuses_and_finishes);
