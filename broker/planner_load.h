@@ -1,0 +1,38 @@
+/*
+ * The estimate of one rate of one shard, from samples that come about once a second, late or not at all: a median of five against
+ * spikes, then two moving averages, and the variance of a sample. It knows no units and no shards.
+ *
+ * Averages alone would hide a hotspot for a minute; so both start again from the median when they are further apart than noise
+ * explains.
+ */
+#ifndef EK_BROKER_PLANNER_LOAD_H
+#define EK_BROKER_PLANNER_LOAD_H
+
+#include "broker/planner_rules.h"
+
+enum { EK_LOAD_SAMPLES = 5 };
+
+/* All zero: nothing is known. */
+struct ek_load {
+    double samples[EK_LOAD_SAMPLES]; /* the last ones, as a ring */
+    uint32_t count;                  /* since the start */
+    double fast;
+    double slow;
+    double slow_weight; /* of one sample in the slow average: 1 at first, falling to what its half-life says */
+    double fast_weight;
+    double variance; /* of one sample around the trend */
+    uint32_t apart;  /* samples since which the averages have been far apart */
+};
+
+/* `seconds` since the sample before, above 0: two when one was lost. */
+void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, double value, double seconds);
+
+/* What a worker's sum counts; what is certain to leave with the shard; what is feared to arrive with it. */
+double ek_load_level(const struct ek_load *load);
+double ek_load_leaving(const struct ek_load *load);
+double ek_load_arriving(const struct ek_load *load, const struct ek_plan_rules *rules);
+
+/* The variance of ek_load_level. */
+double ek_load_variance(const struct ek_load *load);
+
+#endif

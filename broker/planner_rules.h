@@ -1,0 +1,74 @@
+/*
+ * Every constant of the planner in one table. Decides nothing. A broker uses ek_plan_rules as it stands; the simulator runs the
+ * same code with a constant changed, to show what that constant is good for. docs/PLANNING.md has the measurements behind them.
+ */
+#ifndef EK_BROKER_PLANNER_RULES_H
+#define EK_BROKER_PLANNER_RULES_H
+
+#include <stdint.h>
+
+/* What a worker can run out of. The first three are rates and are smoothed, the last one is a level. */
+enum ek_plan_resource {
+    EK_PLAN_BUSY,   /* microseconds of work that arrive per second, for a worker of capacity 1 */
+    EK_PLAN_WRITES, /* bytes per second */
+    EK_PLAN_NET,    /* bytes per second */
+    EK_PLAN_RATES,
+    EK_PLAN_STORED = EK_PLAN_RATES, /* bytes */
+    EK_PLAN_RESOURCES
+};
+
+struct ek_plan_rules {
+    /* estimates */
+    double fast_half_life_s;
+    double slow_half_life_s;
+    double noise_half_life_s; /* of the variance of one sample */
+    double shift_sigmas;      /* fast and slow average this far apart for so many samples: the load has changed, not the luck */
+    uint32_t shift_samples;
+    double arriving_factor; /* a shard that arrives counts so much more */
+    double idle_share;      /* of all capacity, spread over the shards by count */
+    /* objective */
+    double weight[EK_PLAN_RESOURCES];
+    double floor[EK_PLAN_RESOURCES]; /* utilisation of the whole cluster below which a resource starts no move */
+    double disk_full;                /* share of a disk that no move may exceed */
+    /* hysteresis */
+    double start_ratio; /* hottest to mean, plus the estimate's noise */
+    double end_ratio;
+    uint32_t wait_rounds;
+    double noise_sigmas;
+    double urgent_utilisation;
+    uint64_t urgent_queued_us;
+    uint32_t urgent_rounds; /* that the queue is that long */
+    /* what a move must be worth */
+    double gain_horizon_s;
+    double copy_passes;        /* a copy's bytes are read at one end and written at the other */
+    uint64_t move_fixed_bytes; /* what a move costs beside its bytes */
+    /* no flapping */
+    uint64_t cooldown_us;
+    uint64_t no_return_us;
+    uint64_t rest_us;      /* after a failed move */
+    double waiver_change;  /* of the load of a shard's worker, that waives a cooldown once */
+    double return_worth;   /* what a return is worth after that time: others are preferred */
+    double shedding_share; /* of a worker's load on its way out, with which it sheds no more */
+    /* budget */
+    uint64_t round_us;
+    double round_share; /* of the key space, by balancing */
+    uint32_t copies_out;
+    uint32_t copies_in;
+    double copy_share;      /* of a worker's rate */
+    double copy_share_late; /* while the latency objective is missed */
+    uint64_t rate_bytes;    /* a worker's disk and network, per second, where it was not measured */
+    uint32_t coldest;       /* targets that are tried */
+    uint32_t exchanges;     /* searches a round */
+    uint32_t exchange_many; /* shards that may go the other way for a large one */
+    /* joining and leaving */
+    double ramp_from;
+    uint64_t ramp_us;
+    double joined_ratio; /* a worker that holds so much of the mean has been filled */
+    /* advice */
+    double wanted_low; /* utilisation between which the number of workers is right */
+    double wanted_high;
+};
+
+extern const struct ek_plan_rules ek_plan_rules;
+
+#endif
