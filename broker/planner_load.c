@@ -103,5 +103,7 @@ double ek_load_arriving(const struct ek_load *load, const struct ek_plan_rules *
 
 double ek_load_variance(const struct ek_load *load)
 {
+    if (load->count < EK_LOAD_SAMPLES) /* nobody knows yet */
+        return load->slow * load->slow;
     return noise_of(load->slow_weight, load->variance);
 }

@@ -109,6 +109,15 @@ START_TEST(variance_is_that_of_samples_and_falls_with_their_number)
 }
 END_TEST
 
+START_TEST(four_samples_say_nothing_about_noise)
+{
+    feed(100, 4);
+    ck_assert_double_ge(sqrt(ek_load_variance(&load)), 100);
+    feed(100, 1);
+    ck_assert_double_eq_tol(ek_load_variance(&load), 0, 1e-9);
+}
+END_TEST
+
 START_TEST(a_step_is_not_taken_for_noise)
 {
     feed_noise(100, 5, 200);
@@ -131,6 +140,7 @@ static Suite *suite(void)
     tcase_add_test(tests, averages_have_their_half_lives);
     tcase_add_test(tests, a_sample_after_a_lost_one_counts_for_two_seconds);
     tcase_add_test(tests, variance_is_that_of_samples_and_falls_with_their_number);
+    tcase_add_test(tests, four_samples_say_nothing_about_noise);
     tcase_add_test(tests, a_step_is_not_taken_for_noise);
     suite_add_tcase(suite, tests);
     return suite;

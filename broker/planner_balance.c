@@ -1,0 +1,184 @@
+#include "broker/planner_moves.h"
+
+/* The hottest member that may still give, and in what. */
+static double find_source(struct ek_planner *planner, struct ek_hunt *hunt)
+{
+    struct ek_board *board = &planner->board;
+    double most = -1;
+    hunt->source = NULL;
+    for (size_t i = 0; i < board->slot_count; i++) {
+        struct ek_slot *slot = &board->slots[i];
+        for (enum ek_plan_resource r = 0; r < EK_PLAN_RESOURCES; r++) {
+            if (!slot->member || slot->exhausted || !board->counts[r])
+                continue;
+            double excess = ek_slot_excess(board, slot, r);
+            if (excess > most) {
+                most = excess;
+                hunt->source = slot;
+                hunt->resource = r;
+            }
+        }
+    }
+    return most;
+}
+
+static bool takes(const struct ek_planner *planner, const struct ek_hunt *hunt, const struct ek_slot *slot)
+{
+    if (!slot->member || slot == hunt->source || slot->hot >= 0)
+        return false;
+    bool joins = slot->veteran->joining && ek_slot_ratio(&planner->board, slot, EK_PLAN_BUSY) < planner->rules->joined_ratio;
+    return joins || (!hunt->joined_only && planner->round_left > 0);
+}
+
+static void find_targets(struct ek_planner *planner, struct ek_hunt *hunt)
+{
+    struct ek_board *board = &planner->board;
+    size_t most = planner->rules->coldest < EK_PLAN_TARGETS_MAX ? planner->rules->coldest : EK_PLAN_TARGETS_MAX;
+    hunt->target_count = 0;
+    for (size_t i = 0; i < board->slot_count; i++) {
+        struct ek_slot *slot = &board->slots[i];
+        if (!takes(planner, hunt, slot))
+            continue;
+        double ratio = ek_slot_ratio(board, slot, hunt->resource);
+        size_t at = hunt->target_count < most ? hunt->target_count++ : most;
+        for (; at > 0 && ek_slot_ratio(board, hunt->targets[at - 1], hunt->resource) > ratio; at--)
+            if (at < most)
+                hunt->targets[at] = hunt->targets[at - 1];
+        if (at < most)
+            hunt->targets[at] = slot;
+    }
+}
+
+/* How far a candidate came before a rule stopped it; the one that came farthest is worth telling. */
+static bool comes_farther(const struct ek_candidate *candidate, const struct ek_candidate *best)
+{
+    return candidate->rule > best->rule || (candidate->rule == best->rule && candidate->gain > best->gain);
+}
+
+static void consider(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
+                     struct ek_candidate *candidate)
+{
+    *candidate = (struct ek_candidate){.source = hunt->source, .target = target, .resource = hunt->resource};
+    ek_candidate_give(planner, candidate, shard);
+    candidate->rule = ek_plan_may_go(planner, shard, hunt->source, target);
+    if (candidate->rule == EK_RULE_NONE)
+        ek_candidate_judge(planner, candidate);
+}
+
+struct found {
+    struct ek_candidate best; /* rule NONE: there is one */
+    uint16_t shard;
+    struct ek_candidate farthest; /* of those that a rule stopped */
+    uint16_t held;
+};
+
+static void find_move(struct ek_planner *planner, const struct ek_hunt *hunt, struct found *found)
+{
+    const struct ek_board *board = &planner->board;
+    *found = (struct found){.best.rule = EK_RULE_EVEN,
+                            .farthest = {.source = hunt->source, .resource = hunt->resource, .rule = EK_RULE_TARGET}};
+    for (size_t i = 0; i < hunt->source->count; i++) {
+        uint16_t number = board->list[hunt->source->first + i];
+        enum ek_plan_rule rule = ek_plan_may_leave(planner, number, hunt->source);
+        for (size_t t = 0; t < hunt->target_count && rule == EK_RULE_NONE; t++) {
+            struct ek_candidate candidate;
+            consider(planner, hunt, number, hunt->targets[t], &candidate);
+            if (candidate.rule != EK_RULE_NONE) {
+                if (found->farthest.rule == EK_RULE_TARGET || comes_farther(&candidate, &found->farthest)) {
+                    found->farthest = candidate;
+                    found->held = number;
+                }
+            } else if (found->best.rule != EK_RULE_NONE ||
+                       ek_candidate_worth(planner, &candidate) > ek_candidate_worth(planner, &found->best)) {
+                found->best = candidate;
+                found->shard = number;
+            }
+        }
+    }
+}
+
+static void hold(struct ek_planner *planner, uint16_t shard, const struct ek_candidate *candidate, enum ek_plan_rule rule)
+{
+    struct ek_plan_entry entry = ek_candidate_entry(planner, shard, candidate);
+    entry.reason = EK_PLAN_BALANCE;
+    entry.rule = rule;
+    ek_plan_hold(planner, &entry);
+}
+
+static void take(struct ek_planner *planner, const struct found *found)
+{
+    struct ek_slot *target = found->best.target;
+    ek_candidate_add(planner, found->shard, &found->best, EK_PLAN_BALANCE, false);
+    target->disk_bytes += found->best.bytes_there;
+    ek_board_move(&planner->board, found->shard, (int)(target - planner->board.slots));
+    if (!target->veteran->joining)
+        planner->round_left--;
+}
+
+/* What would be done next if the imbalance had lasted long enough. */
+static void foretell(struct ek_planner *planner)
+{
+    struct ek_hunt hunt = {0};
+    struct found found;
+    (void)find_source(planner, &hunt);
+    if (!hunt.source)
+        return;
+    find_targets(planner, &hunt);
+    find_move(planner, &hunt, &found);
+    if (found.best.rule == EK_RULE_NONE)
+        hold(planner, found.shard, &found.best, EK_RULE_WAIT);
+    else
+        hold(planner, found.held, &found.farthest, found.farthest.rule);
+}
+
+static void hold_shedding(struct ek_planner *planner)
+{
+    struct ek_board *board = &planner->board;
+    for (size_t i = 0; i < board->slot_count; i++) {
+        struct ek_slot *slot = &board->slots[i];
+        double before = slot->load[EK_PLAN_BUSY] + slot->leaving;
+        slot->exhausted = slot->leaving > 0 && slot->leaving >= planner->rules->shedding_share * before;
+        if (slot->exhausted && slot->top >= 0)
+            ek_plan_hold(planner, &(struct ek_plan_entry){.shard = (uint16_t)slot->top,
+                                                          .source = slot->worker,
+                                                          .target = EK_PLAN_NOBODY,
+                                                          .reason = EK_PLAN_BALANCE,
+                                                          .rule = EK_RULE_SHEDDING,
+                                                          .source_before = ek_slot_ratio(board, slot, EK_PLAN_BUSY),
+                                                          .source_after = ek_slot_ratio(board, slot, EK_PLAN_BUSY)});
+    }
+}
+
+static bool anybody_joins(const struct ek_planner *planner)
+{
+    const struct ek_board *board = &planner->board;
+    for (size_t i = 0; i < board->slot_count; i++)
+        if (board->slots[i].member && board->slots[i].veteran->joining &&
+            ek_slot_ratio(board, &board->slots[i], EK_PLAN_BUSY) < planner->rules->joined_ratio)
+            return true;
+    return false;
+}
+
+void ek_plan_balance(struct ek_planner *planner)
+{
+    struct ek_hunt hunt = {0};
+    struct found found;
+    hold_shedding(planner);
+    if (!planner->plan.balancing && planner->above)
+        foretell(planner);
+    for (;;) {
+        double excess = find_source(planner, &hunt);
+        hunt.joined_only = !planner->plan.balancing || excess <= planner->rules->end_ratio;
+        if (!hunt.source || (hunt.joined_only && !anybody_joins(planner)))
+            return;
+        find_targets(planner, &hunt);
+        find_move(planner, &hunt, &found);
+        if (found.best.rule == EK_RULE_NONE) {
+            take(planner, &found);
+        } else if (!ek_plan_exchange(planner, &hunt)) {
+            bool spent = planner->round_left == 0 && !hunt.joined_only;
+            hold(planner, found.held, &found.farthest, spent ? EK_RULE_ROUND_SHARE : found.farthest.rule);
+            hunt.source->exhausted = true;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+#include "broker/planner_moves.h"
+
+struct exchange {
+    struct ek_candidate candidate;
+    uint16_t shard;
+    size_t back_count;
+    uint16_t back[EK_SHARDS_MAX < 64 ? EK_SHARDS_MAX : 64];
+};
+
+enum { BACK_MAX = sizeof(((struct exchange *)0)->back) / sizeof(uint16_t) };
+
+static bool may_swap(const struct ek_planner *planner, uint16_t shard, const struct ek_slot *from, const struct ek_slot *to)
+{
+    return ek_plan_may_leave(planner, shard, from) == EK_RULE_NONE && ek_plan_may_go(planner, shard, from, to) == EK_RULE_NONE &&
+           !ek_plan_in_cooldown(planner, shard);
+}
+
+/* One for one: what is left of the larger one after the smaller one's return should be half of the gap. */
+static void try_pairs(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
+                      struct exchange *best)
+{
+    const struct ek_board *board = &planner->board;
+    const struct ek_piece *one = &board->pieces[shard];
+    for (size_t i = 0; i < target->count; i++) {
+        uint16_t number = board->list[target->first + i];
+        const struct ek_piece *other = &board->pieces[number];
+        if (other->arriving[hunt->resource] >= one->leaving[hunt->resource] || !may_swap(planner, number, target, hunt->source))
+            continue;
+        struct ek_candidate candidate = {.source = hunt->source, .target = target, .resource = hunt->resource};
+        ek_candidate_give(planner, &candidate, shard);
+        ek_candidate_take_back(planner, &candidate, number);
+        ek_candidate_judge(planner, &candidate);
+        if (candidate.rule == EK_RULE_NONE &&
+            (best->candidate.rule != EK_RULE_NONE ||
+             ek_candidate_worth(planner, &candidate) > ek_candidate_worth(planner, &best->candidate)))
+            *best = (struct exchange){.candidate = candidate, .shard = shard, .back_count = 1, .back = {number}};
+    }
+}
+
+/*
+ * One for many: two large shards on one worker can only part when the other one's worker makes room. The smallest number of
+ * shards that keeps the order; the list is by number, which is as good as any.
+ */
+static void try_many(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
+                     struct exchange *best)
+{
+    const struct ek_board *board = &planner->board;
+    size_t most = planner->rules->exchange_many < BACK_MAX ? planner->rules->exchange_many : BACK_MAX;
+    struct exchange found = {.shard = shard};
+    found.candidate = (struct ek_candidate){.source = hunt->source, .target = target, .resource = hunt->resource};
+    ek_candidate_give(planner, &found.candidate, shard);
+    for (size_t i = 0; i < target->count && found.back_count < most; i++) {
+        uint16_t number = board->list[target->first + i];
+        if (!may_swap(planner, number, target, hunt->source))
+            continue;
+        ek_candidate_take_back(planner, &found.candidate, number);
+        found.back[found.back_count++] = number;
+        if (!ek_candidate_inverts(planner, &found.candidate))
+            break;
+    }
+    ek_candidate_judge(planner, &found.candidate);
+    if (found.candidate.rule == EK_RULE_NONE &&
+        (best->candidate.rule != EK_RULE_NONE ||
+         ek_candidate_worth(planner, &found.candidate) > ek_candidate_worth(planner, &best->candidate)))
+        *best = found;
+}
+
+bool ek_plan_exchange(struct ek_planner *planner, const struct ek_hunt *hunt)
+{
+    struct ek_board *board = &planner->board;
+    struct exchange best = {.candidate.rule = EK_RULE_EVEN};
+    if (planner->exchanges_left == 0 || hunt->joined_only)
+        return false;
+    planner->exchanges_left--;
+    for (size_t i = 0; i < hunt->source->count; i++) {
+        uint16_t number = board->list[hunt->source->first + i];
+        for (size_t t = 0; t < hunt->target_count; t++)
+            if (may_swap(planner, number, hunt->source, hunt->targets[t]))
+                try_pairs(planner, hunt, number, hunt->targets[t], &best);
+    }
+    int top = hunt->source->top;
+    if (best.candidate.rule != EK_RULE_NONE && top >= 0)
+        for (size_t t = 0; t < hunt->target_count; t++)
+            if (may_swap(planner, (uint16_t)top, hunt->source, hunt->targets[t]))
+                try_many(planner, hunt, (uint16_t)top, hunt->targets[t], &best);
+    if (best.candidate.rule != EK_RULE_NONE || planner->round_left < 2)
+        return false;
+    /* What does not fit into the round goes in the next ones: the target is the hottest then. */
+    if (best.back_count > planner->round_left - 1)
+        best.back_count = planner->round_left - 1;
+    struct ek_candidate *chosen = &best.candidate;
+    ek_candidate_add(planner, best.shard, chosen, EK_PLAN_EXCHANGE, false);
+    for (size_t i = 0; i < best.back_count; i++)
+        ek_candidate_add(planner, best.back[i], chosen, EK_PLAN_EXCHANGE, true);
+    chosen->target->disk_bytes += chosen->bytes_there;
+    chosen->source->disk_bytes += chosen->bytes - chosen->bytes_there;
+    int source = (int)(chosen->source - board->slots);
+    ek_board_move(board, best.shard, (int)(chosen->target - board->slots));
+    for (size_t i = 0; i < best.back_count; i++)
+        ek_board_move(board, best.back[i], source);
+    planner->round_left -= (uint32_t)best.back_count + 1;
+    return true;
+}

@@ -1,0 +1,536 @@
+#include "tests/support/planner_rig.h"
+#include "tests/support/run_suite.h"
+
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#define SECOND_US UINT64_C(1000000)
+#define GIB       (UINT64_C(1024) * EK_MIB)
+
+static struct planner_rig rig;
+
+static void close_rig(void)
+{
+    rig_close(&rig);
+}
+
+/* Four workers, the first of which has `hot` of load and the others 0.5. */
+static void open_hot(double hot)
+{
+    rig_open(&rig, 4, 128);
+    rig_load_worker(&rig, 0, hot);
+    for (int i = 1; i < 4; i++)
+        rig_load_worker(&rig, i, 0.5);
+}
+
+/* ---- when ---- */
+
+START_TEST(an_even_cluster_is_left_alone)
+{
+    open_hot(0.5);
+    rig_run(&rig, 120);
+    ck_assert_uint_eq(rig.start_count, 0);
+    ck_assert_int_eq(rig_plan(&rig)->quiet, EK_RULE_EVEN);
+}
+END_TEST
+
+START_TEST(an_idle_cluster_is_not_shuffled)
+{
+    rig_open(&rig, 4, 128);
+    rig_load_worker(&rig, 0, 0.6);
+    rig_run(&rig, 120);
+    ck_assert_uint_eq(rig.start_count, 0);
+    ck_assert_int_eq(rig_plan(&rig)->quiet, EK_RULE_IDLE);
+    rig_close(&rig);
+    rig.rules = ek_plan_rules;
+    rig.rules.floor[EK_PLAN_BUSY] = 0.1;
+    rig_open(&rig, 4, 128);
+    rig_load_worker(&rig, 0, 0.6);
+    rig_run(&rig, 120);
+    ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(an_imbalance_has_to_last_three_rounds)
+{
+    open_hot(0.7);
+    rig_run(&rig, 15); /* in the first round noise is not known */
+    ck_assert_uint_eq(rig.start_count, 0);
+    ck_assert_int_eq(rig_plan(&rig)->quiet, EK_RULE_WAIT);
+    ck_assert(rig_held_back(&rig, EK_RULE_WAIT));
+    rig_run(&rig, 1);
+    ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(urgent_rounds_do_not_wait)
+{
+    open_hot(0.95);
+    rig_run(&rig, 6);
+    ck_assert(rig_plan(&rig)->urgent);
+    ck_assert_uint_gt(rig.start_count, 0);
+    rig_close(&rig);
+    open_hot(0.7);
+    rig.workers[0].queued_us = 2 * SECOND_US;
+    rig_run(&rig, 5); /* one round */
+    ck_assert_uint_eq(rig.start_count, 0);
+    rig_run(&rig, 1); /* the second round with so long a queue */
+    ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(a_slightly_hot_worker_does_not_begin_it_and_balancing_ends_below_the_start)
+{
+    open_hot(0.52); /* 1.03 of the mean */
+    rig_run(&rig, 60);
+    ck_assert_uint_eq(rig.start_count, 0);
+    rig_load_worker(&rig, 0, 0.62);
+    rig_run(&rig, 120);
+    ck_assert_double_le(rig_plan(&rig)->max_over_mean, 1.03);
+    ck_assert(!rig_plan(&rig)->balancing);
+}
+END_TEST
+
+/* ---- where to ---- */
+
+START_TEST(load_goes_to_the_three_coldest)
+{
+    rig_open(&rig, 6, 192);
+    const double loads[] = {0.9, 0.7, 0.69, 0.4, 0.41, 0.42};
+    for (int i = 0; i < 6; i++)
+        rig_load_worker(&rig, i, loads[i]);
+    rig_run(&rig, 16);
+    ck_assert_uint_gt(rig.start_count, 0);
+    for (size_t i = 0; i < rig.start_count; i++)
+        if (rig.starts[i].reason == EK_PLAN_BALANCE)
+            ck_assert_int_ge(rig.starts[i].target, 3);
+}
+END_TEST
+
+START_TEST(the_order_of_two_workers_is_never_turned_round)
+{
+    open_hot(0.8);
+    rig_run(&rig, 120);
+    ck_assert_uint_gt(rig.start_count, 0);
+    for (size_t i = 0; i < rig.start_count; i++)
+        if (rig.starts[i].reason == EK_PLAN_BALANCE)
+            ck_assert_double_le(rig.starts[i].target_after, rig.starts[i].source_after + 1e-9);
+}
+END_TEST
+
+START_TEST(a_shard_that_would_turn_the_order_round_is_held_back)
+{
+    rig_open(&rig, 2, 2);
+    rig.rules.exchanges = 0;
+    rig.shards[0].holder = rig.shards[1].holder = 0;
+    rig_load(&rig, 0, 0.5);
+    rig_load(&rig, 1, 0.5);
+    rig.shards[1].holder = 1;
+    rig_load(&rig, 0, 0.6);
+    rig.rules.idle_share = 0;
+    rig_run(&rig, 60);
+    ck_assert_uint_eq(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(capacity_counts)
+{
+    rig_open(&rig, 3, 210);
+    rig.workers[1].capacity_milli = 2000;
+    rig.workers[2].capacity_milli = 4000;
+    for (uint32_t i = 0; i < 210; i++)
+        rig_load(&rig, i, 0.02);
+    rig_run(&rig, 300);
+    ck_assert_uint_le(rig_held(&rig, 0), 32);
+    ck_assert_uint_ge(rig_held(&rig, 2), 115);
+}
+END_TEST
+
+START_TEST(other_resources_count_above_their_floors)
+{
+    rig_open(&rig, 4, 128);
+    for (uint32_t i = 0; i < 128; i++) {
+        rig_load(&rig, i, 0.5 / 32);
+        rig.shards[i].rates[EK_PLAN_WRITES] = (i % 4 ? 1.0 : 3.0) * EK_MIB;
+    }
+    rig_run(&rig, 120);
+    ck_assert_uint_gt(rig.start_count, 0);
+    ck_assert(rig_plan(&rig)->active[EK_PLAN_WRITES]);
+    ck_assert_double_le(rig_plan(&rig)->loads[0].ratio[EK_PLAN_WRITES], 1.3);
+}
+END_TEST
+
+/* ---- what it must be worth ---- */
+
+START_TEST(what_may_be_noise_is_held_back)
+{
+    rig.rules = ek_plan_rules;
+    rig.rules.wait_rounds = 1;
+    rig_open(&rig, 4, 16); /* few shards, much noise */
+    rig.noisy = true;
+    rig_load_worker(&rig, 0, 0.66);
+    for (int i = 1; i < 4; i++)
+        rig_load_worker(&rig, i, 0.54);
+    rig_run(&rig, 100);
+    ck_assert_uint_eq(rig.start_count, 0);
+    rig_close(&rig);
+    rig.rules = ek_plan_rules;
+    rig.rules.wait_rounds = 1;
+    rig.rules.noise_sigmas = 0;
+    rig.rules.arriving_factor = 1;
+    rig_open(&rig, 4, 64);
+    rig.noisy = true;
+    rig_load_worker(&rig, 0, 0.66);
+    for (int i = 1; i < 4; i++)
+        rig_load_worker(&rig, i, 0.54);
+    rig_run(&rig, 100);
+    ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(a_copy_that_costs_more_than_it_gains_is_held_back)
+{
+    open_hot(0.6);
+    for (uint32_t i = 0; i < 128; i++)
+        rig.shards[i].stored_bytes = 2 * GIB;
+    for (int i = 0; i < 4; i++)
+        rig.workers[i].disk_total_bytes = rig.workers[i].disk_free_bytes = 1000 * GIB;
+    rig_run(&rig, 21);
+    ck_assert_uint_eq(rig.start_count, 0);
+    rig_run(&rig, 5);
+    rig.rules.gain_horizon_s = 6000;
+    rig_run(&rig, 30);
+    ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(of_equal_loads_the_smaller_shard_moves)
+{
+    open_hot(0.7);
+    for (uint32_t i = 0; i < 128; i++)
+        rig.shards[i].stored_bytes = 64 * EK_MIB;
+    rig.shards[40].stored_bytes = EK_MIB;
+    rig_run(&rig, 16);
+    ck_assert_uint_gt(rig.start_count, 0);
+    ck_assert_uint_eq(rig.starts[0].shard, 40);
+}
+END_TEST
+
+/* ---- no flapping ---- */
+
+/* All that the first two workers hold has just been moved by hand: the second one has `hot` of load, the others half. */
+static void open_moved(double hot)
+{
+    rig_open(&rig, 4, 128);
+    rig.balance = false;
+    for (uint32_t i = 0; i < 128; i++)
+        rig_load(&rig, i, i % 4 == 0 ? hot / 32 : 0.5 / 32);
+    rig_run(&rig, 200);
+    for (uint32_t i = 0; i < 128; i++) {
+        if (i % 4 > 1)
+            continue;
+        rig.shards[i].learner = i % 4 ? 0 : 1;
+        rig_end_move(&rig, i);
+    }
+    rig.balance = true;
+    rig_run(&rig, 1);
+    rig_forget(&rig);
+}
+
+START_TEST(a_shard_that_moved_rests_for_five_minutes)
+{
+    open_moved(0.7);
+    rig_run(&rig, 290);
+    ck_assert_uint_eq(rig.start_count, 0);
+    ck_assert(rig_held_back(&rig, EK_RULE_COOLDOWN));
+    rig_run(&rig, 30);
+    ck_assert_uint_gt(rig.start_count, 0);
+    for (size_t i = 0; i < rig.start_count; i++)
+        ck_assert(!rig.starts[i].waived);
+}
+END_TEST
+
+START_TEST(a_cooldown_is_waived_once_when_the_load_has_changed_by_half)
+{
+    open_moved(0.5);
+    rig_run(&rig, 30);
+    ck_assert_uint_eq(rig.start_count, 0);
+    rig_load_worker(&rig, 1, 0.95);
+    rig_run(&rig, 100);
+    uint8_t times[128] = {0};
+    ck_assert_uint_gt(rig.start_count, 0);
+    for (size_t i = 0; i < rig.start_count; i++) {
+        ck_assert(rig.starts[i].waived || rig.starts[i].source != 1);
+        ck_assert_uint_le(++times[rig.starts[i].shard], 1);
+    }
+}
+END_TEST
+
+START_TEST(a_shard_does_not_go_back_for_ten_minutes)
+{
+    rig.rules = ek_plan_rules;
+    rig.rules.cooldown_us = 0;
+    rig_open(&rig, 2, 64);
+    rig_load_worker(&rig, 0, 0.5);
+    rig_load_worker(&rig, 1, 0.5);
+    rig_run(&rig, 100);
+    for (uint32_t i = 0; i < 64; i += 2) {
+        rig.shards[i].learner = 1;
+        rig_end_move(&rig, i);
+    }
+    for (uint32_t i = 1; i < 64; i += 2)
+        rig.shards[i].holder = 0;
+    for (uint32_t i = 0; i < 64; i++)
+        rig_load(&rig, i, i % 2 ? 0.4 / 32 : 0.8 / 32);
+    rig_run(&rig, 400);
+    ck_assert_uint_eq(rig.start_count, 0);
+    ck_assert(rig_held_back(&rig, EK_RULE_NO_RETURN));
+    rig_run(&rig, 250);
+    ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(a_shard_whose_move_failed_rests_for_a_minute)
+{
+    open_hot(0.7);
+    rig.slow_copies = true;
+    rig_run(&rig, 16);
+    ck_assert_uint_gt(rig.start_count, 0);
+    uint16_t shard = rig.starts[0].shard;
+    rig_fail_move(&rig, shard);
+    rig_forget(&rig);
+    for (unsigned i = 0; i < 55; i++) {
+        rig_run(&rig, 1);
+        for (size_t s = 0; s < rig.start_count; s++) {
+            ck_assert_uint_ne(rig.starts[s].shard, shard);
+            if (rig.shards[rig.starts[s].shard].learner >= 0)
+                rig_fail_move(&rig, rig.starts[s].shard);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_worker_with_a_tenth_of_its_load_on_the_way_out_sheds_no_more)
+{
+    rig_open(&rig, 4, 128);
+    rig.slow_copies = true;
+    rig_load_worker(&rig, 0, 0.7);
+    rig_load(&rig, 0, 0.12);
+    for (int i = 1; i < 4; i++)
+        rig_load_worker(&rig, i, 0.5);
+    rig.shards[0].learner = 1; /* by an operator */
+    rig_run(&rig, 30);
+    for (size_t i = 0; i < rig.start_count; i++)
+        ck_assert_int_ne(rig.starts[i].source, 0);
+    ck_assert(rig_held_back(&rig, EK_RULE_SHEDDING));
+}
+END_TEST
+
+START_TEST(what_is_under_way_counts_at_its_destination)
+{
+    open_hot(0.62);
+    rig.slow_copies = true;
+    for (uint32_t i = 0; i < 20; i += 4)
+        rig.shards[i].learner = 1 + (int)(i / 4 % 3);
+    rig_run(&rig, 30);
+    ck_assert_uint_eq(rig.start_count, 0);
+    ck_assert_double_lt(rig_plan(&rig)->loads[0].ratio[EK_PLAN_BUSY], 1.02);
+}
+END_TEST
+
+/* ---- budget ---- */
+
+START_TEST(a_round_moves_nine_percent_of_the_key_space_at_most)
+{
+    rig_open(&rig, 4, 128);
+    for (uint32_t i = 0; i < 128; i++)
+        rig_load(&rig, i, i % 4 < 2 ? 0.9 / 32 : 0.2 / 32);
+    rig_run(&rig, 6);
+    ck_assert_uint_eq(rig.start_count, 11);
+    ck_assert(rig_held_back(&rig, EK_RULE_ROUND_SHARE));
+    rig_run(&rig, 4);
+    ck_assert_uint_eq(rig.start_count, 11);
+    rig_run(&rig, 1);
+    ck_assert_uint_gt(rig.start_count, 11);
+}
+END_TEST
+
+/* ---- joining ---- */
+
+START_TEST(a_worker_that_joins_is_filled_without_waiting_beyond_a_rounds_share)
+{
+    rig_open(&rig, 4, 128);
+    for (int i = 0; i < 4; i++)
+        rig_load_worker(&rig, i, 0.5);
+    rig_run(&rig, 10);
+    rig.workers[4].up_since_us = rig.now_us;
+    rig.worker_count = 5;
+    rig_run(&rig, 5);
+    ck_assert_uint_gt(rig.start_count, 11);
+    rig_run(&rig, 10);
+    ck_assert_uint_ge(rig_held(&rig, 4), 23);
+    ck_assert_uint_eq(rig.start_count, rig_held(&rig, 4)); /* nothing moves between the others */
+}
+END_TEST
+
+START_TEST(in_an_idle_cluster_too)
+{
+    rig_open(&rig, 3, 120);
+    rig_run(&rig, 10);
+    rig.worker_count = 4;
+    rig_run(&rig, 20);
+    ck_assert_uint_ge(rig_held(&rig, 3), 28);
+    ck_assert_uint_le(rig_held(&rig, 3), 30);
+}
+END_TEST
+
+START_TEST(cooldowns_into_a_new_worker_are_waived_once_a_shard)
+{
+    rig_open(&rig, 2, 64);
+    rig_load_worker(&rig, 0, 0.5);
+    rig_load_worker(&rig, 1, 0.5);
+    rig_run(&rig, 10);
+    rig.worker_count = 3;
+    rig_run(&rig, 20);
+    ck_assert_uint_ge(rig_held(&rig, 2), 19);
+    for (size_t i = 4; i <= 6; i++) {
+        rig.worker_count = i;
+        rig_run(&rig, 20);
+    }
+    size_t waived = 0;
+    uint8_t times[64] = {0};
+    for (size_t i = 0; i < rig.start_count; i++) {
+        waived += rig.starts[i].waived;
+        times[rig.starts[i].shard] = (uint8_t)(times[rig.starts[i].shard] + rig.starts[i].waived);
+        ck_assert_uint_le(times[rig.starts[i].shard], 1);
+    }
+    ck_assert_uint_gt(waived, 0);
+}
+END_TEST
+
+START_TEST(a_worker_that_came_back_takes_load_slowly)
+{
+    rig.rules = ek_plan_rules;
+    rig.rules.wait_rounds = 1;
+    rig_open(&rig, 2, 64);
+    rig_load_worker(&rig, 0, 0.85);
+    rig_load_worker(&rig, 1, 0.45);
+    rig.workers[1].up_since_us = rig.now_us;
+    rig_run(&rig, 20);
+    ck_assert_uint_eq(rig.start_count, 0);
+    ck_assert(rig_held_back(&rig, EK_RULE_RAMP));
+    rig_run(&rig, 50);
+    ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+/* ---- large shards ---- */
+
+START_TEST(neighbours_of_a_hot_shard_go_and_the_shard_stays)
+{
+    open_hot(0.3);
+    rig_load(&rig, 0, 0.8);
+    rig_run(&rig, 300);
+    ck_assert_int_eq(rig.shards[0].holder, 0);
+    ck_assert_uint_le(rig_held(&rig, 0), 4);
+    ck_assert_int_eq(rig_plan(&rig)->loads[0].hot_shard, 0);
+    ck_assert_int_eq(rig_plan(&rig)->quiet, EK_RULE_EVEN);
+    for (int i = 1; i < 4; i++)
+        ck_assert_double_le(rig_busy(&rig, i), 0.65);
+}
+END_TEST
+
+START_TEST(shards_are_exchanged_when_no_move_helps)
+{
+    rig_open(&rig, 2, 8);
+    rig.rules.idle_share = 0;
+    const double loads[8] = {0.22, 0.11, 0.20, 0.11, 0.20, 0.12, 0.18, 0.11}; /* 0.80 and 0.45 */
+    for (uint32_t i = 0; i < 8; i++)
+        rig_load(&rig, i, loads[i]);
+    rig.shards[7].holder = 0; /* 0.91 and 0.34; the smallest move leaves 0.80 and 0.45 */
+    rig_run(&rig, 60);
+    ck_assert_uint_ge(rig_moves(&rig, EK_PLAN_EXCHANGE), 2);
+    ck_assert_double_le(fabs(rig_busy(&rig, 0) - rig_busy(&rig, 1)), 0.2);
+}
+END_TEST
+
+START_TEST(two_large_shards_part_when_another_worker_makes_room)
+{
+    rig_open(&rig, 4, 128);
+    for (uint32_t i = 0; i < 128; i++)
+        rig_load(&rig, i, 0.0095);
+    rig_load(&rig, 0, 0.44);
+    rig_load(&rig, 4, 0.44);
+    rig_run(&rig, 900);
+    ck_assert_int_ne(rig.shards[0].holder, rig.shards[4].holder);
+    for (int i = 0; i < 4; i++)
+        ck_assert_double_le(rig_busy(&rig, i), 0.58); /* the mean is 0.52 */
+}
+END_TEST
+
+/* ---- the end ---- */
+
+START_TEST(with_loads_held_still_every_round_lowers_the_objective_and_planning_ends)
+{
+    rig.rules = ek_plan_rules;
+    rig.rules.cooldown_us = rig.rules.no_return_us = 0;
+    rig_open(&rig, 6, 300);
+    for (uint32_t i = 0; i < 300; i++) {
+        rig_load(&rig, i, 0.0001 * (1 + i * 7919 % 211));
+        rig.shards[i].holder = i % 2 ? (int)(i % 6) : 0;
+    }
+    double before = INFINITY;
+    for (unsigned i = 0; i < 60; i++) {
+        rig_run(&rig, 5);
+        ck_assert_double_le(rig_plan(&rig)->objective, before + 1e-9);
+        before = rig_plan(&rig)->objective;
+    }
+    ck_assert_uint_gt(rig.start_count, 20);
+    rig_forget(&rig);
+    rig_run(&rig, 1800);
+    ck_assert_uint_eq(rig.start_count, 0);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("planner_balance");
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, NULL, close_rig);
+    tcase_add_test(tests, an_even_cluster_is_left_alone);
+    tcase_add_test(tests, an_idle_cluster_is_not_shuffled);
+    tcase_add_test(tests, an_imbalance_has_to_last_three_rounds);
+    tcase_add_test(tests, urgent_rounds_do_not_wait);
+    tcase_add_test(tests, a_slightly_hot_worker_does_not_begin_it_and_balancing_ends_below_the_start);
+    tcase_add_test(tests, load_goes_to_the_three_coldest);
+    tcase_add_test(tests, the_order_of_two_workers_is_never_turned_round);
+    tcase_add_test(tests, a_shard_that_would_turn_the_order_round_is_held_back);
+    tcase_add_test(tests, capacity_counts);
+    tcase_add_test(tests, other_resources_count_above_their_floors);
+    tcase_add_test(tests, what_may_be_noise_is_held_back);
+    tcase_add_test(tests, a_copy_that_costs_more_than_it_gains_is_held_back);
+    tcase_add_test(tests, of_equal_loads_the_smaller_shard_moves);
+    tcase_add_test(tests, a_shard_that_moved_rests_for_five_minutes);
+    tcase_add_test(tests, a_cooldown_is_waived_once_when_the_load_has_changed_by_half);
+    tcase_add_test(tests, a_shard_does_not_go_back_for_ten_minutes);
+    tcase_add_test(tests, a_shard_whose_move_failed_rests_for_a_minute);
+    tcase_add_test(tests, a_worker_with_a_tenth_of_its_load_on_the_way_out_sheds_no_more);
+    tcase_add_test(tests, what_is_under_way_counts_at_its_destination);
+    tcase_add_test(tests, a_round_moves_nine_percent_of_the_key_space_at_most);
+    tcase_add_test(tests, a_worker_that_joins_is_filled_without_waiting_beyond_a_rounds_share);
+    tcase_add_test(tests, in_an_idle_cluster_too);
+    tcase_add_test(tests, cooldowns_into_a_new_worker_are_waived_once_a_shard);
+    tcase_add_test(tests, a_worker_that_came_back_takes_load_slowly);
+    tcase_add_test(tests, neighbours_of_a_hot_shard_go_and_the_shard_stays);
+    tcase_add_test(tests, shards_are_exchanged_when_no_move_helps);
+    tcase_add_test(tests, two_large_shards_part_when_another_worker_makes_room);
+    tcase_add_test(tests, with_loads_held_still_every_round_lowers_the_objective_and_planning_ends);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return ek_run_suite(suite());
+}
