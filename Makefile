@@ -29,13 +29,14 @@ SUPPORT = $(wildcard tests/support/*.c)
 UNIT    = $(wildcard tests/unit/test_*.c)
 FUZZ    = $(wildcard tests/fuzz/*.c)
 SIM     = $(wildcard tests/sim/*.c)
+PLANNER_SIM = $(wildcard tests/planner/*.c)
 EXAMPLE = $(wildcard tests/integration/example.c)
 PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c tests/bench/slow.c)
 CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
 PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c)
 SCRIPTS = $(wildcard tests/integration/test_*.py)
-SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED)
-HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/chaos/*.h)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED)
+HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/planner/*.h tests/chaos/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 archive = $(BUILD)/lib/parts/$(1).a
@@ -154,7 +155,7 @@ $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
 
 .PHONY: test
 test: deps ## unit and integration tests; the last line says how many passed and failed
-	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS) $(BUILD)/bin/evenkeel-sim
+	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS) $(BUILD)/bin/evenkeel-sim $(BUILD)/bin/evenkeel-planner-sim
 	$(SUBMAKE) run-tests TESTS="$(UNIT_PROGRAMS) $(SCRIPTS)"
 
 .PHONY: run-tests
@@ -195,6 +196,21 @@ SEED  ?= 1
 sim: $(BUILD)/bin/evenkeel-sim ## SEEDS=200 simulated clusters with faults, from SEED=1 on; V=1 tells the story
 	@$< $(if $(V),-v) $(SEEDS) $(SEED)
 
+# The planner is simulated by itself: of the broker it needs nothing else.
+$(BUILD)/bin/evenkeel-planner-sim: $(call objects,$(filter broker/planner%,$(BROKER)) $(PLANNER_SIM)) $(call archive,common)
+	@mkdir -p $(@D)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lm
+
+.PHONY: planner-sim
+planner-sim: $(BUILD)/bin/evenkeel-planner-sim ## the planner's figures beside those of other ways to assign shards; SEEDS=4, from SEED=1 on
+	@$< $(if $(filter command line,$(origin SEEDS)),$(SEEDS),4) $(SEED)
+
+.PHONY: planner-plots
+planner-plots: $(BUILD)/bin/evenkeel-planner-sim ## load over time as pictures in docs/planner
+	@sh compose/deps.sh plots
+	@sh tests/planner/plots.sh $< docs/planner
+
 CYCLES ?= 20
 .PHONY: chaos
 chaos: ## CYCLES=20 rounds of kills, pauses, power cuts and failing disks against real processes, from SEED=1 on
@@ -228,12 +244,14 @@ test-asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/support/lsan.supp:
 test-asan: export UBSAN_OPTIONS = print_stacktrace=1
 test-asan: export CK_TIMEOUT_MULTIPLIER = 5
 test-asan: export SIM_SEEDS = 30
+test-asan: export PLANNER_SEEDS = 1
 test-asan: ## the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(SUBMAKE) test BUILD=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" $(SANITIZED)
 
 .PHONY: test-tsan
 test-tsan: export TSAN_OPTIONS = suppressions=$(CURDIR)/tests/support/tsan.supp:halt_on_error=1:second_deadlock_stack=1
 test-tsan: export CK_TIMEOUT_MULTIPLIER = 10
+test-tsan: export PLANNER_SEEDS = 1
 test-tsan: ## the same tests under ThreadSanitizer
 	$(SUBMAKE) test BUILD=build/tsan SANITIZE="-fsanitize=thread" $(SANITIZED)
 

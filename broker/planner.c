@@ -53,6 +53,7 @@ void ek_planner_destroy(struct ek_planner **planner)
 static void take_samples(struct ek_planner *planner)
 {
     uint64_t now_us = planner->snapshot->now_us;
+    struct ek_load_weights weights = ek_load_weights(planner->rules, 1);
     for (uint32_t i = 0; i < planner->shards; i++) {
         const struct ek_plan_shard *seen = &planner->snapshot->shards[i];
         struct ek_plan_memory *memory = &planner->memories[i];
@@ -61,8 +62,10 @@ static void take_samples(struct ek_planner *planner)
             continue;
         double seconds = memory->sampled_us ? (double)(now_us - memory->sampled_us) / SECOND_US : 1;
         memory->sampled_us = now_us;
+        if (seconds != weights.seconds)
+            weights = ek_load_weights(planner->rules, seconds);
         for (size_t r = 0; r < EK_PLAN_RATES; r++)
-            ek_load_sample(&memory->loads[r], planner->rules, seen->rates[r], seconds);
+            ek_load_sample(&memory->loads[r], planner->rules, &weights, seen->rates[r]);
     }
 }
 

@@ -76,7 +76,8 @@ static void find_move(struct ek_planner *planner, const struct ek_hunt *hunt, st
 {
     const struct ek_board *board = &planner->board;
     *found = (struct found){.best.rule = EK_RULE_EVEN,
-                            .farthest = {.source = hunt->source, .resource = hunt->resource, .rule = EK_RULE_TARGET}};
+                            .farthest = {.source = hunt->source, .resource = hunt->resource, .rule = EK_RULE_TARGET},
+                            .held = (uint16_t)(hunt->source->top < 0 ? 0 : hunt->source->top)};
     for (size_t i = 0; i < hunt->source->count; i++) {
         uint16_t number = board->list[hunt->source->first + i];
         enum ek_plan_rule rule = ek_plan_may_leave(planner, number, hunt->source);

@@ -42,6 +42,11 @@ static int heavier_first(const void *a, const void *b)
     return one->shard < other->shard ? -1 : 1;
 }
 
+void ek_plan_sort(struct ek_weighed *list, size_t count)
+{
+    qsort(list, count, sizeof *list, heavier_first);
+}
+
 static double weight_of(const struct ek_planner *planner, uint16_t shard)
 {
     const struct ek_board *board = &planner->board;
@@ -62,7 +67,7 @@ static size_t find_homeless(const struct ek_planner *planner, struct ek_weighed 
         if (seen->holder < 0 && seen->learner < 0)
             ret[count++] = (struct ek_weighed){.shard = (uint16_t)i, .weight = weight_of(planner, (uint16_t)i)};
     }
-    qsort(ret, count, sizeof *ret, heavier_first);
+    ek_plan_sort(ret, count);
     return count;
 }
 
@@ -114,7 +119,7 @@ static size_t list_of(const struct ek_planner *planner, const struct ek_slot *sl
         double weight = by_bytes ? board->pieces[shard].level[EK_PLAN_STORED] : weight_of(planner, shard);
         ret[i] = (struct ek_weighed){.shard = shard, .weight = weight};
     }
-    qsort(ret, slot->count, sizeof *ret, heavier_first);
+    ek_plan_sort(ret, slot->count);
     return slot->count;
 }
 

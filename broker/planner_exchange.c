@@ -1,5 +1,7 @@
 #include "broker/planner_moves.h"
 
+#include <math.h>
+
 struct exchange {
     struct ek_candidate candidate;
     uint16_t shard;
@@ -37,27 +39,47 @@ static void try_pairs(struct ek_planner *planner, const struct ek_hunt *hunt, ui
     }
 }
 
+/* The target's shards that may come back, the one with most load first. */
+static size_t list_returns(struct ek_planner *planner, const struct ek_hunt *hunt, const struct ek_slot *target)
+{
+    const struct ek_board *board = &planner->board;
+    size_t count = 0;
+    for (size_t i = 0; i < target->count; i++) {
+        uint16_t number = board->list[target->first + i];
+        if (may_swap(planner, number, target, hunt->source))
+            planner->weighed[count++] = (struct ek_weighed){.shard = number, .weight = board->pieces[number].level[hunt->resource]};
+    }
+    ek_plan_sort(planner->weighed, count);
+    return count;
+}
+
 /*
- * One for many: two large shards on one worker can only part when the other one's worker makes room. The smallest number of
- * shards that keeps the order; the list is by number, which is as good as any.
+ * One for many: two large shards on one worker can only part when the other one's worker makes room. What comes back
+ * narrows the gap by which the target would carry more, and just closes it.
  */
 static void try_many(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
                      struct exchange *best)
 {
-    const struct ek_board *board = &planner->board;
     size_t most = planner->rules->exchange_many < BACK_MAX ? planner->rules->exchange_many : BACK_MAX;
+    size_t count = list_returns(planner, hunt, target);
     struct exchange found = {.shard = shard};
     found.candidate = (struct ek_candidate){.source = hunt->source, .target = target, .resource = hunt->resource};
     ek_candidate_give(planner, &found.candidate, shard);
-    for (size_t i = 0; i < target->count && found.back_count < most; i++) {
-        uint16_t number = board->list[target->first + i];
-        if (!may_swap(planner, number, target, hunt->source))
+    size_t closing = count; /* the smallest one that would close the gap */
+    for (size_t i = 0; i < count && found.back_count + 1 < most; i++) {
+        struct ek_candidate wider = found.candidate;
+        ek_candidate_take_back(planner, &wider, planner->weighed[i].shard);
+        if (ek_candidate_gap(planner, &wider) <= 0) {
+            closing = i;
             continue;
-        ek_candidate_take_back(planner, &found.candidate, number);
-        found.back[found.back_count++] = number;
-        if (!ek_candidate_inverts(planner, &found.candidate))
-            break;
+        }
+        found.candidate = wider;
+        found.back[found.back_count++] = planner->weighed[i].shard;
     }
+    if (closing == count)
+        return;
+    ek_candidate_take_back(planner, &found.candidate, planner->weighed[closing].shard);
+    found.back[found.back_count++] = planner->weighed[closing].shard;
     ek_candidate_judge(planner, &found.candidate);
     if (found.candidate.rule == EK_RULE_NONE &&
         (best->candidate.rule != EK_RULE_NONE ||

@@ -11,17 +11,41 @@
 
 enum { SAMPLES_BEFORE_CLIPPING = 10 };
 
+static double median_of_three(double a, double b, double c)
+{
+    double low = a < b ? a : b;
+    double high = a < b ? b : a;
+    return c < low ? low : c > high ? high : c;
+}
+
+/* The larger of the pairs' minima and the smaller of their maxima leave one on either side out. */
+static double median_of_five(const double v[EK_LOAD_SAMPLES])
+{
+    double low_one = v[0] < v[1] ? v[0] : v[1];
+    double high_one = v[0] < v[1] ? v[1] : v[0];
+    double low_other = v[2] < v[3] ? v[2] : v[3];
+    double high_other = v[2] < v[3] ? v[3] : v[2];
+    return median_of_three(v[4], low_one > low_other ? low_one : low_other, high_one < high_other ? high_one : high_other);
+}
+
 static double median(const struct ek_load *load)
 {
-    double sorted[EK_LOAD_SAMPLES];
-    uint32_t count = load->count < EK_LOAD_SAMPLES ? load->count : EK_LOAD_SAMPLES;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = i;
-        for (; at > 0 && sorted[at - 1] > load->samples[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = load->samples[i];
+    const double *v = load->samples;
+    switch (load->count) {
+    case 1:
+        return v[0];
+    case 2:
+        return (v[0] + v[1]) / 2;
+    case 3:
+        return median_of_three(v[0], v[1], v[2]);
+    case 4: { /* the mean of the middle two */
+        double low = median_of_three(v[0], v[1], v[2]);
+        double high = median_of_three(v[1], v[2], v[3]);
+        return (low + high + median_of_three(v[0], v[1], v[3]) + median_of_three(v[0], v[2], v[3])) / 4;
     }
-    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+    default:
+        return median_of_five(v);
+    }
 }
 
 static double half_life_weight(double half_life_s, double seconds)
@@ -29,16 +53,23 @@ static double half_life_weight(double half_life_s, double seconds)
     return half_life_s > 0 ? 1 - exp2(-seconds / half_life_s) : 1;
 }
 
-/* The weight of the next sample: that of a plain mean until the half-life's is reached. */
-static double next_weight(double weight, double seconds, double half_life_s)
+struct ek_load_weights ek_load_weights(const struct ek_plan_rules *rules, double seconds)
 {
-    double least = half_life_weight(half_life_s, seconds);
+    return (struct ek_load_weights){.seconds = seconds,
+                                    .fast = half_life_weight(rules->fast_half_life_s, seconds),
+                                    .slow = half_life_weight(rules->slow_half_life_s, seconds),
+                                    .noise = half_life_weight(rules->noise_half_life_s, seconds)};
+}
+
+/* That of a plain mean until the half-life's is reached. */
+static double next_weight(double weight, double least)
+{
     double mean = weight > 0 ? weight / (weight + 1) : 1;
     return mean > least ? mean : least;
 }
 
 /* Half the mean square of successive differences: a drift of the load hardly counts in it. */
-static void sample_variance(struct ek_load *load, const struct ek_plan_rules *rules, double difference, double seconds)
+static void sample_variance(struct ek_load *load, double least_weight, double difference)
 {
     double square = difference * difference / 2;
     if (load->count > SAMPLES_BEFORE_CLIPPING) {
@@ -46,9 +77,8 @@ static void sample_variance(struct ek_load *load, const struct ek_plan_rules *ru
         double most = DIFFERENCE_SIGMAS_MAX * DIFFERENCE_SIGMAS_MAX * fmax(load->variance, least * least);
         square = square < most ? square : most;
     }
-    double least = half_life_weight(rules->noise_half_life_s, seconds);
     double weight = 1.0 / load->count;
-    load->variance += (weight > least ? weight : least) * (square - load->variance);
+    load->variance += (weight > least_weight ? weight : least_weight) * (square - load->variance);
 }
 
 static double noise_of(double weight, double variance)
@@ -71,16 +101,16 @@ static void restart_on_a_shift(struct ek_load *load, const struct ek_plan_rules 
     load->apart = 0;
 }
 
-void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, double value, double seconds)
+void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value)
 {
     double before = load->samples[(load->count + EK_LOAD_SAMPLES - 1) % EK_LOAD_SAMPLES];
     load->samples[load->count % EK_LOAD_SAMPLES] = value;
     load->count++;
     if (load->count > 1)
-        sample_variance(load, rules, value - before, seconds);
+        sample_variance(load, weights->noise, value - before);
     double smooth = median(load);
-    load->fast_weight = next_weight(load->fast_weight, seconds, rules->fast_half_life_s);
-    load->slow_weight = next_weight(load->slow_weight, seconds, rules->slow_half_life_s);
+    load->fast_weight = next_weight(load->fast_weight, weights->fast);
+    load->slow_weight = next_weight(load->slow_weight, weights->slow);
     load->fast += load->fast_weight * (smooth - load->fast);
     load->slow += load->slow_weight * (smooth - load->slow);
     restart_on_a_shift(load, rules, smooth);

@@ -24,8 +24,16 @@ struct ek_load {
     uint32_t apart;  /* samples since which the averages have been far apart */
 };
 
-/* `seconds` since the sample before, above 0: two when one was lost. */
-void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, double value, double seconds);
+/* What a sample weighs that comes so many seconds after the one before; two when one was lost. Most samples share it. */
+struct ek_load_weights {
+    double seconds;
+    double fast;
+    double slow;
+    double noise;
+};
+
+struct ek_load_weights ek_load_weights(const struct ek_plan_rules *rules, double seconds);
+void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value);
 
 /* What a worker's sum counts; what is certain to leave with the shard; what is feared to arrive with it. */
 double ek_load_level(const struct ek_load *load);

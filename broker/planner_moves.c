@@ -100,21 +100,28 @@ static double per_share(const struct ek_board *board, const struct ek_slot *slot
     return share > 0 ? load / share : 0;
 }
 
-/* The target may not carry more than the source did leave it with; in another resource not more than the source did before. */
-bool ek_candidate_inverts(const struct ek_planner *planner, const struct ek_candidate *candidate)
+double ek_candidate_gap(const struct ek_planner *planner, const struct ek_candidate *candidate)
 {
     const struct ek_board *board = &planner->board;
+    enum ek_plan_resource r = candidate->resource;
+    double source =
+        ek_slot_ratio(board, candidate->source, r) - per_share(board, candidate->source, r, candidate->transfer.leaving[r]);
+    return ek_slot_ratio(board, candidate->target, r) + per_share(board, candidate->target, r, candidate->transfer.arriving[r]) -
+           source;
+}
+
+/* The target may not carry more than the source is left with; in another resource not more than the source did before. */
+static bool inverts(const struct ek_planner *planner, const struct ek_candidate *candidate)
+{
+    const struct ek_board *board = &planner->board;
+    if (ek_candidate_gap(planner, candidate) > 0)
+        return true;
     for (enum ek_plan_resource r = 0; r < EK_PLAN_RESOURCES; r++) {
-        if (!board->counts[r])
+        if (!board->counts[r] || r == candidate->resource || candidate->transfer.arriving[r] <= 0)
             continue;
-        double source = ek_slot_ratio(board, candidate->source, r);
-        double target = ek_slot_ratio(board, candidate->target, r);
-        double after = target + per_share(board, candidate->target, r, candidate->transfer.arriving[r]);
-        if (r == candidate->resource)
-            source -= per_share(board, candidate->source, r, candidate->transfer.leaving[r]);
-        else
-            source = fmax(source, planner->rules->start_ratio);
-        if (after > source && after > target)
+        double after =
+            ek_slot_ratio(board, candidate->target, r) + per_share(board, candidate->target, r, candidate->transfer.arriving[r]);
+        if (after > fmax(ek_slot_ratio(board, candidate->source, r), planner->rules->start_ratio))
             return true;
     }
     return false;
@@ -153,7 +160,7 @@ void ek_candidate_judge(const struct ek_planner *planner, struct ek_candidate *c
         candidate->rule = EK_RULE_RAMP;
     else if (!ek_plan_fits_disk(planner, candidate->target, candidate->bytes_there))
         candidate->rule = EK_RULE_DISK;
-    else if (ek_candidate_inverts(planner, candidate))
+    else if (inverts(planner, candidate))
         candidate->rule = EK_RULE_INVERSION;
     else if (candidate->gain <= 0)
         candidate->rule = EK_RULE_WORSE;

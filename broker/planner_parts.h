@@ -141,6 +141,8 @@ bool ek_plan_fits_disk(const struct ek_planner *planner, const struct ek_slot *t
 
 /* ---- duties: what must move whatever it costs ---- */
 
+/* The heaviest first, equal ones by number. */
+void ek_plan_sort(struct ek_weighed *list, size_t count);
 void ek_plan_repair(struct ek_planner *planner);
 void ek_plan_drain(struct ek_planner *planner);
 enum ek_plan_rule ek_plan_may_drain(const struct ek_planner *planner, int worker);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing, of the groups that are named: build, test, lint, bench. Quick and silent when nothing is.
+# Installs the Debian packages that are missing, of the groups that are named: build, test, lint, bench, plots. Quick and silent when nothing is.
 # Works on a machine without package lists, with or without root. On another system it only checks that there is a compiler.
 set -eu
 
@@ -10,8 +10,9 @@ packages_of() {
     test) echo check libsubunit-dev python3 python3-zmq python3-msgpack ;;
     lint) echo clang clang-tidy clang-format cppcheck libclang-rt-14-dev ;;
     bench) echo rocksdb-tools ;;
+    plots) echo gnuplot-nox ;;
     *)
-        echo "deps.sh: unknown group $1; there are build, test, lint and bench" >&2
+        echo "deps.sh: unknown group $1; there are build, test, lint, bench and plots" >&2
         exit 2
         ;;
     esac

@@ -6,16 +6,22 @@
 
 static struct ek_load load;
 
+static void sample(struct ek_load *of, double value, double seconds)
+{
+    struct ek_load_weights weights = ek_load_weights(&ek_plan_rules, seconds);
+    ek_load_sample(of, &ek_plan_rules, &weights, value);
+}
+
 static void feed(double value, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        ek_load_sample(&load, &ek_plan_rules, value, 1);
+        sample(&load, value, 1);
 }
 
 static void feed_noise(double mean, double swing, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        ek_load_sample(&load, &ek_plan_rules, mean + (i % 3 == 0 ? swing : i % 3 == 1 ? -swing : 0), 1);
+        sample(&load, mean + (i % 3 == 0 ? swing : i % 3 == 1 ? -swing : 0), 1);
 }
 
 static void forget(void)
@@ -94,7 +100,7 @@ START_TEST(a_sample_after_a_lost_one_counts_for_two_seconds)
     other.variance = load.variance = 1e9;
     feed(200, 5);
     for (unsigned i = 0; i < 5; i++)
-        ek_load_sample(&other, &ek_plan_rules, 200, 2);
+        sample(&other, 200, 2);
     ck_assert_double_gt(other.fast, load.fast);
 }
 END_TEST
