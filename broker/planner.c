@@ -3,6 +3,7 @@
 #include "broker/planner_parts.h"
 #include "common/bytes.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ enum { ROUND_MOVES_MIN = 2 }; /* or nothing could be exchanged among few shards 
 
 struct ek_planner *ek_planner_new(const struct ek_plan_rules *rules, uint32_t shards)
 {
+    assert(shards > 0 && shards <= EK_SHARDS_MAX);
     struct ek_planner *planner = ek_alloc_zero(1, sizeof *planner);
     planner->rules = rules;
     planner->shards = shards;
@@ -141,7 +143,7 @@ static double hottest(const struct ek_planner *planner, bool *ret_above)
             if (!board->active[r])
                 continue;
             double excess = ek_slot_excess(board, &board->slots[i], r);
-            double noise = r == EK_PLAN_BUSY ? planner->rules->noise_sigmas * ek_slot_noise(board, &board->slots[i]) : 0;
+            double noise = planner->rules->noise_sigmas * ek_slot_noise(board, &board->slots[i], r);
             most = excess > most ? excess : most;
             *ret_above = *ret_above || excess > planner->rules->start_ratio + noise;
         }
@@ -231,7 +233,7 @@ static void describe(struct ek_planner *planner)
             load->utilisation[r] = slot->capacity[r] > 0 ? slot->load[r] / slot->capacity[r] : 0;
             load->ratio[r] = ek_slot_ratio(board, slot, r);
         }
-        load->noise = ek_slot_noise(board, slot);
+        load->noise = ek_slot_noise(board, slot, EK_PLAN_BUSY);
         load->hot_shard = slot->hot;
         if (slot->member && slot->hot < 0)
             plan->max_over_mean = fmax(plan->max_over_mean, load->ratio[EK_PLAN_BUSY]);
@@ -339,6 +341,7 @@ static size_t start_moves(struct ek_planner *planner)
 
 const struct ek_plan_entry *ek_planner_step(struct ek_planner *planner, const struct ek_plan_snapshot *snapshot, size_t *ret_count)
 {
+    assert(snapshot->worker_count <= EK_WORKERS_MAX);
     planner->snapshot = snapshot;
     take_samples(planner);
     meet_workers(planner);

@@ -111,7 +111,7 @@ struct ek_plan_load {
     double utilisation[EK_PLAN_RESOURCES]; /* load per capacity */
     double ratio[EK_PLAN_RESOURCES];       /* that, over the mean */
     double noise;                          /* standard deviation of the busy ratio */
-    int hot_shard;                         /* that is more than the worker's share by itself, -1 = none */
+    int hot_shard;                         /* that is more than any worker's share by itself, -1 = none */
     enum ek_plan_rule drain;               /* DRAINING: why it cannot be done, or NONE */
 };
 

@@ -80,7 +80,7 @@ static void find_move(struct ek_planner *planner, const struct ek_hunt *hunt, st
                             .held = (uint16_t)(hunt->source->top < 0 ? 0 : hunt->source->top)};
     for (size_t i = 0; i < hunt->source->count; i++) {
         uint16_t number = board->list[hunt->source->first + i];
-        enum ek_plan_rule rule = ek_plan_may_leave(planner, number, hunt->source);
+        enum ek_plan_rule rule = ek_plan_may_leave(planner, number);
         for (size_t t = 0; t < hunt->target_count && rule == EK_RULE_NONE; t++) {
             struct ek_candidate candidate;
             consider(planner, hunt, number, hunt->targets[t], &candidate);
@@ -132,7 +132,20 @@ static void foretell(struct ek_planner *planner)
         hold(planner, found.held, &found.farthest, found.farthest.rule);
 }
 
-static void hold_shedding(struct ek_planner *planner)
+static void hold_top(struct ek_planner *planner, const struct ek_slot *slot, enum ek_plan_rule rule)
+{
+    double ratio = ek_slot_ratio(&planner->board, slot, EK_PLAN_BUSY);
+    ek_plan_hold(planner, &(struct ek_plan_entry){.shard = (uint16_t)slot->top,
+                                                  .source = slot->worker,
+                                                  .target = EK_PLAN_NOBODY,
+                                                  .reason = EK_PLAN_BALANCE,
+                                                  .rule = rule,
+                                                  .source_before = ratio,
+                                                  .source_after = ratio,
+                                                  .bytes = planner->snapshot->shards[slot->top].stored_bytes});
+}
+
+static void hold_slots(struct ek_planner *planner)
 {
     struct ek_board *board = &planner->board;
     for (size_t i = 0; i < board->slot_count; i++) {
@@ -140,13 +153,9 @@ static void hold_shedding(struct ek_planner *planner)
         double before = slot->load[EK_PLAN_BUSY] + slot->leaving;
         slot->exhausted = slot->leaving > 0 && slot->leaving >= planner->rules->shedding_share * before;
         if (slot->exhausted && slot->top >= 0)
-            ek_plan_hold(planner, &(struct ek_plan_entry){.shard = (uint16_t)slot->top,
-                                                          .source = slot->worker,
-                                                          .target = EK_PLAN_NOBODY,
-                                                          .reason = EK_PLAN_BALANCE,
-                                                          .rule = EK_RULE_SHEDDING,
-                                                          .source_before = ek_slot_ratio(board, slot, EK_PLAN_BUSY),
-                                                          .source_after = ek_slot_ratio(board, slot, EK_PLAN_BUSY)});
+            hold_top(planner, slot, EK_RULE_SHEDDING);
+        if (slot->hot >= 0)
+            hold_top(planner, slot, EK_RULE_HOT);
     }
 }
 
@@ -164,7 +173,7 @@ void ek_plan_balance(struct ek_planner *planner)
 {
     struct ek_hunt hunt = {0};
     struct found found;
-    hold_shedding(planner);
+    hold_slots(planner);
     if (!planner->plan.balancing && planner->above)
         foretell(planner);
     for (;;) {

@@ -12,15 +12,15 @@ static double burden(const struct ek_planner *planner, const struct ek_slot *slo
     return sum;
 }
 
-/* The coldest member with room for it, or none. */
-static int coldest(const struct ek_planner *planner, uint64_t bytes, const struct ek_slot *besides)
+/* The coldest member with room for it, besides one worker, or none. */
+static int coldest(const struct ek_planner *planner, uint64_t bytes, int besides)
 {
     const struct ek_board *board = &planner->board;
     int found = EK_PLAN_NOBODY;
     double least = 0;
     for (size_t i = 0; i < board->slot_count; i++) {
         const struct ek_slot *slot = &board->slots[i];
-        if (!slot->member || slot == besides || !ek_plan_fits_disk(planner, slot, bytes))
+        if (!slot->member || slot->worker == besides || !ek_plan_fits_disk(planner, slot, bytes))
             continue;
         double carried = burden(planner, slot);
         if (found < 0 || carried < least) {
@@ -76,7 +76,7 @@ void ek_plan_repair(struct ek_planner *planner)
     struct ek_weighed *homeless = planner->weighed;
     size_t count = find_homeless(planner, homeless);
     for (size_t i = 0; i < count; i++) {
-        int target = coldest(planner, planner->snapshot->shards[homeless[i].shard].stored_bytes, NULL);
+        int target = coldest(planner, planner->snapshot->shards[homeless[i].shard].stored_bytes, EK_PLAN_NOBODY);
         if (target >= 0) {
             (void)ek_plan_add(planner, homeless[i].shard, EK_PLAN_NOBODY, target, EK_PLAN_REPAIR);
             continue;
@@ -141,10 +141,8 @@ static void drain_slot(struct ek_planner *planner, struct ek_slot *slot)
     size_t count = list_of(planner, slot, false, planner->weighed);
     for (size_t i = 0; i < count; i++) {
         uint16_t shard = planner->weighed[i].shard;
-        enum ek_plan_rule rule = refused ? refused : ek_plan_may_leave(planner, shard, slot);
-        if (rule == EK_RULE_HOT)
-            rule = EK_RULE_NONE;
-        int target = rule ? EK_PLAN_NOBODY : coldest(planner, planner->snapshot->shards[shard].stored_bytes, slot);
+        enum ek_plan_rule rule = refused ? refused : ek_plan_may_leave(planner, shard);
+        int target = rule ? EK_PLAN_NOBODY : coldest(planner, planner->snapshot->shards[shard].stored_bytes, slot->worker);
         if (target >= 0)
             (void)ek_plan_add(planner, shard, planner->board.slot_of[slot->worker], target, EK_PLAN_DRAIN);
         else
@@ -155,14 +153,14 @@ static void drain_slot(struct ek_planner *planner, struct ek_slot *slot)
 /* ---- full disks ---- */
 
 /* The member whose disk stays emptiest and takes it, or none. */
-static int emptiest(const struct ek_planner *planner, uint64_t bytes, const struct ek_slot *besides)
+static int emptiest(const struct ek_planner *planner, uint64_t bytes, int besides)
 {
     const struct ek_board *board = &planner->board;
     int found = EK_PLAN_NOBODY;
     double least = 0;
     for (size_t i = 0; i < board->slot_count; i++) {
         const struct ek_slot *slot = &board->slots[i];
-        if (!slot->member || slot == besides || !ek_plan_fits_disk(planner, slot, bytes))
+        if (!slot->member || slot->worker == besides || !ek_plan_fits_disk(planner, slot, bytes))
             continue;
         double used = (double)(slot->disk_bytes + bytes) / (double)slot->seen->disk_total_bytes;
         if (found < 0 || used < least) {
@@ -184,8 +182,8 @@ static void relieve_slot(struct ek_planner *planner, struct ek_slot *slot)
     for (size_t i = 0; i < count && over > 0; i++) {
         uint16_t shard = planner->weighed[i].shard;
         uint64_t bytes = planner->snapshot->shards[shard].stored_bytes;
-        enum ek_plan_rule rule = ek_plan_may_leave(planner, shard, slot);
-        int target = rule ? EK_PLAN_NOBODY : emptiest(planner, bytes, slot);
+        enum ek_plan_rule rule = ek_plan_may_leave(planner, shard);
+        int target = rule ? EK_PLAN_NOBODY : emptiest(planner, bytes, slot->worker);
         if (target < 0) {
             hold_leaver(planner, slot, shard, EK_PLAN_FULL, rule ? rule : EK_RULE_DISK);
             continue;

@@ -2,18 +2,18 @@
 
 #include <math.h>
 
+enum { BACK_MAX = 64 };
+
 struct exchange {
     struct ek_candidate candidate;
     uint16_t shard;
     size_t back_count;
-    uint16_t back[EK_SHARDS_MAX < 64 ? EK_SHARDS_MAX : 64];
+    uint16_t back[BACK_MAX];
 };
-
-enum { BACK_MAX = sizeof(((struct exchange *)0)->back) / sizeof(uint16_t) };
 
 static bool may_swap(const struct ek_planner *planner, uint16_t shard, const struct ek_slot *from, const struct ek_slot *to)
 {
-    return ek_plan_may_leave(planner, shard, from) == EK_RULE_NONE && ek_plan_may_go(planner, shard, from, to) == EK_RULE_NONE &&
+    return ek_plan_may_leave(planner, shard) == EK_RULE_NONE && ek_plan_may_go(planner, shard, from, to) == EK_RULE_NONE &&
            !ek_plan_in_cooldown(planner, shard);
 }
 

@@ -28,13 +28,11 @@ bool ek_plan_in_cooldown(const struct ek_planner *planner, uint16_t shard)
     return memory->moved && younger(planner, memory->moved_us, planner->rules->cooldown_us);
 }
 
-enum ek_plan_rule ek_plan_may_leave(const struct ek_planner *planner, uint16_t shard, const struct ek_slot *source)
+enum ek_plan_rule ek_plan_may_leave(const struct ek_planner *planner, uint16_t shard)
 {
     const struct ek_plan_memory *memory = &planner->memories[shard];
     if (planner->board.pieces[shard].taken || !planner->snapshot->shards[shard].movable)
         return EK_RULE_MOVING;
-    if (source->hot == shard)
-        return EK_RULE_HOT;
     if (memory->failed && younger(planner, memory->failed_us, planner->rules->rest_us))
         return EK_RULE_REST;
     return EK_RULE_NONE;
@@ -69,6 +67,12 @@ bool ek_plan_fits_disk(const struct ek_planner *planner, const struct ek_slot *t
 
 /* ---- a candidate ---- */
 
+static void add_variance(struct ek_candidate *candidate, const struct ek_piece *piece)
+{
+    for (size_t r = 0; r < EK_PLAN_RATES; r++)
+        candidate->transfer.variance[r] += piece->variance[r];
+}
+
 void ek_candidate_give(const struct ek_planner *planner, struct ek_candidate *candidate, uint16_t shard)
 {
     candidate->returns = candidate->returns || goes_back(planner, shard, candidate->target);
@@ -77,7 +81,7 @@ void ek_candidate_give(const struct ek_planner *planner, struct ek_candidate *ca
         candidate->transfer.leaving[r] += piece->leaving[r];
         candidate->transfer.arriving[r] += piece->arriving[r];
     }
-    candidate->transfer.variance += piece->variance;
+    add_variance(candidate, piece);
     candidate->bytes += planner->snapshot->shards[shard].stored_bytes;
     candidate->bytes_there += planner->snapshot->shards[shard].stored_bytes;
 }
@@ -90,7 +94,7 @@ void ek_candidate_take_back(const struct ek_planner *planner, struct ek_candidat
         candidate->transfer.leaving[r] -= piece->arriving[r];
         candidate->transfer.arriving[r] -= piece->leaving[r];
     }
-    candidate->transfer.variance += piece->variance;
+    add_variance(candidate, piece);
     candidate->bytes += planner->snapshot->shards[shard].stored_bytes;
 }
 
@@ -131,13 +135,14 @@ static bool inverts(const struct ek_planner *planner, const struct ek_candidate 
 static bool is_noise(const struct ek_planner *planner, const struct ek_candidate *candidate)
 {
     const struct ek_board *board = &planner->board;
-    if (!board->active[EK_PLAN_BUSY] || candidate->resource != EK_PLAN_BUSY)
+    enum ek_plan_resource r = candidate->resource;
+    if (!board->active[r] || r >= EK_PLAN_RATES)
         return false;
-    double leaving = per_share(board, candidate->source, EK_PLAN_BUSY, candidate->transfer.leaving[EK_PLAN_BUSY]);
-    double gap = ek_slot_excess(board, candidate->source, EK_PLAN_BUSY) - ek_slot_ratio(board, candidate->target, EK_PLAN_BUSY);
-    double source = ek_slot_noise(board, candidate->source);
-    double target = ek_slot_noise(board, candidate->target);
-    double moved = sqrt(candidate->transfer.variance) / (candidate->target->capacity[EK_PLAN_BUSY] * board->mean[EK_PLAN_BUSY]);
+    double leaving = per_share(board, candidate->source, r, candidate->transfer.leaving[r]);
+    double gap = ek_slot_excess(board, candidate->source, r) - ek_slot_ratio(board, candidate->target, r);
+    double source = ek_slot_noise(board, candidate->source, r);
+    double target = ek_slot_noise(board, candidate->target, r);
+    double moved = per_share(board, candidate->target, r, sqrt(candidate->transfer.variance[r]));
     double sigma = sqrt(source * source + target * target + moved * moved);
     return gap - leaving <= planner->rules->noise_sigmas * sigma;
 }

@@ -44,12 +44,12 @@ struct ek_slot {
     double share; /* of its capacity that arrivals may count on: the ramp */
     double capacity[EK_PLAN_RESOURCES];
     double load[EK_PLAN_RESOURCES]; /* levels; what moves counts where it goes to */
-    double variance;                /* of the busy load */
+    double variance[EK_PLAN_RATES]; /* of the load */
     double leaving;                 /* busy load on its way out */
     uint64_t leaving_bytes;
     uint64_t disk_bytes; /* used, and on their way in */
     int top;             /* its shard with the highest busy level, or none */
-    int hot;             /* `top` where it is more than the worker's share, or none */
+    int hot;             /* `top` where it is more than any worker's share, or none */
     size_t first;        /* of its shards in the list */
     size_t count;
     uint32_t copies_out;
@@ -62,7 +62,7 @@ struct ek_piece {
     double level[EK_PLAN_RESOURCES];
     double leaving[EK_PLAN_RESOURCES];
     double arriving[EK_PLAN_RESOURCES];
-    double variance;
+    double variance[EK_PLAN_RATES];
     int slot;   /* of its holder, of its learner when it moves, or none */
     bool taken; /* moves already, or is planned to */
 };
@@ -114,13 +114,14 @@ void ek_plan_survey(struct ek_planner *planner);
 double ek_slot_ratio(const struct ek_board *board, const struct ek_slot *slot, enum ek_plan_resource resource);
 /* The same, with a hot shard counted as exactly the worker's share: what is above 1 can leave. */
 double ek_slot_excess(const struct ek_board *board, const struct ek_slot *slot, enum ek_plan_resource resource);
-double ek_slot_noise(const struct ek_board *board, const struct ek_slot *slot);
+/* The standard deviation of the ratio. */
+double ek_slot_noise(const struct ek_board *board, const struct ek_slot *slot, enum ek_plan_resource resource);
 double ek_board_objective(const struct ek_planner *planner);
 /* What leaves a slot and what arrives there, in one go; a resource's sum may be below zero. */
 struct ek_transfer {
     double leaving[EK_PLAN_RESOURCES];  /* from the source; what it gets in exchange is taken off */
     double arriving[EK_PLAN_RESOURCES]; /* at the target, likewise */
-    double variance;
+    double variance[EK_PLAN_RATES];
 };
 /* By how much it lowers the objective. */
 double ek_transfer_gain(const struct ek_planner *planner, const struct ek_slot *source, const struct ek_slot *target,
@@ -133,7 +134,7 @@ void ek_board_move(struct ek_board *board, uint16_t shard, int target);
 /* Balances until nothing is gained; appends to the plan. */
 void ek_plan_balance(struct ek_planner *planner);
 /* The rule that keeps a shard from leaving at all just now, or NONE. */
-enum ek_plan_rule ek_plan_may_leave(const struct ek_planner *planner, uint16_t shard, const struct ek_slot *source);
+enum ek_plan_rule ek_plan_may_leave(const struct ek_planner *planner, uint16_t shard);
 /* Appends a move to the plan and counts it at its target. */
 struct ek_plan_entry *ek_plan_add(struct ek_planner *planner, uint16_t shard, int source, int target, enum ek_plan_reason reason);
 void ek_plan_hold(struct ek_planner *planner, const struct ek_plan_entry *entry);

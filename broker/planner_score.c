@@ -77,10 +77,10 @@ static void fill_piece(struct ek_planner *planner, uint16_t shard, double idle_u
         piece->level[r] = ek_load_level(&memory->loads[r]) + idle;
         piece->leaving[r] = ek_load_leaving(&memory->loads[r]) + idle;
         piece->arriving[r] = ek_load_arriving(&memory->loads[r], planner->rules) + idle;
+        piece->variance[r] = ek_load_variance(&memory->loads[r]);
     }
     piece->level[EK_PLAN_STORED] = (double)seen->stored_bytes;
     piece->leaving[EK_PLAN_STORED] = piece->arriving[EK_PLAN_STORED] = piece->level[EK_PLAN_STORED];
-    piece->variance = ek_load_variance(&memory->loads[EK_PLAN_BUSY]);
     piece->taken = seen->learner >= 0;
     piece->slot = EK_PLAN_NOBODY;
     int holder = seen->learner >= 0 ? seen->learner : seen->holder;
@@ -107,7 +107,8 @@ static void count_piece(struct ek_planner *planner, uint16_t shard)
     struct ek_slot *slot = &board->slots[piece->slot];
     for (size_t r = 0; r < EK_PLAN_RESOURCES; r++)
         slot->load[r] += piece->taken ? piece->arriving[r] : piece->level[r];
-    slot->variance += piece->variance;
+    for (size_t r = 0; r < EK_PLAN_RATES; r++)
+        slot->variance[r] += piece->variance[r];
     if (piece->taken) {
         slot->disk_bytes += seen->stored_bytes;
         slot->copies_in++;
@@ -161,9 +162,19 @@ static double mean_of(const struct ek_board *board, enum ek_plan_resource resour
     return capacity > 0 ? load / capacity : 0;
 }
 
-/* A shard that is more than a worker's share by itself is nobody's fault; each one found lowers the share of the others. */
+static double largest_capacity(const struct ek_board *board)
+{
+    double most = 0;
+    for (size_t i = 0; i < board->slot_count; i++)
+        if (board->slots[i].member)
+            most = fmax(most, board->slots[i].capacity[EK_PLAN_BUSY]);
+    return most;
+}
+
+/* A shard that is more than any worker's share by itself is nobody's fault; each one found lowers the share of the others. */
 static void find_hot_shards(struct ek_board *board)
 {
+    double largest = largest_capacity(board);
     for (bool found = true; found;) {
         found = false;
         board->mean[EK_PLAN_BUSY] = mean_of(board, EK_PLAN_BUSY);
@@ -172,7 +183,7 @@ static void find_hot_shards(struct ek_board *board)
             if (!slot->member || slot->hot >= 0 || slot->top < 0 || board->mean[EK_PLAN_BUSY] <= 0)
                 continue;
             double top = board->pieces[slot->top].level[EK_PLAN_BUSY];
-            if (top > slot->capacity[EK_PLAN_BUSY] * board->mean[EK_PLAN_BUSY]) {
+            if (top > largest * board->mean[EK_PLAN_BUSY]) {
                 slot->hot = slot->top;
                 found = true;
             }
@@ -211,10 +222,10 @@ double ek_slot_excess(const struct ek_board *board, const struct ek_slot *slot, 
     return 1 + (slot->load[resource] - board->pieces[slot->hot].level[resource]) / share;
 }
 
-double ek_slot_noise(const struct ek_board *board, const struct ek_slot *slot)
+double ek_slot_noise(const struct ek_board *board, const struct ek_slot *slot, enum ek_plan_resource resource)
 {
-    double share = slot->capacity[EK_PLAN_BUSY] * board->mean[EK_PLAN_BUSY];
-    return share > 0 ? sqrt(slot->variance) / share : 0;
+    double share = slot->capacity[resource] * board->mean[resource];
+    return resource < EK_PLAN_RATES && share > 0 ? sqrt(fmax(0, slot->variance[resource])) / share : 0;
 }
 
 static double term(const struct ek_slot *slot, double ratio)
@@ -261,9 +272,11 @@ void ek_board_move(struct ek_board *board, uint16_t shard, int target)
             board->slots[piece->slot].load[r] -= piece->leaving[r];
         to->load[r] += piece->arriving[r];
     }
-    if (piece->slot >= 0)
-        board->slots[piece->slot].variance -= piece->variance;
-    to->variance += piece->variance;
+    for (size_t r = 0; r < EK_PLAN_RATES; r++) {
+        if (piece->slot >= 0)
+            board->slots[piece->slot].variance[r] -= piece->variance[r];
+        to->variance[r] += piece->variance[r];
+    }
     piece->slot = target;
     piece->taken = true;
 }

@@ -64,6 +64,35 @@ static uint64_t unequal(enum ps_kind kind, const struct ek_plan_rules *rules, ui
     return ps_run_close(&run);
 }
 
+static double most_written(const struct ps_world *world)
+{
+    double written[PS_WORKERS_MAX] = {0};
+    double total = 0;
+    double most = 0;
+    for (uint32_t i = 0; i < world->options.shards; i++) {
+        double load = world->shards[i].rate * world->shards[i].write_bytes;
+        written[world->shards[i].holder] += load;
+        total += load;
+    }
+    for (size_t i = 0; i < world->worker_count; i++)
+        most = fmax(most, written[i]);
+    return most / (total / (double)world->worker_count);
+}
+
+/* Two workers hold all shards with large values. */
+static uint64_t mixed(enum ps_kind kind, const struct ek_plan_rules *rules, uint64_t seed, double *ret_values)
+{
+    struct ps_run run;
+    struct ps_options options = options_of(seed);
+    open_run(&run, &options, kind, rules);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        run.world.shards[i].write_bytes = i % WORKERS < 2 ? 24000 : 500;
+    ps_run_seconds(&run, 600);
+    ret_values[0] = most_written(&run.world);
+    ret_values[1] = ps_run_worst(&run, SETTLED, false);
+    return ps_run_close(&run);
+}
+
 /* ---- loads that change ---- */
 
 static uint64_t jump(enum ps_kind kind, const struct ek_plan_rules *rules, uint64_t seed, double *ret_values)
@@ -200,12 +229,13 @@ static uint64_t death(enum ps_kind kind, const struct ek_plan_rules *rules, uint
     ps_world_stop(&run.world, 3, true);
     ret_values[0] = NAN;
     for (uint64_t i = 1; i <= 60 && isnan(ret_values[0]); i++) {
+        uint64_t round = (i + 4) / 5;
         ps_run_seconds(&run, 1);
         size_t homeless = 0;
         for (uint32_t s = 0; s < SHARDS; s++)
             homeless += run.world.shards[s].holder < 0;
         if (homeless == 0)
-            ret_values[0] = (double)((i + 4) / 5);
+            ret_values[0] = (double)round;
     }
     return ps_run_close(&run);
 }
@@ -274,5 +304,7 @@ const struct ps_figure ps_figures[] = {
     {"G10", "capacities 1:2:4: max/weighted mean", 1.05, false, true, unequal, 0},
     {"G11", "ms of one plan, 4096 x 64, p99", 10, true, TIME_COUNTS, time_of_plan, 0},
     {"G12", "worker dies: rounds to reassign all", 1, false, true, death, 0},
+    {"S1", "large values: max/mean of bytes written", 1.3, false, false, mixed, 0},
+    {"S2", "large values: max/mean of busy time", 1.05, false, false, mixed, 1},
 };
 const size_t ps_figure_count = sizeof ps_figures / sizeof *ps_figures;

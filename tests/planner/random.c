@@ -42,7 +42,7 @@ double ps_random_arrivals(struct ps_random *random, double mean, double noise)
         return 0;
     double limit = exp(-mean * (1 + noise * ps_random_normal(random)));
     double product = ps_random_unit(random);
-    double count = 0;
+    unsigned count = 0;
     for (; product > limit; count++)
         product *= ps_random_unit(random);
     return count;

@@ -136,7 +136,8 @@ double ps_run_rounds(const struct ps_run *run, uint64_t from)
                 first = first ? first : run->world.moves[i].tick;
                 last = run->world.moves[i].tick;
             }
-    return first ? (double)((last - first) / 5 + 1) : 0;
+    uint64_t rounds = first ? (last - first) / 5 + 1 : 0;
+    return (double)rounds;
 }
 
 size_t ps_run_moves(const struct ps_run *run, uint64_t from)

@@ -194,7 +194,7 @@ bool ps_world_start(struct ps_world *world, uint16_t number, int target, double 
                                                          .to = target,
                                                          .bytes = free_move ? 0 : shard->stored,
                                                          .reason = reason};
-    note(world, EVENT_START, number, (uint64_t)(shard->holder + 1), (uint64_t)target);
+    note(world, EVENT_START, number, (uint64_t)shard->holder, (uint64_t)target);
     shard->learner = target;
     shard->copy_left = free_move || world->options.instant ? 0 : shard->stored;
     shard->copy_rate = bytes_per_second;
@@ -215,7 +215,7 @@ int ps_world_take_ended(struct ps_world *world, int *ret_from, bool *ret_failed)
             continue;
         *ret_from = shard->holder;
         *ret_failed = failed;
-        note(world, failed ? EVENT_FAIL : EVENT_END, i, (uint64_t)(shard->holder + 1), (uint64_t)shard->learner);
+        note(world, failed ? EVENT_FAIL : EVENT_END, i, (uint64_t)shard->holder, (uint64_t)shard->learner);
         if (failed)
             shard->learner = -1;
         else

@@ -9,6 +9,7 @@ void rig_open(struct planner_rig *rig, size_t workers, uint32_t shards)
         rig->rules = ek_plan_rules;
     rig->now_us = 3600 * SECOND_US;
     rig->balance = true;
+    rig->noisy_from = -1;
     rig->worker_count = workers;
     rig->shard_count = shards;
     for (size_t i = 0; i < RIG_WORKERS_MAX; i++)
@@ -76,6 +77,14 @@ void rig_fail_move(struct planner_rig *rig, uint32_t shard)
     ek_planner_failed(rig->planner, (uint16_t)shard, rig->now_us);
 }
 
+static double factor_of(const struct planner_rig *rig, uint32_t shard)
+{
+    if (rig->noisy_from < 0 || rig->shards[shard].holder < rig->noisy_from)
+        return 1;
+    static const double factors[] = {1.5, 0.5, 1};
+    return factors[(rig->seconds + shard) % 3];
+}
+
 static size_t step(struct planner_rig *rig, bool sampled)
 {
     struct ek_plan_snapshot snapshot = {.now_us = rig->now_us,
@@ -83,15 +92,16 @@ static size_t step(struct planner_rig *rig, bool sampled)
                                         .worker_count = rig->worker_count,
                                         .shards = rig->shards,
                                         .balance = rig->balance};
-    double factor = rig->noisy && sampled ? (rig->seconds % 2 ? 1.5 : 0.5) : 1;
     for (uint32_t i = 0; i < rig->shard_count; i++) {
         rig->shards[i].sampled = sampled;
-        rig->shards[i].rates[EK_PLAN_BUSY] *= factor;
+        for (size_t r = 0; r < EK_PLAN_RATES; r++)
+            rig->shards[i].rates[r] *= factor_of(rig, i);
     }
     size_t count;
     const struct ek_plan_entry *starts = ek_planner_step(rig->planner, &snapshot, &count);
     for (uint32_t i = 0; i < rig->shard_count; i++)
-        rig->shards[i].rates[EK_PLAN_BUSY] /= factor;
+        for (size_t r = 0; r < EK_PLAN_RATES; r++)
+            rig->shards[i].rates[r] /= factor_of(rig, i);
     for (size_t i = 0; i < count; i++) {
         if (rig->start_count < RIG_STARTS_MAX)
             rig->starts[rig->start_count++] = starts[i];

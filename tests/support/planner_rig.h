@@ -18,8 +18,8 @@ struct planner_rig {
     uint32_t shard_count;
     uint64_t now_us;
     bool balance;
-    bool slow_copies;                            /* moves stay under way */
-    bool noisy;                                  /* rates alternate between half and one and a half */
+    bool slow_copies; /* moves stay under way */
+    int noisy_from;   /* rates of shards of this worker and of those behind it waver between half and one and a half; -1 = none */
     struct ek_plan_entry starts[RIG_STARTS_MAX]; /* since rig_forget */
     size_t start_count;
     uint64_t seconds;
