@@ -81,6 +81,10 @@ void ek_candidate_give(const struct ek_planner *planner, struct ek_candidate *ca
         candidate->transfer.leaving[r] += piece->leaving[r];
         candidate->transfer.arriving[r] += piece->arriving[r];
     }
+    if (ek_piece_is_hot(&planner->board, shard)) { /* it is a share and no more, as where it stays: its neighbours will go */
+        double share = candidate->target->capacity[EK_PLAN_BUSY] * planner->board.mean[EK_PLAN_BUSY];
+        candidate->transfer.arriving[EK_PLAN_BUSY] += share - piece->arriving[EK_PLAN_BUSY];
+    }
     add_variance(candidate, piece);
     candidate->bytes += planner->snapshot->shards[shard].stored_bytes;
     candidate->bytes_there += planner->snapshot->shards[shard].stored_bytes;

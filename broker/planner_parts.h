@@ -76,6 +76,7 @@ struct ek_board {
     uint16_t *list;                     /* shards that are not under way, slot by slot, by number */
     double mean[EK_PLAN_RESOURCES];     /* load per capacity over the members, hot shards and their workers left out */
     double used[EK_PLAN_RESOURCES];     /* the same with them */
+    double hot_us;                      /* a shard with a higher busy level is hot: more than any worker's share by itself */
     double homeless[EK_PLAN_RESOURCES]; /* load of the shards without a holder */
     bool active[EK_PLAN_RESOURCES];
     bool counts[EK_PLAN_RESOURCES]; /* in the objective; with nothing active these are busy and stored bytes */
@@ -126,6 +127,7 @@ struct ek_transfer {
 /* By how much it lowers the objective. */
 double ek_transfer_gain(const struct ek_planner *planner, const struct ek_slot *source, const struct ek_slot *target,
                         const struct ek_transfer *transfer);
+bool ek_piece_is_hot(const struct ek_board *board, uint16_t shard);
 /* Counts a shard at its new slot. */
 void ek_board_move(struct ek_board *board, uint16_t shard, int target);
 

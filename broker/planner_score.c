@@ -178,12 +178,13 @@ static void find_hot_shards(struct ek_board *board)
     for (bool found = true; found;) {
         found = false;
         board->mean[EK_PLAN_BUSY] = mean_of(board, EK_PLAN_BUSY);
+        board->hot_us = largest * board->mean[EK_PLAN_BUSY];
         for (size_t i = 0; i < board->slot_count; i++) {
             struct ek_slot *slot = &board->slots[i];
             if (!slot->member || slot->hot >= 0 || slot->top < 0 || board->mean[EK_PLAN_BUSY] <= 0)
                 continue;
             double top = board->pieces[slot->top].level[EK_PLAN_BUSY];
-            if (top > largest * board->mean[EK_PLAN_BUSY]) {
+            if (top > board->hot_us) {
                 slot->hot = slot->top;
                 found = true;
             }
@@ -263,6 +264,11 @@ double ek_transfer_gain(const struct ek_planner *planner, const struct ek_slot *
     return gain;
 }
 
+bool ek_piece_is_hot(const struct ek_board *board, uint16_t shard)
+{
+    return board->hot_us > 0 && board->pieces[shard].level[EK_PLAN_BUSY] > board->hot_us;
+}
+
 void ek_board_move(struct ek_board *board, uint16_t shard, int target)
 {
     struct ek_piece *piece = &board->pieces[shard];
@@ -277,6 +283,8 @@ void ek_board_move(struct ek_board *board, uint16_t shard, int target)
             board->slots[piece->slot].variance[r] -= piece->variance[r];
         to->variance[r] += piece->variance[r];
     }
+    if (to->hot < 0 && ek_piece_is_hot(board, shard))
+        to->hot = shard;
     piece->slot = target;
     piece->taken = true;
 }

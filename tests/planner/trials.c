@@ -132,7 +132,7 @@ static void happen(struct ps_run *run, const struct trial *trial, uint64_t age)
 static uint64_t length_of(const struct trial *trial, const struct ps_options *options)
 {
     uint64_t held = options->shards / options->workers;
-    if (trial->event == DRAIN)
+    if (trial->event == DRAIN || trial->unequal)
         return LENGTH + held;
     if (trial->event == ADD_ONE || trial->event == ADD_MANY || trial->event == RESTARTS)
         return LENGTH + held / 2 + (trial->event == RESTARTS ? 15 * options->workers : 0);

@@ -508,6 +508,22 @@ START_TEST(neighbours_of_a_hot_shard_go_and_the_shard_stays)
 }
 END_TEST
 
+START_TEST(two_hot_shards_part)
+{
+    rig_open(&rig, 8, 128);
+    for (uint32_t i = 0; i < 128; i++)
+        rig_load(&rig, i, 0.015);
+    rig_load(&rig, 0, 0.9);
+    rig_load(&rig, 8, 0.85);
+    rig_run(&rig, 900);
+    ck_assert_int_ne(rig.shards[0].holder, rig.shards[8].holder);
+    for (int i = 0; i < 8; i++)
+        ck_assert_double_le(rig_busy(&rig, i), 0.93);
+    ck_assert_uint_le(rig_held(&rig, rig.shards[0].holder), 3);
+    ck_assert_uint_le(rig_held(&rig, rig.shards[8].holder), 3);
+}
+END_TEST
+
 START_TEST(shards_are_exchanged_when_no_move_helps)
 {
     rig_open(&rig, 2, 8);
@@ -597,6 +613,7 @@ static Suite *suite(void)
     tcase_add_test(tests, cooldowns_into_a_new_worker_are_waived_once_a_shard);
     tcase_add_test(tests, a_worker_that_came_back_takes_load_slowly);
     tcase_add_test(tests, neighbours_of_a_hot_shard_go_and_the_shard_stays);
+    tcase_add_test(tests, two_hot_shards_part);
     tcase_add_test(tests, shards_are_exchanged_when_no_move_helps);
     tcase_add_test(tests, two_large_shards_part_when_another_worker_makes_room);
     tcase_add_test(tests, with_loads_held_still_every_round_lowers_the_objective_and_planning_ends);
