@@ -55,7 +55,7 @@ static size_t list_returns(struct ek_planner *planner, const struct ek_hunt *hun
 
 /*
  * One for many: two large shards on one worker can only part when the other one's worker makes room. What comes back
- * narrows the gap by which the target would carry more, and just closes it.
+ * narrows the gap by which the target would carry more, and just closes it. Until then the target carries all.
  */
 static void try_many(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
                      struct exchange *best)
@@ -65,6 +65,9 @@ static void try_many(struct ek_planner *planner, const struct ek_hunt *hunt, uin
     struct exchange found = {.shard = shard};
     found.candidate = (struct ek_candidate){.source = hunt->source, .target = target, .resource = hunt->resource};
     ek_candidate_give(planner, &found.candidate, shard);
+    double peak = ek_slot_ratio(&planner->board, hunt->source, hunt->resource) * planner->rules->exchange_peak;
+    if (ek_candidate_target_after(planner, &found.candidate) > peak)
+        return;
     size_t closing = count; /* the smallest one that would close the gap */
     for (size_t i = 0; i < count && found.back_count + 1 < most; i++) {
         struct ek_candidate wider = found.candidate;

@@ -108,14 +108,19 @@ static double per_share(const struct ek_board *board, const struct ek_slot *slot
     return share > 0 ? load / share : 0;
 }
 
+double ek_candidate_target_after(const struct ek_planner *planner, const struct ek_candidate *candidate)
+{
+    enum ek_plan_resource r = candidate->resource;
+    return ek_slot_ratio(&planner->board, candidate->target, r) +
+           per_share(&planner->board, candidate->target, r, candidate->transfer.arriving[r]);
+}
+
 double ek_candidate_gap(const struct ek_planner *planner, const struct ek_candidate *candidate)
 {
     const struct ek_board *board = &planner->board;
     enum ek_plan_resource r = candidate->resource;
-    double source =
-        ek_slot_ratio(board, candidate->source, r) - per_share(board, candidate->source, r, candidate->transfer.leaving[r]);
-    return ek_slot_ratio(board, candidate->target, r) + per_share(board, candidate->target, r, candidate->transfer.arriving[r]) -
-           source;
+    return ek_candidate_target_after(planner, candidate) - ek_slot_ratio(board, candidate->source, r) +
+           per_share(board, candidate->source, r, candidate->transfer.leaving[r]);
 }
 
 /* The target may not carry more than the source is left with; in another resource not more than the source did before. */

@@ -40,6 +40,7 @@ const struct ek_plan_rules ek_plan_rules = {
     .rate_bytes = UINT64_C(200) * EK_MIB,
     .coldest = 3,
     .exchanges = 16,
+    .exchange_peak = 1.15,
     .exchange_many = 64,
     .ramp_from = 0.25,
     .ramp_us = 60 * SECOND_US,

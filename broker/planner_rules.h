@@ -59,6 +59,7 @@ struct ek_plan_rules {
     uint64_t rate_bytes;    /* a worker's disk and network, per second, where it was not measured */
     uint32_t coldest;       /* targets that are tried */
     uint32_t exchanges;     /* searches a round */
+    double exchange_peak;   /* of the source's ratio, that the target may have until it has given others for a large one */
     uint32_t exchange_many; /* shards that may go the other way for a large one */
     /* joining and leaving */
     double ramp_from;

@@ -283,8 +283,6 @@ void ek_board_move(struct ek_board *board, uint16_t shard, int target)
             board->slots[piece->slot].variance[r] -= piece->variance[r];
         to->variance[r] += piece->variance[r];
     }
-    if (to->hot < 0 && ek_piece_is_hot(board, shard))
-        to->hot = shard;
     piece->slot = target;
     piece->taken = true;
 }

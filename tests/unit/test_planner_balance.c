@@ -508,8 +508,24 @@ START_TEST(neighbours_of_a_hot_shard_go_and_the_shard_stays)
 }
 END_TEST
 
+START_TEST(a_shard_too_large_for_a_small_worker_goes_to_a_large_one)
+{
+    rig_open(&rig, 2, 128);
+    rig.workers[1].capacity_milli = 4000;
+    for (uint32_t i = 0; i < 128; i++) {
+        rig_load(&rig, i, i ? 0.0075 : 0.8);
+        rig.shards[i].holder = i > 0;
+    }
+    rig_run(&rig, 600);
+    ck_assert_int_eq(rig.shards[0].holder, 1);
+    ck_assert_double_le(rig_busy(&rig, 0), 0.45);
+}
+END_TEST
+
 START_TEST(two_hot_shards_part)
 {
+    rig.rules = ek_plan_rules;
+    rig.rules.exchanges = 0;
     rig_open(&rig, 8, 128);
     for (uint32_t i = 0; i < 128; i++)
         rig_load(&rig, i, 0.015);
@@ -553,6 +569,21 @@ START_TEST(two_large_shards_part_when_another_worker_makes_room)
     ck_assert_int_ne(rig.shards[0].holder, rig.shards[4].holder);
     for (int i = 0; i < 4; i++)
         ck_assert_double_le(rig_busy(&rig, i), 0.58); /* the mean is 0.52 */
+}
+END_TEST
+
+START_TEST(a_large_shard_stays_when_its_target_would_carry_much_more_for_a_while)
+{
+    rig.rules = ek_plan_rules;
+    rig.rules.idle_share = 0;
+    rig_open(&rig, 4, 16);
+    for (uint32_t i = 0; i < 12; i++)
+        rig_load(&rig, i, i == 0 ? 0.5 : i == 8 ? 0 : 0.15); /* 0.65, and three times 0.45 */
+    rig_run(&rig, 100);
+    ck_assert_uint_eq(rig.start_count, 0);
+    rig.rules.exchange_peak = 2;
+    rig_run(&rig, 100);
+    ck_assert_uint_ge(rig_moves(&rig, EK_PLAN_EXCHANGE), 2);
 }
 END_TEST
 
@@ -613,9 +644,11 @@ static Suite *suite(void)
     tcase_add_test(tests, cooldowns_into_a_new_worker_are_waived_once_a_shard);
     tcase_add_test(tests, a_worker_that_came_back_takes_load_slowly);
     tcase_add_test(tests, neighbours_of_a_hot_shard_go_and_the_shard_stays);
+    tcase_add_test(tests, a_shard_too_large_for_a_small_worker_goes_to_a_large_one);
     tcase_add_test(tests, two_hot_shards_part);
     tcase_add_test(tests, shards_are_exchanged_when_no_move_helps);
     tcase_add_test(tests, two_large_shards_part_when_another_worker_makes_room);
+    tcase_add_test(tests, a_large_shard_stays_when_its_target_would_carry_much_more_for_a_while);
     tcase_add_test(tests, with_loads_held_still_every_round_lowers_the_objective_and_planning_ends);
     suite_add_tcase(suite, tests);
     return suite;
