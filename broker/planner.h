@@ -4,8 +4,9 @@
  * common/'s. The broker and the simulator (tests/planner) call the same code. docs/PLANNING.md says how it decides and what
  * was measured; every constant stands in broker/planner_rules.h.
  *
- * One thread. At most EK_SHARDS_MAX shards and EK_WORKERS_MAX workers; all memory is taken by ek_planner_new. Equal input gives
- * equal output, and workers that stand in another order the same plan: ties are broken by shard number and worker id.
+ * One thread. At most EK_SHARDS_MAX shards and EK_WORKERS_MAX workers; all memory is taken by ek_planner_new, about 700 bytes a
+ * shard. Equal input gives equal output, and workers that stand in another order the same plan: ties are broken by shard number
+ * and worker id.
  */
 #ifndef EK_BROKER_PLANNER_H
 #define EK_BROKER_PLANNER_H
@@ -89,7 +90,8 @@ enum ek_plan_rule {
     EK_RULE_COUNT
 };
 
-/* One move, planned or held back. Ratios are loads per capacity over the mean, in the resource that was looked at. */
+/* One move, planned or held back. Ratios are loads per capacity over the mean, in the resource that was looked at; a hot shard that
+ * arrives counts as a worker's share, and an exchange's entries have the ratios of the whole. */
 struct ek_plan_entry {
     uint16_t shard;
     int source; /* index of a worker, -1 = none */

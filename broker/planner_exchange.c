@@ -17,16 +17,29 @@ static bool may_swap(const struct ek_planner *planner, uint16_t shard, const str
            !ek_plan_in_cooldown(planner, shard);
 }
 
+/* Whether the target would carry more after a pair was exchanged; most pairs fall here, before anything else is asked. */
+static bool pair_inverts(const struct ek_planner *planner, const struct ek_hunt *hunt, const struct ek_slot *target, uint16_t shard,
+                         uint16_t other)
+{
+    const struct ek_board *board = &planner->board;
+    enum ek_plan_resource r = hunt->resource;
+    const struct ek_piece *one = &board->pieces[shard];
+    const struct ek_piece *two = &board->pieces[other];
+    double from = (hunt->source->load[r] - one->leaving[r] + two->arriving[r]) / hunt->source->capacity[r];
+    double to = (target->load[r] + one->arriving[r] - two->leaving[r]) / target->capacity[r];
+    return to > from && !ek_piece_is_hot(board, shard);
+}
+
 /* One for one: what is left of the larger one after the smaller one's return should be half of the gap. */
 static void try_pairs(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
                       struct exchange *best)
 {
     const struct ek_board *board = &planner->board;
-    const struct ek_piece *one = &board->pieces[shard];
+    double leaving = board->pieces[shard].leaving[hunt->resource];
     for (size_t i = 0; i < target->count; i++) {
         uint16_t number = board->list[target->first + i];
-        const struct ek_piece *other = &board->pieces[number];
-        if (other->arriving[hunt->resource] >= one->leaving[hunt->resource] || !may_swap(planner, number, target, hunt->source))
+        if (board->pieces[number].arriving[hunt->resource] >= leaving || pair_inverts(planner, hunt, target, shard, number) ||
+            !may_swap(planner, number, target, hunt->source))
             continue;
         struct ek_candidate candidate = {.source = hunt->source, .target = target, .resource = hunt->resource};
         ek_candidate_give(planner, &candidate, shard);
