@@ -63,9 +63,10 @@ static uint64_t hash_of(const struct object *object)
         const struct row *row = &object->rows[i];
         if (!row->present)
             continue;
-        const uint64_t parts[] = {
-            i * 2 + row->is_number, (uint64_t)row->value, row->version, row->version ? 0 : row->after, row->expiry_low, row->expiry_high};
-        for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) /* one after the other: equal ones must not cancel each other out */
+        const uint64_t parts[] = {i * 2 + row->is_number,        (uint64_t)row->value, row->version,
+                                  row->version ? 0 : row->after, row->expiry_low,      row->expiry_high};
+        for (size_t k = 0; k < sizeof parts / sizeof *parts;
+             k++) /* one after the other: equal ones must not cancel each other out */
             hash = mix(hash ^ parts[k]);
     }
     return hash;

@@ -1,5 +1,6 @@
 #include "tests/sim/disk.h"
 
+#include "tests/sim/eras.h"
 #include "tests/sim/poison.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/world.h"
@@ -127,12 +128,26 @@ static void drop_row(struct sim_rows *rows, struct ek_slice key)
         remove_at(rows, at);
 }
 
+static void note_role(const struct sim_disk *disk, const struct change *change)
+{
+    enum ek_book_kind kind;
+    uint64_t shard;
+    struct ek_holding role;
+    if (ek_book_parse_key(key_of(&change->row), &kind, &shard) != EK_OK ||
+        ek_book_decode_role(ek_slice_of(change->row.value, change->row.value_size), &role) != EK_OK)
+        return;
+    role.shard = (uint16_t)shard;
+    sim_eras_adopted(disk, &role);
+}
+
 static void apply(struct sim_disk *disk, struct change *change)
 {
     struct sim_rows *rows = &disk->spaces[change->space];
     enum ek_book_kind kind = kind_of(change->space, key_of(&change->row));
     if (kind == EK_BOOK_RECORD && on_recorded && !change->deletes)
         on_recorded(ek_slice_of(change->row.value, change->row.value_size));
+    if (kind == EK_BOOK_ROLE && !change->deletes)
+        note_role(disk, change);
     if (kind == EK_BOOK_SNAPSHOT && !change->deletes)
         sim_count(SIM_COUNT_SNAPSHOT_WRITTEN);
     if (!change->deletes) {

@@ -15,7 +15,9 @@ struct era {
     uint32_t shard;
     uint64_t began_us;
     uint64_t epoch;
-    uint64_t position; /* all of its writes are above */
+    uint64_t position;           /* all of its writes are above */
+    const struct sim_disk *disk; /* of its holder; NULL: gone, which nobody has noticed yet */
+    bool adopted;
     struct sim_rows rows;
 };
 
@@ -46,9 +48,20 @@ void sim_eras_assigned(const struct ek_record *before, const struct ek_record *a
     struct era *era = &eras[era_count++];
     *era =
         (struct era){.shard = after->shard, .began_us = sim_now_us(), .epoch = after->loss.epoch, .position = after->loss.position};
-    const struct sim_disk *disk = sim_hazard_disk_of(&after->worker);
-    if (disk) /* else its disk is gone in turn, which nobody has noticed yet */
+    era->disk = sim_hazard_disk_of(&after->worker);
+    if (era->disk)
+        sim_rows_copy(&era->disk->spaces[EK_STORE_ROWS], &era->rows);
+}
+
+void sim_eras_adopted(const struct sim_disk *disk, const struct ek_holding *role)
+{
+    for (size_t i = 0; i < era_count; i++) {
+        struct era *era = &eras[i];
+        if (era->adopted || era->disk != disk || era->shard != role->shard || era->epoch != role->epoch)
+            continue;
+        era->adopted = true;
         sim_rows_copy(&disk->spaces[EK_STORE_ROWS], &era->rows);
+    }
 }
 
 /* Era `number` of the shard, from 1 on. */

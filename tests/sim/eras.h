@@ -8,10 +8,14 @@
 #include "broker/records.h"
 #include "tests/sim/history.h"
 
+struct sim_disk;
+
 enum { SIM_ERA_STEPS_MAX = SIM_TAG_KEYS };
 
 /* The broker's disk takes an assignment; one with a new loss begins an era. */
 void sim_eras_assigned(const struct ek_record *before, const struct ek_record *after);
+/* A worker's disk takes a role: what was on its way until then is part of what the holder goes on with. */
+void sim_eras_adopted(const struct sim_disk *disk, const struct ek_holding *role);
 /* Eras of a shard: at least one, from 0 on. */
 size_t sim_eras_count(uint32_t shard);
 /* Where a write of this position belongs. */
