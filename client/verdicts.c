@@ -195,14 +195,16 @@ static void renew_producer(struct ek_session *session, struct ek_pending_job *jo
 
 /*
  * The worker no longer knows the lane's producer. A job of which one copy was sent, which is the one answered here, was not applied
- * and goes out under a new producer; so does what was only ever refused. Others in flight wait for their own answer.
+ * and goes out under a new producer; so does what was only ever refused. Others in flight wait for their own answer. One that was
+ * taken back and is answered all the same may have arrived twice: a connection that breaks does not say what came through.
  */
 static void forget(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us)
 {
     struct ek_lane *lane = job->lane;
+    bool certain = job->out && doubtful_sends(job) <= 1;
     renew_producer(session, job, now_us);
     rewind_lane(session, lane, 0, job->sent_serial);
-    if (doubtful_sends(job) <= 1 && !job->cancel)
+    if (certain && !job->cancel)
         requeue(session, job);
     else
         settle(session, job, &(struct ek_reply){.status = EK_WIRE_FORGOTTEN});

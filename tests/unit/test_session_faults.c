@@ -422,6 +422,22 @@ START_TEST(writes_whose_answers_are_lost_go_out_again_when_a_read_behind_them_is
 }
 END_TEST
 
+/* It may be that of a second copy, made by a connection that broke behind the first one. */
+START_TEST(forgotten_for_what_counts_as_lost_already_is_no_certain_answer)
+{
+    send_writes(1);
+    rig.deaf = true;
+    ek_rig_advance(&rig, 2 * S);
+    ck_assert_uint_ge(rig.hellos, 2);
+    ck_assert_uint_eq(rig.job_count, 1);
+    rig.deaf = false;
+    rig.welcome.connection++;
+    ek_rig_send_welcome(&rig, rig.last_hello.id);
+    ek_rig_reply(&rig, job(0)->id, EK_WIRE_FORGOTTEN, 1, NULL);
+    assert_ended(&notes[0], EK_OUTCOME_UNKNOWN);
+}
+END_TEST
+
 START_TEST(unknown_is_final_and_takes_a_new_producer_for_what_follows)
 {
     send_writes(1);
@@ -582,6 +598,7 @@ static Suite *suite(void)
     tcase_add_test(faults, reads_end_at_their_deadline_and_are_dropped);
     tcase_add_test(faults, forgotten_takes_a_new_producer_for_what_was_sent_once);
     tcase_add_test(faults, writes_whose_answers_are_lost_go_out_again_when_a_read_behind_them_is_forgotten);
+    tcase_add_test(faults, forgotten_for_what_counts_as_lost_already_is_no_certain_answer);
     tcase_add_test(faults, unknown_is_final_and_takes_a_new_producer_for_what_follows);
     tcase_add_test(faults, a_read_stays_behind_a_write_that_leaves_twice);
     tcase_add_test(faults, a_broker_without_producers_is_not_pestered);
