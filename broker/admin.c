@@ -1,6 +1,8 @@
 #include "broker/admin.h"
 
 #include "broker/loss.h"
+#include "broker/moves.h"
+
 enum { ID_DIGITS_MIN = 4 };
 
 /* ---- which worker ---- */
@@ -85,12 +87,52 @@ static struct outcome forget(struct ek_broker *broker, const struct ek_admin *ad
     return outcome_of(ek_loss_forget(broker, worker, accepts, &broker->answer, now_us));
 }
 
+static void answer_move(struct ek_broker *broker, uint64_t number)
+{
+    int size = snprintf((char *)ek_buffer_reserve(&broker->answer, EK_TEXT_BYTES_MAX), EK_TEXT_BYTES_MAX,
+                        "{\"status\":\"ok\",\"move\":%llu}", (unsigned long long)number);
+    ek_buffer_advance(&broker->answer, (size_t)size);
+}
+
+static struct outcome cancel_move(struct ek_broker *broker, const char *word)
+{
+    uint64_t number = 0;
+    for (const char *at = word; *at; at++) {
+        if (*at < '0' || *at > '9' || number > UINT64_MAX / 16)
+            return (struct outcome){EK_WIRE_USAGE, "move cancel wants the number of a move"};
+        number = number * 10 + (uint64_t)(*at - '0');
+    }
+    const char *reason = ek_moves_cancel(broker, number);
+    if (!reason)
+        answer_move(broker, number);
+    return outcome_of(reason);
+}
+
+static struct outcome move(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
+{
+    uint16_t shard;
+    uint64_t number;
+    (void)now_us;
+    if (admin->count == 3 && strcmp(admin->words[1], "cancel") == 0)
+        return cancel_move(broker, admin->words[2]);
+    if (admin->count != 3 || !parse_shard(admin->words[1], &shard) || shard >= broker->config.shards)
+        return (struct outcome){EK_WIRE_USAGE, "move wants the number of a shard and a worker"};
+    const char *reason;
+    int target = ek_admin_find_worker(broker, admin->words[2], &reason);
+    if (target != EK_NOBODY)
+        reason = ek_moves_ask(broker, shard, target, EK_MOVE_OPERATOR, &number);
+    if (!reason)
+        answer_move(broker, number);
+    return outcome_of(reason);
+}
+
 static const struct command {
     const char *name;
     struct outcome (*run)(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us);
 } commands[] = {
     {"accept-loss", accept_loss},
     {"forget", forget},
+    {"move", move},
 };
 
 static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)

@@ -8,6 +8,7 @@
 #include "broker/links.h"
 #include "broker/loss.h"
 #include "broker/metrics.h"
+#include "broker/moves.h"
 #include "broker/poison.h"
 #include "broker/settle.h"
 
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 
 /* Most holdings that one step can say: strays, everything a joining worker holds, and each moved shard taken and given. */
-enum { HOLDINGS_A_SHARD = 4, RECORDS_A_SHARD = 2, RECORDS_BESIDE = 2, TEXTS_A_STEP = 64 };
+enum { HOLDINGS_A_SHARD = 4, RECORDS_A_SHARD = 2, BESIDE = 2 + 4 * EK_MOVES_ACTIVE_MAX, TEXTS_A_STEP = 64 };
 
 /* ---- actions ---- */
 
@@ -150,7 +151,8 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
 {
     struct ek_broker *broker = ek_alloc_zero(1, sizeof *broker);
     broker->config = *config;
-    broker->second_us = config->started_us;
+    broker->second_us = broker->now_us = config->started_us;
+    broker->move_bytes_per_second = EK_MOVE_RATE_DEFAULT;
     broker->shards = ek_alloc_zero(config->shards, sizeof *broker->shards);
     for (uint32_t i = 0; i < config->shards; i++) {
         broker->shards[i].number = (uint16_t)i;
@@ -158,10 +160,10 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
         broker->shards[i].wrote_us = config->started_us;
     }
     (void)ek_buffer_reserve(&broker->texts, (size_t)TEXTS_A_STEP * EK_TEXT_BYTES_MAX);
-    broker->holding_capacity = (size_t)config->shards * HOLDINGS_A_SHARD;
+    broker->holding_capacity = (size_t)config->shards * HOLDINGS_A_SHARD + BESIDE;
     broker->holdings = ek_alloc_zero(broker->holding_capacity, sizeof *broker->holdings);
     broker->losses = ek_alloc_zero(config->shards, sizeof *broker->losses);
-    broker->record_capacity = (size_t)config->shards * RECORDS_A_SHARD + RECORDS_BESIDE;
+    broker->record_capacity = (size_t)config->shards * RECORDS_A_SHARD + BESIDE;
     broker->records = ek_alloc_zero(broker->record_capacity, sizeof *broker->records);
     ek_time_start(&broker->time, config->started_us, config->started_unix_ms, config->ceiling_unix_ms);
     enum ek_status status = load(broker, records, record_count);
@@ -192,6 +194,7 @@ void ek_broker_destroy(struct ek_broker **destroyed)
         free_jobs(broker, &broker->shards[i].reads);
         ek_closed_done(&broker->shards[i].closed);
     }
+    ek_moves_done(broker);
     ek_jobs_done(&broker->jobs);
     ek_clients_done(broker);
     ek_buffer_done(&broker->scratch);
@@ -214,6 +217,7 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_dispatch_sweep(broker, event->now_us);
     ek_metrics_tick(broker, event->now_us);
     ek_idle_check(broker, event->now_us);
+    ek_moves_run(broker);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
         ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
                         broker->time.jump_refused
@@ -241,6 +245,9 @@ static void worker_event(struct ek_broker *broker, const struct ek_event *event)
     case EK_EVENT_WORKER_HEARTBEAT:
         ek_links_heartbeat(broker, worker, event->heartbeat, event->loads, event->now_us);
         break;
+    case EK_EVENT_WORKER_MOVED:
+        ek_moves_reported(broker, worker, event->moved);
+        break;
     default: /* BYE */
         ek_links_bye(broker, worker, event->bye);
     }
@@ -249,6 +256,8 @@ static void worker_event(struct ek_broker *broker, const struct ek_event *event)
 const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek_event *event, size_t *ret_count)
 {
     broker->action_count = 0;
+    broker->now_us = event->now_us;
+    ek_moves_begin_step(broker);
     broker->holding_count = 0;
     broker->record_count = 0;
     broker->records_asked = 0;
@@ -279,6 +288,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
     case EK_EVENT_WORKER_REPLIES:
     case EK_EVENT_WORKER_HEARTBEAT:
     case EK_EVENT_WORKER_BYE:
+    case EK_EVENT_WORKER_MOVED:
         worker_event(broker, event);
         break;
     case EK_EVENT_WORKER_LOST:

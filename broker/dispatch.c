@@ -19,7 +19,7 @@ static struct ek_worker *holder_of(struct ek_broker *broker, const struct ek_sha
 void ek_dispatch_make_ready(struct ek_broker *broker, struct ek_shard *shard)
 {
     struct ek_worker *worker = holder_of(broker, shard);
-    if (shard->ready || shard->state != EK_SHARD_SERVING || shard->queue.count == 0 || !worker)
+    if (shard->ready || shard->held || shard->state != EK_SHARD_SERVING || shard->queue.count == 0 || !worker)
         return;
     shard->ready = true;
     shard->next_ready = NULL;
@@ -427,7 +427,8 @@ static size_t send_round(struct ek_broker *broker, struct ek_worker *worker, siz
     uint32_t fruitless = 0; /* shards in a row that could send nothing */
     while (sent < most && fruitless < worker->ready_count && can_send_anything(worker)) {
         struct ek_shard *shard = next_ready(worker);
-        size_t now_sent = suspects_only && shard->suspects == 0 ? 0 : send_some(broker, worker, shard, now_us);
+        bool waits = shard->held || (suspects_only && shard->suspects == 0);
+        size_t now_sent = waits ? 0 : send_some(broker, worker, shard, now_us);
         ek_dispatch_make_ready(broker, shard);
         fruitless = now_sent ? 0 : fruitless + 1;
         sent += now_sent;

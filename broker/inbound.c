@@ -8,6 +8,7 @@ struct ek_inbound {
     struct ek_admin admin;
     struct ek_worker_hello worker_hello;
     struct ek_heartbeat heartbeat;
+    struct ek_move_report moved;
     struct ek_job jobs[EK_ENVELOPE_JOBS_MAX];
     struct ek_closed closed[EK_SHARDS_MAX];
     struct ek_worker_reply replies[EK_ENVELOPE_JOBS_MAX];
@@ -131,7 +132,16 @@ static enum ek_status read_bye(struct ek_reader *fields, struct ek_event *event)
     return status;
 }
 
-/* The messages that begin with a link; of a heartbeat and a BYE it is read with their other fields. */
+static enum ek_status read_moved(struct ek_inbound *inbound, struct ek_reader *fields, struct ek_event *event)
+{
+    enum ek_status status = ek_decode_move_report(fields, &inbound->moved);
+    event->type = EK_EVENT_WORKER_MOVED;
+    event->link = inbound->moved.link;
+    event->moved = &inbound->moved;
+    return status;
+}
+
+/* The messages that begin with a link; of a heartbeat, a BYE and a move's report it is read with their other fields. */
 static enum ek_status read_linked(struct ek_inbound *inbound, enum ek_message_type type, struct ek_reader *fields,
                                   struct ek_event *event)
 {
@@ -171,5 +181,7 @@ enum ek_status ek_inbound_worker(struct ek_inbound *inbound, struct ek_slice mes
     }
     if (type == EK_MESSAGE_WORKER_BYE)
         return read_bye(&fields, ret_event);
+    if (type == EK_MESSAGE_WORKER_MOVED)
+        return read_moved(inbound, &fields, ret_event);
     return read_linked(inbound, type, &fields, ret_event);
 }

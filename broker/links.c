@@ -4,6 +4,7 @@
 #include "broker/dispatch.h"
 #include "broker/durable.h"
 #include "broker/loss.h"
+#include "broker/moves.h"
 #include "broker/poison.h"
 
 #include <stdlib.h>
@@ -219,12 +220,20 @@ static void act_assign(struct ek_broker *broker, const struct ek_worker *worker,
     action->assign.count = part.count;
 }
 
+void ek_links_tell(struct ek_broker *broker, int worker, uint16_t shard, enum ek_holding_state state)
+{
+    struct part part = begin_part(broker);
+    tell(broker, &part, shard, state);
+    act_assign(broker, &broker->workers[worker], part);
+}
+
 static void reassign(struct ek_broker *broker, struct ek_shard *shard, int target)
 {
     shard->epoch++;
     /* Reads may be in flight even to an empty one, and the former holder's answers will not count. */
     ek_dispatch_take_back(broker, shard);
     ek_dispatch_set_holder(broker, shard, target);
+    ek_moves_gained(broker, shard->number, target);
     ek_shard_set_state(broker, shard, EK_SHARD_OPENING);
     ek_durable_add_assignment(broker, shard);
 }
@@ -233,7 +242,7 @@ static void reassign(struct ek_broker *broker, struct ek_shard *shard, int targe
 static bool is_free(const struct ek_shard *shard)
 {
     bool live = shard->state == EK_SHARD_SERVING || shard->state == EK_SHARD_OPENING;
-    return live && shard->empty && shard->floor == 0;
+    return live && shard->empty && shard->floor == 0 && !shard->move;
 }
 
 /* Spreads unassigned and empty shards, and makes that durable. `ret_before` gets every shard's holder of before. */
@@ -291,7 +300,8 @@ static void judge_stray(struct ek_broker *broker, struct ek_worker *worker, cons
     bool given_up = said->state == EK_HOLDING_SERVING && said->position && said->epoch < shard->loss.epoch;
     if (given_up || said->state == EK_HOLDING_ASIDE)
         ek_loss_set_aside(broker, worker, said->shard);
-    if (said->state == EK_HOLDING_SERVING && strays->count < broker->config.shards)
+    bool has_role = said->state != EK_HOLDING_RELEASED && said->state != EK_HOLDING_ASIDE;
+    if (has_role && strays->count < broker->config.shards)
         tell(broker, strays, said->shard, given_up ? EK_HOLDING_ASIDE : EK_HOLDING_RELEASED);
 }
 
@@ -367,6 +377,7 @@ void ek_links_assigned(struct ek_broker *broker, struct ek_worker *worker, const
         if (!current || !believe(broker, shard, holdings[i].position))
             continue;
         ek_shard_set_state(broker, shard, EK_SHARD_SERVING);
+        ek_moves_opened(broker, shard);
         ek_dispatch_make_ready(broker, shard);
     }
     ek_durable_write(broker);
@@ -414,6 +425,7 @@ void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char
     }
     worker->state = EK_WORKER_AWAY;
     worker->has_credit = false;
+    ek_moves_link_ended(broker, index_of(broker, worker));
     char text[EK_TEXT_BYTES_MAX];
     (void)snprintf(text, sizeof text, "worker %.64s is away with %u shards: %.120s", worker->name, worker->shards, why);
     ek_broker_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY, text);

@@ -21,6 +21,8 @@ void ek_links_bye(struct ek_broker *broker, struct ek_worker *worker, enum ek_by
 void ek_links_lost(struct ek_broker *broker, ek_broker_peer peer);
 /* Ends links that were silent, or whose storage stood still, for longer than the liveness limit. */
 void ek_links_check(struct ek_broker *broker, uint64_t now_us);
+/* Tells a worker its role in one shard, at the shard's present epoch. */
+void ek_links_tell(struct ek_broker *broker, int worker, uint16_t shard, enum ek_holding_state state);
 /* Index of a known worker, or EK_NOBODY. */
 int ek_links_find_worker(const struct ek_broker *broker, const struct ek_worker_id *id);
 

@@ -52,6 +52,13 @@ static void send_losses(struct loop *loop, const struct ek_action *action)
     ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
 }
 
+static void send_move(struct loop *loop, const struct ek_action *action)
+{
+    struct ek_buffer message = {0};
+    ek_encode_move_order(&message, &action->move);
+    ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
+}
+
 static void send_single(struct loop *loop, const struct ek_action *action)
 {
     struct ek_buffer message = {0};
@@ -86,6 +93,12 @@ static void perform(struct loop *loop, const struct ek_action *action)
         break;
     case EK_ACTION_WORKER_JOB:
         ek_outbox_job(loop->to_workers, action->peer, action->link, &action->job);
+        break;
+    case EK_ACTION_WORKER_FEED:
+        ek_outbox_fed(loop->to_workers, action->peer, action->link, action->fed);
+        break;
+    case EK_ACTION_WORKER_MOVE:
+        send_move(loop, action);
         break;
     case EK_ACTION_WORKER_ASSIGN:
         send_assign(loop, action);

@@ -3,6 +3,7 @@
 #include "broker/dispatch.h"
 #include "broker/door.h"
 #include "broker/durable.h"
+#include "broker/moves.h"
 
 #include <inttypes.h>
 
@@ -13,6 +14,7 @@ void ek_loss_quarantine(struct ek_broker *broker, struct ek_shard *shard)
     if (shard->state == EK_SHARD_QUARANTINED)
         return;
     ek_shard_set_state(broker, shard, EK_SHARD_QUARANTINED);
+    ek_moves_shard_left(broker, shard);
     ek_durable_add_assignment(broker, shard);
 }
 
@@ -52,14 +54,14 @@ void ek_loss_update_alarms(struct ek_broker *broker, int worker)
 
 /* ---- rows that came back ---- */
 
-static bool is_aside(const struct ek_worker *worker, uint16_t shard)
+bool ek_loss_is_aside(const struct ek_worker *worker, uint16_t shard)
 {
     return worker->aside[shard / 8] & (1u << shard % 8);
 }
 
 void ek_loss_set_aside(struct ek_broker *broker, struct ek_worker *worker, uint16_t shard)
 {
-    if (!is_aside(worker, shard))
+    if (!ek_loss_is_aside(worker, shard))
         worker->aside_count++;
     worker->aside[shard / 8] |= (uint8_t)(1u << shard % 8);
     char text[EK_TEXT_BYTES_MAX];
@@ -109,9 +111,11 @@ void ek_loss_tell(struct ek_broker *broker, int index)
 static void give_up(struct ek_broker *broker, struct ek_shard *shard, int holder, uint64_t now_us)
 {
     uint64_t known = shard->given > shard->floor ? shard->given : shard->floor;
+    ek_moves_shard_left(broker, shard);
     ek_dispatch_give_back(broker, shard, EK_WIRE_UNKNOWN);
     ek_broker_clear_alarm(broker, "position_below_floor", shard->holder, shard->number);
     ek_dispatch_set_holder(broker, shard, holder);
+    ek_moves_gained(broker, shard->number, holder);
     shard->epoch++;
     shard->given = known + EK_LOSS_POSITIONS;
     shard->floor = shard->given;
@@ -151,7 +155,7 @@ static int heir_of(const struct ek_broker *broker, uint16_t shard)
     int heir = EK_NOBODY;
     for (size_t i = 0; i < broker->worker_count; i++) {
         const struct ek_worker *worker = &broker->workers[i];
-        if (worker->state == EK_WORKER_UP && !is_aside(worker, shard) &&
+        if (worker->state == EK_WORKER_UP && !ek_loss_is_aside(worker, shard) &&
             (heir == EK_NOBODY || worker->shards < broker->workers[heir].shards))
             heir = (int)i;
     }
@@ -176,6 +180,7 @@ static void remove_worker(struct ek_broker *broker, int index)
 {
     if (broker->workers[index].welcomed)
         broker->forgotten[broker->forgotten_count++ % EK_FORGOTTEN_MAX] = broker->workers[index].id;
+    ek_moves_renumber(broker, index, EK_NOBODY);
     int last = (int)--broker->worker_count;
     for (size_t i = 0; i < broker->alarm_count;)
         if (broker->alarms[i].worker == index)
@@ -185,6 +190,7 @@ static void remove_worker(struct ek_broker *broker, int index)
     if (last == index)
         return;
     broker->workers[index] = broker->workers[last];
+    ek_moves_renumber(broker, last, index);
     for (uint32_t i = 0; i < broker->config.shards; i++)
         if (broker->shards[i].holder == last)
             broker->shards[i].holder = index;

@@ -31,6 +31,7 @@ void ek_loss_tell(struct ek_broker *broker, int worker);
 
 /* Rows of a shard that was given up meanwhile came back with this worker: it keeps them, and gets no role in the shard. */
 void ek_loss_set_aside(struct ek_broker *broker, struct ek_worker *worker, uint16_t shard);
+bool ek_loss_is_aside(const struct ek_worker *worker, uint16_t shard);
 /* A report begins: what is aside is told anew, shard by shard. */
 void ek_loss_forget_aside(struct ek_broker *broker, struct ek_worker *worker);
 

@@ -1,5 +1,6 @@
 #include "broker/metrics.h"
 
+#include "broker/moves.h"
 #include "common/hash.h"
 
 #include <stdlib.h>
@@ -62,6 +63,7 @@ static struct ek_shard_view view_shard(const struct ek_broker *broker, const str
         .oldest_job_age_ms = oldest_age_ms(shard, now_us),
         .in_flight_jobs = shard->writes.count + shard->reads.count,
         .stored_bytes = shard->load.stored_bytes,
+        .target = shard->move ? shard->move->target : EK_NOBODY,
     };
 }
 
@@ -106,6 +108,50 @@ static void add_shard(struct ek_snapshot *snapshot, const struct ek_shard_view *
     worker->quarantined |= shard->state == EK_SHARD_QUARANTINED;
 }
 
+static struct ek_move_view view_move(const struct ek_move *move, uint64_t now_us)
+{
+    uint64_t copying_us = now_us - move->copying_us;
+    bool copies = move->phase == EK_MOVE_COPYING;
+    struct ek_move_view view = {
+        .number = move->number,
+        .shard = move->shard,
+        .reason = ek_move_reason_name(move->reason),
+        .phase = ek_move_phase_name(move->phase),
+        .open = move->phase<EK_MOVE_DONE, .copied_bytes = move->copied_bytes, .total_bytes = move->total_bytes> move->copied_bytes
+                    ? move->total_bytes
+                    : move->copied_bytes,
+        .bytes_per_second = copies && copying_us ? move->copied_bytes * SECOND_US / copying_us : 0,
+        .eta_ms = UINT64_MAX,
+        .started_unix_ms = move->started_unix_ms,
+        .ended_unix_ms = move->ended_unix_ms,
+        .longest_hold_us = move->longest_hold_us,
+        .restarts = move->attempts ? move->attempts - 1 : 0,
+    };
+    if (view.bytes_per_second)
+        view.eta_ms = (view.total_bytes - view.copied_bytes) * 1000 / view.bytes_per_second;
+    memcpy(view.source, move->source_name, sizeof view.source);
+    memcpy(view.target, move->target_name, sizeof view.target);
+    memcpy(view.error, move->error, sizeof view.error);
+    return view;
+}
+
+static void add_moves(struct ek_snapshot *snapshot, const struct ek_broker *broker, uint64_t now_us)
+{
+    size_t count = 0;
+    for (const struct ek_move *move = broker->moves; move; move = move->next)
+        count++;
+    snapshot->moves = ek_alloc_zero(count + 1, sizeof *snapshot->moves);
+    snapshot->moves_active = broker->moves_active;
+    for (const struct ek_move *move = broker->moves; move; move = move->next) {
+        snapshot->moves[snapshot->move_count++] = view_move(move, now_us);
+        bool counts = move->phase < EK_MOVE_CLEANING;
+        if (counts && move->target != EK_NOBODY)
+            snapshot->workers[move->target].moves_in++;
+        if (counts && move->source != EK_NOBODY)
+            snapshot->workers[move->source].moves_out++;
+    }
+}
+
 struct ek_snapshot *ek_snapshot_take(const struct ek_broker *broker, uint64_t now_us)
 {
     struct ek_snapshot *snapshot = ek_alloc_zero(1, sizeof *snapshot);
@@ -130,6 +176,7 @@ struct ek_snapshot *ek_snapshot_take(const struct ek_broker *broker, uint64_t no
         snapshot->shards[i] = view_shard(broker, &broker->shards[i], now_us);
         add_shard(snapshot, &snapshot->shards[i]);
     }
+    add_moves(snapshot, broker, now_us);
     memcpy(snapshot->alarms, broker->alarms, sizeof snapshot->alarms);
     snapshot->alarm_count = broker->alarm_count;
     return snapshot;
@@ -141,6 +188,7 @@ void ek_snapshot_destroy(struct ek_snapshot **snapshot)
         return;
     free((*snapshot)->workers);
     free((*snapshot)->shards);
+    free((*snapshot)->moves);
     free(*snapshot);
     *snapshot = NULL;
 }

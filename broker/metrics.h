@@ -27,6 +27,7 @@ struct ek_shard_view {
     uint64_t oldest_job_age_ms;
     uint64_t in_flight_jobs;
     uint64_t stored_bytes;
+    int target; /* where it moves to, or EK_NOBODY */
 };
 
 struct ek_worker_view {
@@ -54,6 +55,27 @@ struct ek_worker_view {
     uint32_t commit_p50_us;
     uint32_t commit_p99_us;
     uint64_t heartbeat_age_ms;
+    uint32_t moves_in;
+    uint32_t moves_out;
+};
+
+struct ek_move_view {
+    uint64_t number;
+    uint16_t shard;
+    char source[EK_TEXT_BYTES_MAX];
+    char target[EK_TEXT_BYTES_MAX];
+    const char *reason; /* static, as is the next one */
+    const char *phase;
+    bool open;
+    uint64_t copied_bytes;
+    uint64_t total_bytes;
+    uint64_t bytes_per_second;
+    uint64_t eta_ms; /* UINT64_MAX: not known */
+    uint64_t started_unix_ms;
+    uint64_t ended_unix_ms; /* 0: it has not */
+    uint64_t longest_hold_us;
+    uint32_t restarts;
+    char error[EK_TEXT_BYTES_MAX];
 };
 
 /* Owned by whoever took it; ek_snapshot_destroy frees it. */
@@ -74,6 +96,9 @@ struct ek_snapshot {
     size_t worker_count;
     struct ek_shard_view *shards;
     size_t shard_count;
+    struct ek_move_view *moves;
+    size_t move_count;
+    size_t moves_active;
     struct ek_alarm alarms[EK_ALARMS_MAX];
     size_t alarm_count;
 };

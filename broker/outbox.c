@@ -10,8 +10,9 @@ struct box {
     struct box *next;
     ek_peer peer;
     struct ek_envelope envelope;
+    enum ek_message_type type; /* of the envelope; all but replies are for a worker, over */
     struct ek_link link;
-    bool linked; /* the envelope is one of jobs for a worker */
+    uint64_t attempt; /* of the writes that a learner is fed: one in an envelope */
     struct ek_owned *backlog;
     size_t backlog_first;
     size_t backlog_count;
@@ -155,13 +156,25 @@ static void seal(struct ek_outbox *outbox, struct box *box)
 {
     if (box->envelope.count == 0)
         return;
-    enum ek_message_type type = box->linked ? EK_MESSAGE_WORKER_JOBS : EK_MESSAGE_REPLIES;
-    send_or_keep(outbox, box, ek_envelope_seal(&box->envelope, type, box->linked ? &box->link : NULL));
+    const struct ek_link *link = box->type == EK_MESSAGE_REPLIES ? NULL : &box->link;
+    send_or_keep(outbox, box, ek_envelope_seal(&box->envelope, box->type, link));
+}
+
+/* What is open and of another kind goes first. */
+static void open_envelope(struct ek_outbox *outbox, struct box *box, enum ek_message_type type, struct ek_link link,
+                          uint64_t attempt)
+{
+    if (box->type != type || box->link.link != link.link || box->attempt != attempt)
+        seal(outbox, box);
+    box->type = type;
+    box->link = link;
+    box->attempt = attempt;
 }
 
 void ek_outbox_reply(struct ek_outbox *outbox, ek_peer peer, const struct ek_reply *reply)
 {
     struct box *box = box_of(outbox, peer);
+    open_envelope(outbox, box, EK_MESSAGE_REPLIES, (struct ek_link){0}, 0);
     ek_encode_reply(&box->envelope, reply);
     if (ek_envelope_full(&box->envelope))
         seal(outbox, box);
@@ -170,11 +183,17 @@ void ek_outbox_reply(struct ek_outbox *outbox, ek_peer peer, const struct ek_rep
 void ek_outbox_job(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, const struct ek_worker_job *job)
 {
     struct box *box = box_of(outbox, peer);
-    if (box->linked && box->link.link != link.link)
-        seal(outbox, box);
-    box->linked = true;
-    box->link = link;
+    open_envelope(outbox, box, EK_MESSAGE_WORKER_JOBS, link, 0);
     ek_encode_worker_job(&box->envelope, job);
+    if (ek_envelope_full(&box->envelope))
+        seal(outbox, box);
+}
+
+void ek_outbox_fed(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, const struct ek_fed *fed)
+{
+    struct box *box = box_of(outbox, peer);
+    open_envelope(outbox, box, EK_MESSAGE_WORKER_FEED, link, fed->job.token);
+    ek_encode_fed(&box->envelope, fed);
     if (ek_envelope_full(&box->envelope))
         seal(outbox, box);
 }

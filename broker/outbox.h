@@ -18,6 +18,7 @@ void ek_outbox_destroy(struct ek_outbox **outbox);
 /* Into the peer's open envelope. */
 void ek_outbox_reply(struct ek_outbox *outbox, ek_peer peer, const struct ek_reply *reply);
 void ek_outbox_job(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, const struct ek_worker_job *job);
+void ek_outbox_fed(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, const struct ek_fed *fed);
 /* A message of its own, behind what the envelope holds; the memory passes over. */
 void ek_outbox_message(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message);
 /* Sends what can be sent. */

@@ -2,6 +2,7 @@
 
 #include "broker/dispatch.h"
 #include "broker/links.h"
+#include "broker/moves.h"
 #include "broker/poison.h"
 
 static void count_verdict(struct ek_broker *broker, const struct ek_worker_reply *reply)
@@ -64,6 +65,7 @@ static void settle(struct ek_broker *broker, struct ek_worker *worker, struct ek
         action->reply = (struct ek_reply){
             .id = job->client_job_id, .status = told(job, reply->status), .position = reply->position, .body = reply->body};
     }
+    ek_moves_answered(broker, shard, job, reply);
     ek_dispatch_land(broker, shard, job);
     ek_dispatch_release(broker, shard, job);
     uint64_t confirmed = ek_dispatch_confirmed(shard);
@@ -99,4 +101,6 @@ void ek_settle_replies(struct ek_broker *broker, struct ek_worker *worker, const
         }
         settle(broker, worker, job, &replies[i], now_us);
     }
+    if (broker->moves_active)
+        ek_moves_run(broker);
 }

@@ -31,6 +31,9 @@ struct ek_passing {
     uint32_t writes;
 };
 
+struct ek_move;
+struct ek_feed_entry;
+
 struct ek_shard {
     uint16_t number;
     enum ek_shard_state state;
@@ -46,11 +49,13 @@ struct ek_shard {
     struct ek_job_list writes; /* in flight, by position */
     struct ek_job_list reads;  /* in flight */
     struct ek_passing passing;
-    uint32_t suspects; /* jobs that were in flight at a death and have no answer yet */
-    uint64_t bytes;    /* of all three lists */
-    uint64_t sweep_us; /* no queued job expires before; 0 = none will */
-    uint64_t wrote_us; /* when a write was last sent, or the broker started */
-    bool ready;        /* stands in its holder's ring */
+    uint32_t suspects;    /* jobs that were in flight at a death and have no answer yet */
+    uint64_t bytes;       /* of all three lists */
+    uint64_t sweep_us;    /* no queued job expires before; 0 = none will */
+    uint64_t wrote_us;    /* when a write was last sent, or the broker started */
+    struct ek_move *move; /* asked for, and not past its switch; broker/moves.h */
+    bool held;            /* nothing goes out while its owner changes */
+    bool ready;           /* stands in its holder's ring */
     struct ek_shard *next_ready;
     struct ek_closed_ring closed; /* for its next writes */
     struct ek_shard_load load;
@@ -185,6 +190,16 @@ struct ek_broker {
     double writes_per_second;
     uint64_t reads; /* operations answered */
     uint64_t writes;
+    uint64_t now_us;       /* of the present step */
+    struct ek_move *moves; /* in the order in which they were asked for; the last ones that have ended, too */
+    size_t moves_open;     /* not ended */
+    size_t moves_active;   /* with an attempt under way */
+    bool moves_paused;
+    uint64_t move_bytes_per_second; /* of one copy */
+    uint64_t last_move;
+    uint64_t last_attempt;
+    uint64_t feed_bytes;             /* writes that wait for learners */
+    struct ek_feed_entry *feed_over; /* not needed any more once this step's actions are carried out */
     bool stopping;
     bool more;
     struct ek_alarm alarms[EK_ALARMS_MAX];

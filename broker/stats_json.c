@@ -45,11 +45,11 @@ static const char *worker_state(const struct ek_worker_view *worker)
     return worker->quarantined ? "quarantined" : worker->full ? "full" : "up";
 }
 
-static const char *shard_state(enum ek_shard_state state)
+static const char *shard_state(const struct ek_shard_view *shard)
 {
-    switch (state) {
+    switch (shard->state) {
     case EK_SHARD_SERVING:
-        return "serving";
+        return shard->target == EK_NOBODY ? "serving" : "moving";
     case EK_SHARD_UNASSIGNED:
         return "unassigned";
     case EK_SHARD_QUARANTINED:
@@ -90,8 +90,8 @@ static json_t *worker_json(const struct ek_worker_view *worker, double mean_busy
     set_uint(object, "disk_free_bytes", worker->disk_free_bytes);
     set_uint(object, "commit_p99_us", worker->commit_p99_us);
     set_uint(object, "heartbeat_age_ms", worker->heartbeat_age_ms);
-    set_uint(object, "moves_in", 0);
-    set_uint(object, "moves_out", 0);
+    set_uint(object, "moves_in", worker->moves_in);
+    set_uint(object, "moves_out", worker->moves_out);
     (void)json_object_set_new(object, "safe_to_stop", json_boolean(worker->shards == 0));
     (void)json_object_set_new(object, "alarm", text_or_null(worker->alarm));
     return object;
@@ -117,8 +117,9 @@ static json_t *shard_json(const struct ek_snapshot *snapshot, size_t number)
     set_uint(object, "last_prefix", shard->last_prefix);
     (void)json_object_set_new(object, "worker",
                               shard->worker == EK_NOBODY ? json_null() : text_or_null(snapshot->workers[shard->worker].name));
-    (void)json_object_set_new(object, "target_worker", json_null());
-    (void)json_object_set_new(object, "state", json_string(shard_state(shard->state)));
+    (void)json_object_set_new(object, "target_worker",
+                              shard->target == EK_NOBODY ? json_null() : text_or_null(snapshot->workers[shard->target].name));
+    (void)json_object_set_new(object, "state", json_string(shard_state(shard)));
     set_uint(object, "epoch", shard->epoch);
     set_uint(object, "position", shard->position);
     set_uint(object, "queued_jobs", shard->queued_jobs);
@@ -135,6 +136,36 @@ static json_t *shards_json(const struct ek_snapshot *snapshot)
     json_t *array = json_array();
     for (size_t i = 0; i < snapshot->shard_count; i++)
         (void)json_array_append_new(array, shard_json(snapshot, i));
+    return array;
+}
+
+static json_t *move_json(const struct ek_move_view *move)
+{
+    json_t *object = json_object();
+    set_uint(object, "move", move->number);
+    set_uint(object, "shard", move->shard);
+    (void)json_object_set_new(object, "source", text_or_null(move->source));
+    (void)json_object_set_new(object, "target", text_or_null(move->target));
+    (void)json_object_set_new(object, "reason", json_string(move->reason));
+    (void)json_object_set_new(object, "phase", json_string(move->phase));
+    set_uint(object, "copied_bytes", move->copied_bytes);
+    set_uint(object, "total_bytes", move->total_bytes);
+    set_uint(object, "bytes_per_second", move->bytes_per_second);
+    (void)json_object_set_new(object, "eta_ms", move->eta_ms == UINT64_MAX ? json_null() : json_integer((json_int_t)move->eta_ms));
+    set_uint(object, "started_unix_ms", move->started_unix_ms);
+    (void)json_object_set_new(object, "ended_unix_ms",
+                              move->ended_unix_ms ? json_integer((json_int_t)move->ended_unix_ms) : json_null());
+    set_uint(object, "max_write_wait_us", move->longest_hold_us);
+    set_uint(object, "restarts", move->restarts);
+    (void)json_object_set_new(object, "error", text_or_null(move->error));
+    return object;
+}
+
+static json_t *moves_json(const struct ek_snapshot *snapshot)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < snapshot->move_count; i++)
+        (void)json_array_append_new(array, move_json(&snapshot->moves[i]));
     return array;
 }
 
@@ -228,7 +259,7 @@ static void add_cluster(json_t *object, const struct ek_snapshot *snapshot)
     (void)json_object_set_new(object, "workers_wanted", json_null());
     set_uint(object, "shards_total", snapshot->shard_count);
     set_uint(object, "shards_unavailable", unavailable);
-    set_uint(object, "moves_active", 0);
+    set_uint(object, "moves_active", snapshot->moves_active);
     set_ratio(object, "max_over_mean_load", spread.busy_max, spread.busy_sum, spread.up);
     set_ratio(object, "max_over_mean_bytes", spread.bytes_max, spread.bytes_sum, spread.up);
     (void)json_object_set_new(object, "alarms", alarms_json(snapshot));
@@ -261,6 +292,8 @@ char *ek_stats_json(const struct ek_snapshot *snapshot, const char *what)
         (void)json_object_set_new(object, "workers", workers_json(snapshot));
     if (full || strcmp(what, "shards") == 0)
         (void)json_object_set_new(object, "shards", shards_json(snapshot));
+    if (full || strcmp(what, "moves") == 0)
+        (void)json_object_set_new(object, "moves", moves_json(snapshot));
     char *text = json_object_size(object) ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
     return text;

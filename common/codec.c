@@ -19,6 +19,10 @@ enum {
     LINK_ENVELOPE_FIELDS = 5,
     BYE_FIELDS = 5,
     HEARTBEAT_FIELDS = 17,
+    MOVE_FIELDS = 11,
+    MOVED_FIELDS = 10,
+    COPY_ASK_FIELDS = 6,
+    COPY_CHUNK_FIELDS = 12,
     JOB_FIELDS = 5,
     ROUTE_FIELDS = 5,
     REPLY_FIELDS = 5,
@@ -27,6 +31,7 @@ enum {
     LOSS_FIELDS = 4,
     WORKER_JOB_FIELDS = 12,
     WORKER_REPLY_FIELDS = 5,
+    FED_FIELDS = 2,
     LOAD_FIELDS = 7
 };
 
@@ -66,7 +71,16 @@ static uint32_t fields_of(enum ek_message_type type)
     case EK_MESSAGE_WORKER_LOSS:
     case EK_MESSAGE_WORKER_JOBS:
     case EK_MESSAGE_WORKER_REPLIES:
+    case EK_MESSAGE_WORKER_FEED:
         return LINK_ENVELOPE_FIELDS;
+    case EK_MESSAGE_WORKER_MOVE:
+        return MOVE_FIELDS;
+    case EK_MESSAGE_WORKER_MOVED:
+        return MOVED_FIELDS;
+    case EK_MESSAGE_COPY_ASK:
+        return COPY_ASK_FIELDS;
+    case EK_MESSAGE_COPY_CHUNK:
+        return COPY_CHUNK_FIELDS;
     case EK_MESSAGE_WORKER_HEARTBEAT:
         return HEARTBEAT_FIELDS;
     }
@@ -87,7 +101,7 @@ enum ek_status ek_decode_type(struct ek_slice message, enum ek_message_type *ret
         return EK_MALFORMED;
     if (version != EK_PROTOCOL_VERSION)
         return EK_NEWER;
-    enum ek_message_type type = (enum ek_message_type)ek_read_uint_max(&reader, EK_MESSAGE_WORKER_LOSS);
+    enum ek_message_type type = (enum ek_message_type)ek_read_uint_max(&reader, EK_MESSAGE_LAST);
     if (!ek_reader_ok(&reader) || count == 0 || count != fields_of(type))
         return EK_MALFORMED;
     *ret_type = type;
@@ -100,7 +114,7 @@ enum ek_status ek_decode_end(const struct ek_reader *fields)
     return ek_reader_ended(fields) ? EK_OK : EK_MALFORMED;
 }
 
-static void write_head(struct ek_buffer *out, enum ek_message_type type)
+void ek_encode_head(struct ek_buffer *out, enum ek_message_type type)
 {
     ek_write_array(out, fields_of(type));
     ek_write_uint(out, EK_PROTOCOL_VERSION);
@@ -119,7 +133,7 @@ enum ek_status ek_decode_hello(struct ek_reader *fields, struct ek_hello *ret)
 
 void ek_encode_hello(struct ek_buffer *out, const struct ek_hello *message)
 {
-    write_head(out, EK_MESSAGE_HELLO);
+    ek_encode_head(out, EK_MESSAGE_HELLO);
     ek_write_uint(out, message->id);
     ek_write_text(out, message->name);
     ek_write_bool(out, message->wants_producer);
@@ -140,7 +154,7 @@ enum ek_status ek_decode_welcome(struct ek_reader *fields, struct ek_welcome *re
 
 void ek_encode_welcome(struct ek_buffer *out, const struct ek_welcome *message)
 {
-    write_head(out, EK_MESSAGE_WELCOME);
+    ek_encode_head(out, EK_MESSAGE_WELCOME);
     ek_write_uint(out, message->id);
     ek_write_bytes(out, ek_slice_of(message->cluster.bytes, sizeof message->cluster.bytes));
     ek_write_uint(out, message->generation);
@@ -160,7 +174,7 @@ enum ek_status ek_decode_query(struct ek_reader *fields, struct ek_query *ret)
 
 void ek_encode_query(struct ek_buffer *out, const struct ek_query *message)
 {
-    write_head(out, EK_MESSAGE_QUERY);
+    ek_encode_head(out, EK_MESSAGE_QUERY);
     ek_write_uint(out, message->id);
     ek_write_text(out, message->what);
 }
@@ -181,7 +195,7 @@ enum ek_status ek_decode_admin(struct ek_reader *fields, struct ek_admin *ret)
 
 void ek_encode_admin(struct ek_buffer *out, const struct ek_admin *message)
 {
-    write_head(out, EK_MESSAGE_ADMIN);
+    ek_encode_head(out, EK_MESSAGE_ADMIN);
     ek_write_uint(out, message->id);
     ek_write_array(out, message->count);
     for (uint32_t i = 0; i < message->count; i++)
@@ -200,7 +214,7 @@ enum ek_status ek_decode_answer(struct ek_reader *fields, struct ek_answer *ret)
 
 void ek_encode_answer(struct ek_buffer *out, const struct ek_answer *message)
 {
-    write_head(out, EK_MESSAGE_ANSWER);
+    ek_encode_head(out, EK_MESSAGE_ANSWER);
     ek_write_uint(out, message->id);
     ek_write_uint(out, message->status);
     ek_write_bytes(out, message->text);
@@ -215,7 +229,7 @@ enum ek_status ek_decode_refusal(struct ek_reader *fields, struct ek_refusal *re
 
 void ek_encode_refusal(struct ek_buffer *out, enum ek_message_type type, const struct ek_refusal *message)
 {
-    write_head(out, type);
+    ek_encode_head(out, type);
     ek_write_uint(out, message->status);
     ek_write_text(out, message->text);
 }
@@ -342,7 +356,7 @@ static void write_link(struct ek_buffer *out, struct ek_link link)
 
 void ek_encode_pulse(struct ek_buffer *out, struct ek_link link)
 {
-    write_head(out, EK_MESSAGE_WORKER_PULSE);
+    ek_encode_head(out, EK_MESSAGE_WORKER_PULSE);
     write_link(out, link);
 }
 
@@ -356,7 +370,7 @@ enum ek_status ek_decode_bye(struct ek_reader *fields, struct ek_bye *ret)
 
 void ek_encode_bye(struct ek_buffer *out, const struct ek_bye *message)
 {
-    write_head(out, EK_MESSAGE_WORKER_BYE);
+    ek_encode_head(out, EK_MESSAGE_WORKER_BYE);
     write_link(out, message->link);
     ek_write_uint(out, message->cause);
 }
@@ -378,7 +392,7 @@ enum ek_status ek_decode_worker_hello(struct ek_reader *fields, struct ek_worker
 
 void ek_encode_worker_hello(struct ek_buffer *out, const struct ek_worker_hello *message)
 {
-    write_head(out, EK_MESSAGE_WORKER_HELLO);
+    ek_encode_head(out, EK_MESSAGE_WORKER_HELLO);
     ek_write_bytes(out, ek_slice_of(message->worker.bytes, sizeof message->worker.bytes));
     ek_write_uint(out, message->incarnation);
     ek_write_uint(out, message->generation);
@@ -402,7 +416,7 @@ enum ek_status ek_decode_worker_welcome(struct ek_reader *fields, struct ek_work
 
 void ek_encode_worker_welcome(struct ek_buffer *out, const struct ek_worker_welcome *message)
 {
-    write_head(out, EK_MESSAGE_WORKER_WELCOME);
+    ek_encode_head(out, EK_MESSAGE_WORKER_WELCOME);
     write_link(out, message->link);
     ek_write_bytes(out, ek_slice_of(message->cluster.bytes, sizeof message->cluster.bytes));
     ek_write_uint(out, message->shards);
@@ -415,7 +429,7 @@ enum ek_status ek_decode_holding(struct ek_reader *fields, struct ek_holding *re
     ret->shard = (uint16_t)ek_read_uint_max(fields, EK_SHARDS_MAX - 1);
     ret->epoch = ek_read_uint(fields);
     ret->position = ek_read_uint(fields);
-    uint64_t state = ek_read_uint_max(fields, EK_HOLDING_ASIDE);
+    uint64_t state = ek_read_uint_max(fields, EK_HOLDING_LEARNER);
     ret->state = (enum ek_holding_state)state;
     return state ? read_status(fields) : EK_MALFORMED;
 }
@@ -423,7 +437,7 @@ enum ek_status ek_decode_holding(struct ek_reader *fields, struct ek_holding *re
 void ek_encode_holdings(struct ek_buffer *out, enum ek_message_type type, struct ek_link link, const struct ek_holding *holdings,
                         size_t count)
 {
-    write_head(out, type);
+    ek_encode_head(out, type);
     write_link(out, link);
     ek_write_array(out, count);
     for (size_t i = 0; i < count; i++) {
@@ -445,7 +459,7 @@ enum ek_status ek_decode_closed(struct ek_reader *fields, struct ek_closed *ret)
 
 void ek_encode_close(struct ek_buffer *out, const struct ek_closed *closed, size_t count)
 {
-    write_head(out, EK_MESSAGE_CLOSE);
+    ek_encode_head(out, EK_MESSAGE_CLOSE);
     ek_write_array(out, count);
     for (size_t i = 0; i < count; i++) {
         ek_write_array(out, CLOSED_FIELDS);
@@ -466,7 +480,7 @@ enum ek_status ek_decode_loss(struct ek_reader *fields, struct ek_loss *ret)
 
 void ek_encode_losses(struct ek_buffer *out, struct ek_link link, const struct ek_loss *losses, size_t count)
 {
-    write_head(out, EK_MESSAGE_WORKER_LOSS);
+    ek_encode_head(out, EK_MESSAGE_WORKER_LOSS);
     write_link(out, link);
     ek_write_array(out, count);
     for (size_t i = 0; i < count; i++) {
@@ -511,9 +525,8 @@ enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_worker_j
     return read_worker_body(fields, ret);
 }
 
-void ek_encode_worker_job(struct ek_envelope *envelope, const struct ek_worker_job *job)
+static void write_worker_job(struct ek_buffer *out, const struct ek_worker_job *job)
 {
-    struct ek_buffer *out = ek_envelope_item(envelope);
     ek_write_array(out, WORKER_JOB_FIELDS);
     ek_write_uint(out, job->token);
     ek_write_uint(out, job->shard);
@@ -529,6 +542,11 @@ void ek_encode_worker_job(struct ek_envelope *envelope, const struct ek_worker_j
     ek_write_bytes(out, job->body);
 }
 
+void ek_encode_worker_job(struct ek_envelope *envelope, const struct ek_worker_job *job)
+{
+    write_worker_job(ek_envelope_item(envelope), job);
+}
+
 enum ek_status ek_decode_worker_reply(struct ek_reader *fields, struct ek_worker_reply *ret)
 {
     ek_read_array_of(fields, WORKER_REPLY_FIELDS);
@@ -540,15 +558,37 @@ enum ek_status ek_decode_worker_reply(struct ek_reader *fields, struct ek_worker
     return read_status(fields);
 }
 
-void ek_encode_worker_reply(struct ek_envelope *envelope, const struct ek_worker_reply *reply)
+static void write_worker_reply(struct ek_buffer *out, const struct ek_worker_reply *reply)
 {
-    struct ek_buffer *out = ek_envelope_item(envelope);
     ek_write_array(out, WORKER_REPLY_FIELDS);
     ek_write_uint(out, reply->token);
     ek_write_uint(out, reply->status);
     ek_write_uint(out, reply->position);
     ek_write_uint(out, reply->repeated ? REPLY_REPEATED : 0);
     ek_write_bytes_or_nil(out, reply->body);
+}
+
+void ek_encode_worker_reply(struct ek_envelope *envelope, const struct ek_worker_reply *reply)
+{
+    write_worker_reply(ek_envelope_item(envelope), reply);
+}
+
+enum ek_status ek_decode_fed(struct ek_reader *fields, struct ek_fed *ret)
+{
+    ek_read_array_of(fields, FED_FIELDS);
+    enum ek_status status = ek_decode_worker_job(fields, &ret->job);
+    if (status == EK_OK)
+        status = ek_decode_worker_reply(fields, &ret->reply);
+    bool is_write = ret->job.kind != EK_JOB_READ && ret->job.kind != EK_JOB_PROBE && ret->job.position;
+    return status == EK_OK && !is_write ? EK_MALFORMED : status;
+}
+
+void ek_encode_fed(struct ek_envelope *envelope, const struct ek_fed *fed)
+{
+    struct ek_buffer *out = ek_envelope_item(envelope);
+    ek_write_array(out, FED_FIELDS);
+    write_worker_job(out, &fed->job);
+    write_worker_reply(out, &fed->reply);
 }
 
 enum ek_status ek_decode_heartbeat(struct ek_reader *fields, struct ek_heartbeat *ret)
@@ -600,7 +640,7 @@ static void write_loads(struct ek_buffer *out, const struct ek_shard_load *loads
 
 void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *message, const struct ek_shard_load *loads)
 {
-    write_head(out, EK_MESSAGE_WORKER_HEARTBEAT);
+    ek_encode_head(out, EK_MESSAGE_WORKER_HEARTBEAT);
     write_link(out, message->link);
     ek_write_uint(out, message->stalled_ms);
     ek_write_uint(out, message->credit_jobs);

@@ -38,6 +38,11 @@ EK_MUST enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_
 EK_MUST enum ek_status ek_decode_worker_reply(struct ek_reader *fields, struct ek_worker_reply *ret);
 EK_MUST enum ek_status ek_decode_heartbeat(struct ek_reader *fields, struct ek_heartbeat *ret);
 EK_MUST enum ek_status ek_decode_shard_load(struct ek_reader *fields, struct ek_shard_load *ret);
+EK_MUST enum ek_status ek_decode_fed(struct ek_reader *fields, struct ek_fed *ret);
+EK_MUST enum ek_status ek_decode_move_order(struct ek_reader *fields, struct ek_move_order *ret);
+EK_MUST enum ek_status ek_decode_move_report(struct ek_reader *fields, struct ek_move_report *ret);
+EK_MUST enum ek_status ek_decode_copy_ask(struct ek_reader *fields, struct ek_copy_ask *ret);
+EK_MUST enum ek_status ek_decode_copy_chunk(struct ek_reader *fields, struct ek_copy_chunk *ret);
 /* Nothing may follow. */
 EK_MUST enum ek_status ek_decode_end(const struct ek_reader *fields);
 
@@ -59,10 +64,18 @@ void ek_encode_holdings(struct ek_buffer *out, enum ek_message_type type, struct
 void ek_encode_losses(struct ek_buffer *out, struct ek_link link, const struct ek_loss *losses, size_t count);
 void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *message, const struct ek_shard_load *loads);
 
+void ek_encode_move_order(struct ek_buffer *out, const struct ek_move_order *message);
+void ek_encode_move_report(struct ek_buffer *out, const struct ek_move_report *message);
+void ek_encode_copy_ask(struct ek_buffer *out, const struct ek_copy_ask *message);
+void ek_encode_copy_chunk(struct ek_buffer *out, const struct ek_copy_chunk *message);
+/* The first fields of a message: their count, the version and the type. */
+void ek_encode_head(struct ek_buffer *out, enum ek_message_type type);
+
 /* Items, appended to an open envelope. */
 void ek_encode_job(struct ek_envelope *envelope, const struct ek_job *job);
 void ek_encode_reply(struct ek_envelope *envelope, const struct ek_reply *reply);
 void ek_encode_worker_job(struct ek_envelope *envelope, const struct ek_worker_job *job);
 void ek_encode_worker_reply(struct ek_envelope *envelope, const struct ek_worker_reply *reply);
+void ek_encode_fed(struct ek_envelope *envelope, const struct ek_fed *fed);
 
 #endif

@@ -69,11 +69,15 @@
 #define EK_CANCEL_PRODUCERS_MAX 4096u
 
 /* Worker */
-#define EK_CREDIT_JOBS_MAX      65536u
-#define EK_CREDIT_BYTES_MAX     (16u * EK_MIB)
-#define EK_CREDIT_READS_MAX     4096u
-#define EK_CREDIT_CANCELS_MAX   4096u /* beside the jobs of its credit, while it has any */
-#define EK_BOOK_LIVE_BYTES_MAX  (32u * EK_MIB)
-#define EK_DISK_RESERVE_DEFAULT (1024ull * EK_MIB)
+#define EK_CREDIT_JOBS_MAX       65536u
+#define EK_CREDIT_BYTES_MAX      (16u * EK_MIB)
+#define EK_CREDIT_READS_MAX      4096u
+#define EK_CREDIT_CANCELS_MAX    4096u /* beside the jobs of its credit, while it has any */
+#define EK_COPY_CHUNK_BYTES_GOAL (256u * EK_KIB)
+#define EK_COPY_CHUNK_BYTES_MAX  (EK_VALUE_BYTES_MAX + 128u * EK_KIB) /* one entry of any legal size */
+#define EK_COPY_MEMORY_BYTES_MAX (16u * EK_MIB)                       /* a snapshot of the producers' memory */
+#define EK_COPIES_MAX            4u                                   /* that a worker gives, or takes, at a time */
+#define EK_BOOK_LIVE_BYTES_MAX   (32u * EK_MIB)
+#define EK_DISK_RESERVE_DEFAULT  (1024ull * EK_MIB)
 
 #endif

@@ -35,8 +35,16 @@ enum ek_message_type {
     EK_MESSAGE_WORKER_HEARTBEAT = 40, /* to the broker: ek_heartbeat */
     EK_MESSAGE_WORKER_PULSE = 41,     /* to the worker: ek_link; the broker lives and knows the link */
     EK_MESSAGE_WORKER_BYE = 42,       /* to the broker: ek_bye; nothing follows */
-    EK_MESSAGE_WORKER_LOSS = 43       /* to the worker: ek_link and an array of ek_loss */
+    EK_MESSAGE_WORKER_LOSS = 43,      /* to the worker: ek_link and an array of ek_loss */
+    EK_MESSAGE_WORKER_MOVE = 44,      /* to the worker: ek_move_order */
+    EK_MESSAGE_WORKER_FEED = 45,      /* to the worker: ek_link and an envelope of ek_fed */
+    EK_MESSAGE_WORKER_MOVED = 46,     /* to the broker: ek_move_report */
+    /* worker and worker */
+    EK_MESSAGE_COPY_ASK = 64,  /* to the source of a copy: ek_copy_ask */
+    EK_MESSAGE_COPY_CHUNK = 65 /* to the learner: ek_copy_chunk */
 };
+
+enum { EK_MESSAGE_LAST = EK_MESSAGE_COPY_CHUNK };
 
 /* Outcomes as numbers on the wire, of jobs and of single operations. */
 enum ek_wire_status {
@@ -271,7 +279,9 @@ struct ek_bye {
 enum ek_holding_state {
     EK_HOLDING_SERVING = 1,  /* the worker is the shard's owner at this epoch */
     EK_HOLDING_RELEASED = 2, /* it is not, since this epoch */
-    EK_HOLDING_ASIDE = 3     /* likewise, and its data was given up meanwhile: rows are kept, and it takes no role in the shard */
+    EK_HOLDING_ASIDE = 3,    /* likewise, and its data was given up meanwhile: rows are kept, and it takes no role in the shard */
+    EK_HOLDING_FILLING = 4,  /* a learner whose copy is not complete: its rows are worth nothing */
+    EK_HOLDING_LEARNER = 5   /* a learner with everything up to its position */
 };
 
 struct ek_holding {
@@ -321,6 +331,74 @@ struct ek_shard_load {
     uint64_t bytes_out;
     uint64_t busy_us;
     uint64_t expires_unix_ms; /* rows here expire until then, by the broker's time; 0 = none will after the shard's last stamp */
+};
+
+/* ---- moves ---- */
+
+/* One attempt to move a shard. Its number is given once in a generation; whatever names another one is ignored. */
+struct ek_attempt {
+    uint16_t shard;
+    uint64_t number;
+};
+
+enum ek_move_step {
+    EK_MOVE_FILL = 1, /* become a learner: empty the shard's range; REPORT step EMPTIED */
+    EK_MOVE_COPY = 2, /* source: take a copy as of the jobs before this message; COPYING */
+    EK_MOVE_PULL = 3, /* learner: fetch it from `endpoint`; FETCHED now and then, in the end COMPLETE */
+    EK_MOVE_DROP = 4  /* either: the attempt is over; no answer. A learner's rows go when it is told RELEASED */
+};
+
+struct ek_move_order {
+    struct ek_link link;
+    struct ek_attempt attempt;
+    enum ek_move_step step;
+    uint64_t epoch;                   /* FILL: the shard's */
+    uint64_t position;                /* PULL: of the copy */
+    uint64_t bytes_per_second;        /* PULL: at most */
+    char endpoint[EK_TEXT_BYTES_MAX]; /* PULL: of the source */
+};
+
+enum ek_moved_step {
+    EK_MOVED_EMPTIED = 1,
+    EK_MOVED_COPYING = 2,  /* source: the copy stands at `position` */
+    EK_MOVED_FETCHED = 3,  /* learner: `bytes` so far */
+    EK_MOVED_COMPLETE = 4, /* learner: everything up to `position` is synced */
+    EK_MOVED_FED = 5,      /* learner: likewise, behind the copy */
+    EK_MOVED_FAILED = 6,   /* either: the attempt cannot go on, for the reason in `text` */
+    EK_MOVED_CLEANED = 7   /* a former holder: its rows are gone */
+};
+
+struct ek_move_report {
+    struct ek_link link;
+    struct ek_attempt attempt;
+    enum ek_moved_step step;
+    uint64_t position;
+    uint64_t bytes;
+    char text[EK_TEXT_BYTES_MAX];
+};
+
+/* A write that the source has answered, with its verdict. The tokens are the attempt's number. */
+struct ek_fed {
+    struct ek_worker_job job;
+    struct ek_worker_reply reply;
+};
+
+struct ek_copy_ask {
+    uint64_t generation;
+    struct ek_attempt attempt;
+    uint64_t chunk; /* from 0 on; the one before may be asked for again */
+};
+
+struct ek_copy_chunk {
+    uint64_t generation;
+    struct ek_attempt attempt;
+    uint64_t chunk;
+    bool last;
+    uint64_t entries;       /* of the whole copy, as is the hash; the last chunk's */
+    uint64_t hash;          /* worker/copy.h */
+    struct ek_slice memory; /* the producers' memory; the last chunk's, data = NULL in others */
+    uint64_t checksum;      /* XXH3-64 of the body */
+    struct ek_slice body;   /* entries, worker/copy.h */
 };
 
 struct ek_heartbeat {

@@ -220,7 +220,7 @@ enum ek_status ek_book_decode_role(struct ek_slice bytes, struct ek_holding *ret
     if (status != EK_OK)
         return status;
     ret->epoch = get(&from);
-    ret->state = (enum ek_holding_state)get_max(&from, EK_HOLDING_ASIDE);
+    ret->state = (enum ek_holding_state)get_max(&from, EK_HOLDING_LEARNER);
     return ret->state ? close_value(&from) : EK_CORRUPT;
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/hash.h"
 #include "worker/dead.h"
+#include "worker/learn.h"
 #include "worker/letters.h"
 #include "worker/recover.h"
 #include "worker/rows.h"
@@ -65,6 +66,13 @@ static void put_book(struct ek_engine *engine, enum ek_book_kind kind, uint64_t 
     ek_store_put(engine->store, EK_STORE_BOOK, key_slice(&key), ek_buffer_slice(&engine->scratch), ek_slice_of(NULL, 0));
 }
 
+void ek_engine_put_snapshot(struct ek_engine *engine, uint16_t shard, const struct ek_producers *memory)
+{
+    ek_buffer_clear(&engine->scratch);
+    ek_book_encode_snapshot(&engine->scratch, memory);
+    put_book(engine, EK_BOOK_SNAPSHOT, shard);
+}
+
 static void put_identity(struct ek_engine *engine, const struct ek_identity *identity)
 {
     ek_buffer_clear(&engine->scratch);
@@ -93,7 +101,7 @@ static enum ek_status begin_identity(struct ek_engine *engine, struct ek_error *
  * a stamp at or above it (the broker's time never falls, not across its restarts either), so to every condition the row is absent
  * already, and so it is to a read, whose time is that stamp at least (stamps.h). A power cut cannot take the stamp back.
  */
-static void set_horizon(struct ek_engine *engine, uint16_t shard)
+void ek_engine_set_horizon(struct ek_engine *engine, uint16_t shard)
 {
     const struct ek_producers *memory = &engine->judge.shards[shard].memory;
     uint32_t shards = engine->identity.shards;
@@ -104,7 +112,7 @@ static void set_horizon(struct ek_engine *engine, uint16_t shard)
 
 enum ek_status ek_engine_open(struct ek_engine *engine, struct ek_store *store, size_t live_bytes_max, struct ek_error *error)
 {
-    *engine = (struct ek_engine){.store = store};
+    *engine = (struct ek_engine){.store = store, .learners = ek_alloc_zero(EK_COPIES_MAX, sizeof *engine->learners)};
     ek_judge_init(&engine->judge, (struct ek_row_reader){.read = read_row, .context = engine},
                   (struct ek_letter_reader){.read = read_letter, .context = engine});
     ek_live_init(&engine->live, live_bytes_max);
@@ -114,6 +122,7 @@ enum ek_status ek_engine_open(struct ek_engine *engine, struct ek_store *store, 
     if (status == EK_OK) {
         engine->identity.incarnation++;
         put_identity(engine, &engine->identity);
+        ek_learners_recover(engine);
         status = ek_store_commit(store, error);
     }
     if (status != EK_OK) {
@@ -122,7 +131,7 @@ enum ek_status ek_engine_open(struct ek_engine *engine, struct ek_store *store, 
     }
     for (uint32_t shard = 0; shard < engine->identity.shards; shard++) {
         ek_stamps_raise(&engine->stamps, (uint16_t)shard, engine->judge.shards[shard].memory.stamp_unix_ms);
-        set_horizon(engine, (uint16_t)shard);
+        ek_engine_set_horizon(engine, (uint16_t)shard);
     }
     return EK_OK;
 }
@@ -135,6 +144,7 @@ void ek_engine_done(struct ek_engine *engine)
     ek_judge_done(&engine->judge);
     ek_live_done(&engine->live);
     ek_buffer_done(&engine->scratch);
+    ek_learners_done(engine);
 }
 
 /* ---- what a broker says ---- */
@@ -175,11 +185,12 @@ enum ek_status ek_engine_adopt(struct ek_engine *engine, const struct ek_worker_
     engine->identity = identity;
     engine->judge.shard_count = identity.shards;
     engine->judge.link = welcome->link;
+    ek_learners_forget(engine);
     engine->dead_kept = ek_dead_kept(&engine->judge);
     return EK_OK;
 }
 
-static void put_role(struct ek_engine *engine, const struct ek_holding *role)
+void ek_engine_put_role(struct ek_engine *engine, const struct ek_holding *role)
 {
     ek_buffer_clear(&engine->scratch);
     ek_book_encode_role(&engine->scratch, role);
@@ -191,6 +202,8 @@ static bool is_news(const struct ek_engine *engine, const struct ek_holding *rol
     const struct ek_judge_shard *shard = &engine->judge.shards[role->shard];
     if (shard->epoch && shard->state == EK_HOLDING_ASIDE && role->state == EK_HOLDING_SERVING)
         return false; /* the rows here were given up: another history goes on elsewhere */
+    if (shard->epoch && shard->state == EK_HOLDING_FILLING && role->state == EK_HOLDING_SERVING)
+        return false; /* there is nothing here to serve */
     return role->epoch > shard->epoch || (role->epoch == shard->epoch && role->state != shard->state);
 }
 
@@ -217,7 +230,7 @@ enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, s
             return no_such_shard(judge, holdings[i].shard, error);
     for (size_t i = 0; i < count; i++)
         if (is_news(engine, &holdings[i])) {
-            put_role(engine, &holdings[i]);
+            ek_engine_put_role(engine, &holdings[i]);
             news++;
         }
     if (news && ek_store_commit(engine->store, error) != EK_OK)
@@ -245,13 +258,14 @@ static bool is_new_loss(const struct ek_engine *engine, const struct ek_loss *lo
 /* Nothing in memory changes before the batch is synced. The snapshot covers every record there is: its position lies beyond. */
 static void put_loss(struct ek_engine *engine, const struct ek_loss *loss)
 {
-    const struct ek_producers *memory = &engine->judge.shards[loss->shard].memory;
+    const struct ek_judge_shard *shard = &engine->judge.shards[loss->shard];
+    const struct ek_producers *memory = &shard->memory;
+    if (shard->epoch && shard->state != EK_HOLDING_SERVING)
+        ek_learn_empty(engine, loss->shard); /* what is left of an earlier role is no part of the shard */
     struct ek_producers fresh = {.stamp_unix_ms = memory->stamp_unix_ms, .expires_unix_ms = memory->expires_unix_ms};
     ek_producers_give_up(&fresh, loss->position, loss->floor);
-    put_role(engine, &(struct ek_holding){.shard = loss->shard, .state = EK_HOLDING_SERVING, .epoch = loss->epoch});
-    ek_buffer_clear(&engine->scratch);
-    ek_book_encode_snapshot(&engine->scratch, &fresh);
-    put_book(engine, EK_BOOK_SNAPSHOT, loss->shard);
+    ek_engine_put_role(engine, &(struct ek_holding){.shard = loss->shard, .state = EK_HOLDING_SERVING, .epoch = loss->epoch});
+    ek_engine_put_snapshot(engine, loss->shard, &fresh);
 }
 
 static void take_loss(struct ek_engine *engine, const struct ek_loss *loss)
@@ -416,9 +430,7 @@ static void put_snapshots(struct ek_engine *engine, size_t record_bytes)
         uint16_t shard = ek_live_oldest(&engine->live);
         if (shard == EK_LIVE_NONE)
             break;
-        ek_buffer_clear(&engine->scratch);
-        ek_book_encode_snapshot(&engine->scratch, &engine->judge.shards[shard].memory);
-        put_book(engine, EK_BOOK_SNAPSHOT, shard);
+        ek_engine_put_snapshot(engine, shard, &engine->judge.shards[shard].memory);
         ek_live_settle(&engine->live, shard);
     }
     uint64_t sequence;
@@ -451,6 +463,6 @@ enum ek_status ek_engine_commit(struct ek_engine *engine, struct ek_error *error
     if (judge->letter_count)
         engine->dead_kept = ek_dead_kept(judge);
     for (size_t i = 0; i < judge->touched_count; i++)
-        set_horizon(engine, judge->touched[i]);
+        ek_engine_set_horizon(engine, judge->touched[i]);
     return EK_OK;
 }

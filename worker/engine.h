@@ -14,12 +14,14 @@
 #include "worker/stamps.h"
 #include "worker/store.h"
 
+struct ek_learner;
+
 struct ek_engine {
     struct ek_store *store; /* borrowed */
     struct ek_identity identity;
     struct ek_judge judge;
     struct ek_live live;
-    struct ek_stamps stamps; /* for readers beside this thread */
+    struct ek_stamps stamps;   /* for readers beside this thread */
     struct ek_pinned read_row; /* what the judge's reader gave out last */
     struct ek_pinned read_letter;
     struct ek_pinned *kept_letters; /* that the group needs until it is written */
@@ -29,6 +31,7 @@ struct ek_engine {
     bool probed;        /* the group has to be written and synced even if it holds nothing */
     struct ek_error read_error;
     struct ek_buffer scratch;
+    struct ek_learner *learners; /* EK_COPIES_MAX of them; worker/learn.h */
 };
 
 /* Rebuilds the state and raises the incarnation, synced. `live_bytes_max` is EK_BOOK_LIVE_BYTES_MAX but in tests. EK_NEWER: a newer
@@ -59,5 +62,13 @@ void ek_engine_probe(struct ek_engine *engine);
 /* A group: begin, jobs through `judge`, commit. The jobs' bytes must stay until the commit is done. */
 void ek_engine_begin(struct ek_engine *engine);
 EK_MUST enum ek_status ek_engine_commit(struct ek_engine *engine, struct ek_error *error);
+
+/* ---- for the engine's parts ---- */
+
+/* These two add to the batch under construction. */
+void ek_engine_put_role(struct ek_engine *engine, const struct ek_holding *role);
+void ek_engine_put_snapshot(struct ek_engine *engine, uint16_t shard, const struct ek_producers *memory);
+/* Rows of the shard that had expired at its memory's stamp, which is synced, may vanish. */
+void ek_engine_set_horizon(struct ek_engine *engine, uint16_t shard);
 
 #endif

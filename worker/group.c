@@ -26,6 +26,9 @@ void ek_commit_done_destroy(struct ek_commit_done *done)
         free(item->holdings);
         free(item->losses);
         free(item->passed);
+        if (item->step)
+            ek_learn_step_done(item->step);
+        free(item->step);
         free(item);
     }
     ek_answers_done(&done->answers);
@@ -159,6 +162,9 @@ enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *don
     case EK_COMMIT_ASSIGN:
     case EK_COMMIT_LOSS:
         status = assign(engine, done->items, done);
+        break;
+    case EK_COMMIT_LEARN:
+        status = ek_learn_run(engine, done->items->step, &done->error);
         break;
     case EK_COMMIT_STOP:
         break;

@@ -9,6 +9,7 @@
 
 #include "worker/answers.h"
 #include "worker/engine.h"
+#include "worker/learn.h"
 #include "worker/load.h"
 #include "worker/parcel.h"
 
@@ -21,6 +22,7 @@ enum ek_commit_kind {
     EK_COMMIT_ADOPT,  /* make a broker's generation durable */
     EK_COMMIT_ASSIGN, /* make roles durable */
     EK_COMMIT_LOSS,   /* make accepted losses durable */
+    EK_COMMIT_LEARN,  /* a step of a move */
     EK_COMMIT_STOP    /* finish what is before it, then end the thread */
 };
 
@@ -33,7 +35,8 @@ struct ek_commit_item {
     struct ek_loss *losses;           /* LOSS; as many as there is room in `holdings` */
     struct ek_holding *holdings;      /* ASSIGN: what to do; done, and after ADOPT and LOSS: what holds */
     size_t holding_count;
-    uint32_t *passed; /* done JOBS: reads with a number that may be served, by index */
+    struct ek_learn_step *step; /* LEARN */
+    uint32_t *passed;           /* done JOBS: reads with a number that may be served, by index */
     uint32_t passed_count;
 };
 

@@ -189,6 +189,19 @@ static enum ek_status judge_new(struct ek_judge *judge, const struct ek_worker_j
     return EK_OK;
 }
 
+/* At the awaited position. */
+static enum ek_status judge_next(struct ek_judge *judge, const struct ek_worker_job *job, struct ek_worker_reply *ret)
+{
+    const struct ek_producers *memory = &judge->shards[job->shard].memory;
+    uint64_t awaited;
+    enum ek_numbering numbering = job->producer ? ek_producers_look(memory, job->producer, job->number, &awaited) : EK_NUMBER_NEW;
+    if (numbering == EK_NUMBER_NEW)
+        return judge_new(judge, job, ret);
+    *ret = misnumbered(judge, job, numbering, awaited);
+    enter(judge, job, false, EK_WIRE_OK, ek_slice_of(NULL, 0));
+    return EK_OK;
+}
+
 enum ek_status ek_judge_write(struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job,
                               struct ek_worker_reply *ret)
 {
@@ -205,13 +218,23 @@ enum ek_status ek_judge_write(struct ek_judge *judge, struct ek_link link, const
         *ret = repeat(judge, job);
         return EK_OK;
     }
-    uint64_t awaited;
-    enum ek_numbering numbering = job->producer ? ek_producers_look(memory, job->producer, job->number, &awaited) : EK_NUMBER_NEW;
-    if (numbering == EK_NUMBER_NEW)
-        return judge_new(judge, job, ret);
-    *ret = misnumbered(judge, job, numbering, awaited);
-    enter(judge, job, false, EK_WIRE_OK, ek_slice_of(NULL, 0));
-    return EK_OK;
+    return judge_next(judge, job, ret);
+}
+
+static bool same_reply(const struct ek_worker_reply *a, const struct ek_worker_reply *b)
+{
+    return a->status == b->status && a->position == b->position && ek_slice_equal(a->body, b->body);
+}
+
+enum ek_status ek_judge_follow(struct ek_judge *judge, const struct ek_fed *fed, bool *ret_agrees)
+{
+    *ret_agrees = fed->job.position == judge->shards[fed->job.shard].memory.position + 1;
+    if (!*ret_agrees)
+        return EK_OK;
+    struct ek_worker_reply reply;
+    enum ek_status status = judge_next(judge, &fed->job, &reply);
+    *ret_agrees = status == EK_OK && same_reply(&reply, &fed->reply);
+    return status;
 }
 
 bool ek_judge_read(const struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job, struct ek_worker_reply *ret)

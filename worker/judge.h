@@ -81,6 +81,9 @@ void ek_judge_begin(struct ek_judge *judge);
  * the group is written. Fails only when the row reader does; the process must end then. */
 EK_MUST enum ek_status ek_judge_write(struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job,
                                       struct ek_worker_reply *ret);
+/* As a learner: judges a write that the shard's holder has answered, at the awaited position, and tells whether it comes to the
+ * same. Whoever does not agree is no copy: the group must not be written then. */
+EK_MUST enum ek_status ek_judge_follow(struct ek_judge *judge, const struct ek_fed *fed, bool *ret_agrees);
 /* A read that names a producer's number: true when it may be served once the group is synced, else `ret` is its answer. */
 bool ek_judge_read(const struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job, struct ek_worker_reply *ret);
 bool ek_judge_has_link(const struct ek_judge *judge, struct ek_link link);

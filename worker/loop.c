@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "worker/commit.h"
 #include "worker/link.h"
+#include "worker/moving.h"
 #include "worker/pulse.h"
 #include "worker/serve.h"
 
@@ -36,6 +37,7 @@ struct loop {
     struct ek_serve *serve;
     struct ek_pulse *pulse;
     struct ek_commit *commit;
+    struct ek_moving *moving;
     struct ek_answers outbox;
     size_t parcel_bytes; /* of jobs that the storage thread has */
     bool more_reads;
@@ -154,6 +156,18 @@ static void send_holdings(struct loop *loop, enum ek_message_type type, struct e
     ek_answers_push(&loop->outbox, link, ek_owned_of(&out));
 }
 
+/* What is left of a shard that was served until now stays for a while; the rows of a learner were nobody's. */
+static void note_released(struct loop *loop, const struct ek_commit_item *item)
+{
+    uint64_t now_us = ek_clock_monotonic_us();
+    for (size_t i = 0; i < item->holding_count; i++) {
+        const struct ek_holding *holding = &item->holdings[i];
+        bool stays = item->kind == EK_COMMIT_ADOPT || loop->serve->shards[holding->shard].serving;
+        if (holding->state == EK_HOLDING_RELEASED)
+            ek_moving_released(loop->moving, holding->shard, holding->epoch, stays ? now_us + EK_RELEASE_GRACE_US : now_us);
+    }
+}
+
 static void adopted(struct loop *loop, const struct ek_commit_done *done)
 {
     const struct ek_commit_item *item = done->items;
@@ -164,6 +178,8 @@ static void adopted(struct loop *loop, const struct ek_commit_done *done)
     }
     loop->identity = done->identity;
     ek_serve_adopt(loop->serve, welcome->link, welcome->shards, item->holdings, item->holding_count);
+    ek_moving_adopt(loop->moving, welcome->link);
+    note_released(loop, item);
     if (!ek_worker_link_adopted(&loop->link, welcome->link))
         return; /* another WELCOME is on its way through the queue */
     ek_log(EK_LOG_INFO, "joined generation %llu with %zu shards", (unsigned long long)welcome->link.generation,
@@ -183,6 +199,7 @@ static void assigned(struct loop *loop, const struct ek_commit_done *done)
         ek_log(EK_LOG_WARNING, "%s; ignored", done->error.text);
         return;
     }
+    note_released(loop, item);
     ek_serve_assign(loop->serve, item->holdings, item->holding_count);
     send_holdings(loop, EK_MESSAGE_WORKER_ASSIGNED, item->link, item);
 }
@@ -231,6 +248,8 @@ static void take_done(struct loop *loop)
             adopted(loop, done);
         else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
             assigned(loop, done);
+        else if (done->items->kind == EK_COMMIT_LEARN)
+            ek_moving_done(loop->moving, done->items->step, &loop->outbox);
         ek_commit_done_destroy(done);
     }
 }
@@ -347,6 +366,8 @@ static enum ek_status take_message(struct loop *loop, enum ek_message_type type,
         return take_roles(loop, fields, EK_COMMIT_LOSS);
     case EK_MESSAGE_WORKER_PULSE:
         return take_pulse(loop, fields);
+    case EK_MESSAGE_WORKER_MOVE:
+        return ek_moving_order(loop->moving, fields, ek_clock_monotonic_us());
     default:
         return EK_MALFORMED;
     }
@@ -359,6 +380,8 @@ static void take_frame(struct loop *loop, struct ek_frame *frame)
     enum ek_status status = ek_decode_type(ek_frame_bytes(frame), &type, &fields);
     if (status == EK_OK && type == EK_MESSAGE_WORKER_JOBS)
         status = take_jobs(loop, frame);
+    else if (status == EK_OK && type == EK_MESSAGE_WORKER_FEED)
+        status = ek_moving_feed(loop->moving, frame);
     else {
         if (status == EK_OK)
             status = take_message(loop, type, &fields);
@@ -386,23 +409,6 @@ static void receive(struct loop *loop)
     }
 }
 
-/* Copies between workers are not offered: whoever asks is told so. */
-static void answer_peers(struct loop *loop)
-{
-    struct ek_frame frame;
-    ek_peer peer;
-    enum ek_status status = ek_socket_receive(loop->peers, &frame, &peer);
-    if (status == EK_AGAIN)
-        return;
-    if (status == EK_OK)
-        ek_frame_done(&frame);
-    struct ek_refusal refusal = {.status = EK_WIRE_USAGE, .text = "this endpoint is for copies between workers"};
-    struct ek_buffer out = {0};
-    ek_encode_refusal(&out, EK_MESSAGE_ERROR, &refusal);
-    ek_socket_answer(loop->peers, ek_buffer_slice(&out));
-    ek_buffer_done(&out);
-}
-
 /* ---- turns ---- */
 
 static void serve_reads(struct loop *loop)
@@ -425,15 +431,19 @@ static int64_t wait_ms(const struct loop *loop, uint64_t due_us)
     if (loop->more_reads)
         return 0;
     uint64_t now_us = ek_clock_monotonic_us();
+    uint64_t moving_us = ek_moving_due_us(loop->moving);
+    due_us = moving_us < due_us ? moving_us : due_us;
     return due_us <= now_us ? 0 : (int64_t)((due_us - now_us + 999) / 1000);
 }
 
 /* One wait and everything that is there afterwards. True when `signal_fd` has something. */
 static bool turn(struct loop *loop, int signal_fd, uint64_t due_us)
 {
-    struct ek_poll_item items[] = {
+    struct ek_poll_item items[4 + EK_COPIES_MAX] = {
         {.fd = ek_commit_fd(loop->commit)}, {.fd = signal_fd}, {.socket = loop->peers}, {.socket = loop->broker}};
-    size_t count = may_receive(loop) ? 4 : 3;
+    bool receives = may_receive(loop);
+    size_t count = receives ? 4 : 3;
+    count += ek_moving_items(loop->moving, items + count);
     enum ek_status polled = ek_poll(items, count, wait_ms(loop, due_us));
     if (polled != EK_OK && polled != EK_AGAIN) {
         loop->verdict = ek_error_set(loop->error, EK_IO, "cannot wait for messages");
@@ -441,10 +451,11 @@ static bool turn(struct loop *loop, int signal_fd, uint64_t due_us)
     }
     if (items[0].readable)
         take_done(loop);
-    if (items[2].readable)
-        answer_peers(loop);
-    if (count == 4 && items[3].readable)
+    if (items[2].readable && ek_moving_serve(loop->moving, loop->peers, loop->error) != EK_OK)
+        loop->verdict = EK_IO;
+    if (receives && items[3].readable)
         receive(loop);
+    ek_moving_run(loop->moving, ek_clock_monotonic_us());
     serve_reads(loop);
     flush_outbox(loop);
     return items[1].readable;
@@ -507,6 +518,7 @@ enum ek_status ek_worker_loop_run(const struct ek_worker_settings *settings, str
     loop.commit = ek_commit_start(engine, loop.load);
     if (!loop.commit)
         loop.verdict = ek_error_set(error, EK_IO, "cannot start the storage thread");
+    loop.moving = ek_moving_new(loop.context, loop.commit);
     ek_store_enter_thread();
     ek_worker_link_init(&loop.link, ek_clock_monotonic_us());
     for (bool asked = false; !asked && loop.verdict == EK_OK;) {
@@ -518,6 +530,7 @@ enum ek_status ek_worker_loop_run(const struct ek_worker_settings *settings, str
         stop(&loop, signal_fd);
     else if (loop.verdict == EK_IO)
         say_bye(&loop, EK_BYE_STORAGE);
+    ek_moving_destroy(&loop.moving);
     close_sockets(&loop);
     if (loop.commit && !ek_commit_ended(loop.commit))
         return loop.verdict == EK_OK ? EK_AGAIN : loop.verdict;

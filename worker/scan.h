@@ -15,9 +15,9 @@ struct ek_scan {
     uint32_t shards;
     const struct ek_stamps *stamps;
     uint64_t now_unix_ms; /* the job's stamp first, then the time at which rows that had expired are left out */
-    bool alone;             /* the job's only operation: its first row is given however large it is */
-    size_t room_bytes;      /* for entries */
-    uint32_t rows_left;     /* that may be looked at; counted down */
+    bool alone;           /* the job's only operation: its first row is given however large it is */
+    size_t room_bytes;    /* for entries */
+    uint32_t rows_left;   /* that may be looked at; counted down */
 };
 
 /* Appends the result to `out`; `entries` is memory to work in. A scan beside others that has no room says ALONE. When

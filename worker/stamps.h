@@ -1,7 +1,7 @@
 /*
- * What time it is for a read: at least the highest stamp of the jobs of its shard whose rows it may have seen. A read is stamped when
- * it is sent, and may be served behind writes that were stamped later; by its own stamp it would see a row that one of these has
- * found expired, beside what that same one wrote.
+ * What time it is for a read: at least the highest stamp of the jobs of its shard whose rows it may have seen. A read is stamped
+ * when it is sent, and may be served behind writes that were stamped later; by its own stamp it would see a row that one of these
+ * has found expired, beside what that same one wrote.
  *
  * The thread that writes raises it before the rows can be seen; a reader asks after it has read. Any thread.
  */

@@ -37,6 +37,8 @@ void ek_store_enter_thread(void);
 void ek_store_put(struct ek_store *store, enum ek_store_space space, struct ek_slice key, struct ek_slice head,
                   struct ek_slice value);
 void ek_store_delete(struct ek_store *store, enum ek_store_space space, struct ek_slice key);
+/* Likewise: deletes everything from `first` to below `end` (an empty slice: to the end of the space). */
+void ek_store_delete_range(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end);
 /* Writes the batch whole and syncs it; readers see it after that. */
 EK_MUST enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error);
 

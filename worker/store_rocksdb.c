@@ -259,6 +259,16 @@ void ek_store_delete(struct ek_store *store, enum ek_store_space space, struct e
     rocksdb_writebatch_delete_cf(store->batch, store->spaces[space], (const char *)key.data, key.size);
 }
 
+void ek_store_delete_range(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end)
+{
+    /* Longer than every key, and above them. */
+    uint8_t above[EK_ROW_KEY_BYTES_MAX + 1];
+    memset(above, UINT8_MAX, sizeof above);
+    struct ek_slice to = end.size ? end : ek_slice_of(above, sizeof above);
+    rocksdb_writebatch_delete_range_cf(store->batch, store->spaces[space], (const char *)first.data, first.size,
+                                       (const char *)to.data, to.size);
+}
+
 enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error)
 {
     char *text = NULL;

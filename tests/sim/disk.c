@@ -34,11 +34,11 @@ struct ek_store {
     size_t horizon_count;
 };
 
+/* A walk sees the rows of the moment at which it began. */
 struct ek_store_cursor {
     enum ek_store_space space;
-    const struct sim_rows *rows;
+    struct sim_rows rows;
     size_t at;
-    size_t end;
 };
 
 /* A row as it was before a change; value NULL: it was not there. */
@@ -49,10 +49,10 @@ struct sim_undo {
 };
 
 static struct sim_disk disks[SIM_DISKS_MAX];
-static void (*on_recorded)(struct ek_slice record);
-static void (*on_lost)(struct ek_slice record);
+static sim_disk_tap on_recorded;
+static sim_disk_tap on_lost;
 
-void sim_disk_watch(void (*recorded)(struct ek_slice record), void (*lost)(struct ek_slice record))
+void sim_disk_watch(sim_disk_tap recorded, sim_disk_tap lost)
 {
     on_recorded = recorded;
     on_lost = lost;
@@ -140,12 +140,24 @@ static void note_role(const struct sim_disk *disk, const struct change *change)
     sim_eras_adopted(disk, &role);
 }
 
+struct ek_holding sim_disk_role(const struct sim_disk *disk, uint16_t shard)
+{
+    const struct sim_rows *book = &disk->spaces[EK_STORE_BOOK];
+    struct ek_book_key key = ek_book_key_of(EK_BOOK_ROLE, shard);
+    struct ek_holding role = {.shard = shard};
+    bool found;
+    size_t at = search(book, ek_slice_of(key.bytes, key.size), &found);
+    if (found && ek_book_decode_role(ek_slice_of(book->rows[at].value, book->rows[at].value_size), &role) != EK_OK)
+        sim_fail("a role on disk cannot be read");
+    return role;
+}
+
 static void apply(struct sim_disk *disk, struct change *change)
 {
     struct sim_rows *rows = &disk->spaces[change->space];
     enum ek_book_kind kind = kind_of(change->space, key_of(&change->row));
     if (kind == EK_BOOK_RECORD && on_recorded && !change->deletes)
-        on_recorded(ek_slice_of(change->row.value, change->row.value_size));
+        on_recorded(disk, ek_slice_of(change->row.value, change->row.value_size));
     if (kind == EK_BOOK_ROLE && !change->deletes)
         note_role(disk, change);
     if (kind == EK_BOOK_SNAPSHOT && !change->deletes)
@@ -201,7 +213,7 @@ static void undo_batch(struct sim_disk *disk)
         size_t at = search(rows, key_of(&undo->row), &found);
         bool is_record = kind_of(undo->space, key_of(&undo->row)) == EK_BOOK_RECORD;
         if (found && is_record && !undo->row.value)
-            on_lost(ek_slice_of(rows->rows[at].value, rows->rows[at].value_size));
+            on_lost(disk, ek_slice_of(rows->rows[at].value, rows->rows[at].value_size));
         first = undo->first;
         if (undo->row.value)
             put_row(rows, undo->row);
@@ -340,6 +352,17 @@ void ek_store_delete(struct ek_store *store, enum ek_store_space space, struct e
     add_change(store, space, key)->deletes = true;
 }
 
+/* By its rows, which are there when the batch is made: nobody else writes. */
+void ek_store_delete_range(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end)
+{
+    struct ek_slice key;
+    struct ek_slice value;
+    struct ek_store_cursor *cursor = ek_store_walk(store, space, first, end);
+    for (; ek_store_cursor_entry(cursor, &key, &value); cursor->at++)
+        ek_store_delete(store, space, key);
+    (void)!ek_store_cursor_close(&cursor, NULL);
+}
+
 enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error)
 {
     struct sim_disk *disk = store->disk;
@@ -398,19 +421,21 @@ enum ek_status ek_store_get_many(struct ek_store *store, const struct ek_slice *
 struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end)
 {
     struct ek_store_cursor *cursor = ek_alloc_zero(1, sizeof *cursor);
+    const struct sim_rows *rows = &store->disk->spaces[space];
     bool found;
+    size_t from = search(rows, first, &found);
+    size_t to = end.size ? search(rows, end, &found) : rows->count;
+    struct sim_rows range = {.rows = rows->rows + from, .count = to > from ? to - from : 0};
     cursor->space = space;
-    cursor->rows = &store->disk->spaces[space];
-    cursor->at = search(cursor->rows, first, &found);
-    cursor->end = end.size ? search(cursor->rows, end, &found) : cursor->rows->count;
+    sim_rows_copy(&range, &cursor->rows);
     return cursor;
 }
 
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)
 {
-    if (cursor->at >= cursor->end)
+    if (cursor->at >= cursor->rows.count)
         return false;
-    const struct sim_row *row = &cursor->rows->rows[cursor->at];
+    const struct sim_row *row = &cursor->rows.rows[cursor->at];
     *ret_key = key_of(row);
     *ret_value = ek_slice_of(row->value, row->value_size);
     return true;
@@ -418,7 +443,7 @@ bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_
 
 void ek_store_cursor_step(struct ek_store_cursor *cursor)
 {
-    enum ek_book_kind kind = kind_of(cursor->space, key_of(&cursor->rows->rows[cursor->at]));
+    enum ek_book_kind kind = kind_of(cursor->space, key_of(&cursor->rows.rows[cursor->at]));
     if (kind == EK_BOOK_SNAPSHOT)
         sim_count(SIM_COUNT_SNAPSHOT_READ);
     if (kind == EK_BOOK_RECORD)
@@ -429,6 +454,8 @@ void ek_store_cursor_step(struct ek_store_cursor *cursor)
 enum ek_status ek_store_cursor_close(struct ek_store_cursor **cursor, struct ek_error *error)
 {
     (void)error;
+    sim_rows_copy(&(struct sim_rows){0}, &(*cursor)->rows);
+    free((*cursor)->rows.rows);
     free(*cursor);
     *cursor = NULL;
     return EK_OK;

@@ -64,7 +64,10 @@ struct sim_directory {
 
 struct sim_disk *sim_disk_of(unsigned number);
 /* Sees every record of the book-keeping when it can be read, and those that a power cut took away. */
-void sim_disk_watch(void (*recorded)(struct ek_slice record), void (*lost)(struct ek_slice record));
+typedef void (*sim_disk_tap)(const struct sim_disk *disk, struct ek_slice record);
+void sim_disk_watch(sim_disk_tap recorded, sim_disk_tap lost);
+/* The role that the disk has in a shard, at epoch 0 when it has none. */
+struct ek_holding sim_disk_role(const struct sim_disk *disk, uint16_t shard);
 struct sim_directory *sim_directory(void);
 /* The program that had it open is gone: what it was writing can be read, or not. */
 void sim_disk_crash(struct sim_disk *disk);

@@ -3,6 +3,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/hazard.h"
+#include "tests/sim/mover.h"
 #include "tests/sim/net.h"
 #include "tests/sim/past.h"
 #include "tests/sim/poison.h"
@@ -342,6 +343,7 @@ void sim_faults_heal(void)
     faults.over = true;
     sim_poison_cure();
     sim_hazard_heal();
+    sim_mover_heal();
     for (unsigned i = 0; i < place_count(); i++) {
         faults.up_us[i] = 0;
         sim_continue(process_at(i));

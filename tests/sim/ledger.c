@@ -4,6 +4,7 @@
 #include "common/reader.h"
 #include "common/table.h"
 #include "tests/sim/answers.h"
+#include "tests/sim/disk.h"
 #include "tests/sim/hazard.h"
 #include "tests/sim/links.h"
 #include "tests/sim/world.h"
@@ -222,7 +223,8 @@ static void take_back(struct entry *entry, const struct ek_verdict *verdict)
     entry->recorded = entry->carried_out = false;
 }
 
-static void for_each_number(struct ek_slice bytes, void (*run)(struct entry *entry, const struct ek_verdict *verdict))
+static void for_each_number(const struct sim_disk *disk, struct ek_slice bytes,
+                            void (*run)(struct entry *entry, const struct ek_verdict *verdict))
 {
     struct ek_book_record record;
     uint16_t shard;
@@ -233,20 +235,22 @@ static void for_each_number(struct ek_slice bytes, void (*run)(struct entry *ent
     }
     while (ek_book_record_next(&record, &shard, &verdict) == EK_OK) {
         bool is_new;
-        if (verdict.producer && verdict.used)
+        /* A learner follows what its shard's holder has done. */
+        bool follows = sim_disk_role(disk, shard).state == EK_HOLDING_LEARNER;
+        if (verdict.producer && verdict.used && !follows)
             run(entry_of(verdict.producer, shard, verdict.number, &is_new), &verdict);
     }
 }
 
-void sim_ledger_recorded(struct ek_slice record)
+void sim_ledger_recorded(const struct sim_disk *disk, struct ek_slice record)
 {
     sim_links_recorded(record);
-    for_each_number(record, enter);
+    for_each_number(disk, record, enter);
 }
 
-void sim_ledger_lost(struct ek_slice record)
+void sim_ledger_lost(const struct sim_disk *disk, struct ek_slice record)
 {
-    for_each_number(record, take_back);
+    for_each_number(disk, record, take_back);
 }
 
 bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position)

@@ -8,6 +8,8 @@
 #include "common/messages.h"
 #include "tests/sim/history.h"
 
+struct sim_disk;
+
 /* A write was submitted; calls of one session come in their order. */
 void sim_ledger_submitted(uint32_t shard, struct sim_call *call);
 /* A numbered job that is no cancellation was sent by `session`. */
@@ -17,9 +19,9 @@ void sim_ledger_sent_beside(const struct ek_job *job);
 /* How many producers have sent to this shard so far: beyond EK_PRODUCERS_PER_SHARD_MAX some are forgotten. */
 size_t sim_ledger_producers(uint32_t shard);
 /* A record of the book-keeping came to a disk. */
-void sim_ledger_recorded(struct ek_slice record);
+void sim_ledger_recorded(const struct sim_disk *disk, struct ek_slice record);
 /* It is gone again: it was not synced. */
-void sim_ledger_lost(struct ek_slice record);
+void sim_ledger_lost(const struct sim_disk *disk, struct ek_slice record);
 /* True when a record says that the call was carried out; `ret_position` is its first operation's, or 0 where two disks differ. */
 bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position);
 /* What the records say beyond that, for the checker: the place of the call among the writes of its shard; and what became of its

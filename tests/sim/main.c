@@ -14,6 +14,7 @@
 #include "tests/sim/hazard.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/mover.h"
 #include "tests/sim/net.h"
 #include "tests/sim/seeds.h"
 #include "tests/sim/tally.h"
@@ -70,6 +71,8 @@ static void open_all(uint64_t span_us)
     sim_workload_open(&workload);
     if (hazards)
         sim_hazard_open();
+    else if (sim_chance(60))
+        sim_mover_open();
     sim_tell("%u workers, %u shards, liveness %" PRIu64 " ms, %u clients, %u thin ones, %u calls each", cluster.workers,
              cluster.shards, cluster.liveness_ms, workload.clients, workload.thin_clients, workload.calls);
 }
@@ -105,10 +108,16 @@ static void run_seed(uint64_t seed, FILE *report, bool verbose)
     sim_run(sim_now_us() + span_us);
     sim_faults_heal();
     sim_workload_calm();
+    run_until(sim_mover_is_over, "some move has not ended, or left rows behind");
+    if (sim_failed())
+        sim_mover_tell();
     run_until(sim_hazard_is_over, "the operator has not done his work");
     run_until(sim_workload_is_idle, "some calls have not ended");
     sim_workload_finish();
     run_until(sim_workload_is_finished, "some client cannot write or read");
+    run_until(sim_mover_is_over, "some move has not ended, or left rows behind"); /* one that was asked for late */
+    if (!sim_failed())
+        sim_mover_judge();
     if (!sim_failed())
         sim_history_judge();
     (void)fprintf(report, "seed %" PRIu64 ": %zu calls, %zu acknowledged writes, hash %016" PRIx64 "\n", seed, sim_history_calls(),

@@ -71,6 +71,14 @@ static void take_away(struct sim_records *present, const struct ek_worker_id *wo
             present->records[at] = present->records[--present->record_count];
 }
 
+static bool has_data(const struct sim_records *present, uint16_t shard)
+{
+    for (size_t i = 0; i < present->record_count; i++)
+        if (present->records[i].type == EK_RECORD_FLOOR && present->records[i].shard == shard)
+            return true;
+    return false;
+}
+
 static void put(struct sim_records *present, const struct ek_record *record)
 {
     size_t at = 0;
@@ -82,6 +90,10 @@ static void put(struct sim_records *present, const struct ek_record *record)
         at++;
     if (at == SIM_RECORDS_MAX)
         abort();
+    bool moves = at < present->record_count && record->type == EK_RECORD_ASSIGNMENT &&
+                 memcmp(record->worker.bytes, present->records[at].worker.bytes, sizeof record->worker.bytes) != 0;
+    if (moves && has_data(present, record->shard))
+        sim_count(SIM_COUNT_MOVE_SWITCHED);
     sim_eras_assigned(at < present->record_count ? &present->records[at] : NULL, record);
     present->records[at] = *record;
     if (at == present->record_count)

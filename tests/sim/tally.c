@@ -52,6 +52,11 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_CLONED] = "workers cloned",
     [SIM_COUNT_OLD_DIRECTORY] = "starts of the broker on an old copy of its directory",
     [SIM_COUNT_LOSS] = "losses accepted",
+    [SIM_COUNT_MOVE_ASKED] = "moves asked for",
+    [SIM_COUNT_MOVE_CANCELLED] = "of these, cancelled",
+    [SIM_COUNT_MOVE_DONE] = "moves done under the last broker",
+    [SIM_COUNT_MOVE_SWITCHED] = "shards with data that changed hands",
+    [SIM_COUNT_FED] = "envelopes of writes for learners",
 };
 
 static uint64_t counts[SIM_COUNTS];

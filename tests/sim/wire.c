@@ -3,6 +3,7 @@
 #include "common/codec.h"
 #include "common/hash.h"
 #include "common/table.h"
+#include "tests/sim/cluster.h"
 #include "tests/sim/hazard.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/links.h"
@@ -129,6 +130,37 @@ static void tell_worker_replies(const struct sim_process *from, struct ek_reader
                  reply.position, reply.repeated ? ", repeated" : "");
 }
 
+static void tell_move(const struct sim_process *to, struct ek_reader fields)
+{
+    static const char *const steps[] = {"?", "fill", "copy", "pull", "drop"};
+    struct ek_move_order order;
+    if (ek_decode_move_order(&fields, &order) == EK_OK)
+        sim_tell("broker to %s: %s shard %u, attempt %" PRIu64, to ? to->name : "nobody", steps[order.step], order.attempt.shard,
+                 order.attempt.number);
+}
+
+static void tell_moved(const struct sim_process *from, struct ek_reader fields)
+{
+    static const char *const steps[] = {"?", "emptied", "copying", "fetched", "complete", "fed", "failed", "cleaned"};
+    struct ek_move_report report;
+    if (ek_decode_move_report(&fields, &report) == EK_OK)
+        sim_tell("%s: %s shard %u, attempt %" PRIu64 ", at %" PRIu64 " %s", from->name, steps[report.step], report.attempt.shard,
+                 report.attempt.number, report.position, report.text);
+}
+
+static void tell_holdings(const struct sim_process *of, const char *what, struct ek_reader fields)
+{
+    static const char *const states[] = {"?", "serving", "released", "aside", "filling", "learner"};
+    uint32_t count;
+    struct ek_link link;
+    struct ek_holding holding;
+    if (ek_decode_link(&fields, &link) != EK_OK || ek_decode_count(&fields, EK_SHARDS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count && ek_decode_holding(&fields, &holding) == EK_OK; i++)
+        sim_tell("%s %s shard %u %s at %" PRIu64 ", epoch %" PRIu64, of ? of->name : "nobody", what, holding.shard,
+                 states[holding.state], holding.position, holding.epoch);
+}
+
 static void tell_worker_hello(const struct sim_process *from, struct ek_reader fields)
 {
     struct ek_worker_hello hello;
@@ -150,6 +182,19 @@ static void tell(const struct sim_process *from, const struct sim_process *to, e
         break;
     case EK_MESSAGE_WORKER_REPLIES:
         tell_worker_replies(from, fields);
+        break;
+    case EK_MESSAGE_WORKER_MOVE:
+        tell_move(to, fields);
+        break;
+    case EK_MESSAGE_WORKER_MOVED:
+        tell_moved(from, fields);
+        break;
+    case EK_MESSAGE_WORKER_REPORT:
+    case EK_MESSAGE_WORKER_ASSIGNED:
+        tell_holdings(from, "has", fields);
+        break;
+    case EK_MESSAGE_WORKER_ASSIGN:
+        tell_holdings(to, "shall have", fields);
         break;
     case EK_MESSAGE_WORKER_HELLO:
         tell_worker_hello(from, fields);
@@ -285,7 +330,9 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
     if (type == EK_MESSAGE_WORKER_JOBS) {
         count_sent(from, fields);
         sim_links_sent(to, fields);
-    } else if (type == EK_MESSAGE_WORKER_REPORT)
+    } else if (type == EK_MESSAGE_WORKER_FEED)
+        sim_count(SIM_COUNT_FED);
+    else if (type == EK_MESSAGE_WORKER_REPORT)
         sim_links_reported(from, fields);
     else if (type == EK_MESSAGE_WORKER_REPLIES) {
         count_verdicts(from, fields);
@@ -296,6 +343,6 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
         see_jobs(from, &fields);
     else if (type == EK_MESSAGE_REPLIES && to)
         see_replies(to, &fields);
-    else if (type == EK_MESSAGE_ERROR)
+    else if (type == EK_MESSAGE_ERROR && (from == sim_broker() || (to && to == sim_broker())))
         sim_fail("%s says ERROR", from->name);
 }

@@ -1,0 +1,520 @@
+#include "broker/moves.h"
+
+#include "broker/dispatch.h"
+#include "broker/durable.h"
+#include "broker/links.h"
+#include "broker/loss.h"
+
+#include <stdlib.h>
+
+enum {
+    COPIES_OUT_MAX = 1, /* of one worker */
+    COPIES_IN_MAX = 2,
+    FEED_WINDOW_BYTES = 1024 * 1024, /* sent to a learner and not synced yet */
+    NEAR_BYTES = 256 * 1024,         /* what may still wait for the learner when a hold begins */
+    HOLDS_MAX = 20
+};
+#define PATIENCE_US   UINT64_C(10000000) /* without a sign of either side */
+#define HOLD_AGAIN_US UINT64_C(300000)
+
+const char *ek_move_phase_name(enum ek_move_phase phase)
+{
+    static const char *const names[] = {"queued",   "copying", "catching_up", "holding", "releasing",
+                                        "cleaning", "done",    "cancelled",   "failed"};
+    return names[phase];
+}
+
+const char *ek_move_reason_name(enum ek_move_reason reason)
+{
+    static const char *const names[] = {"balance", "drain", "operator", "repair"};
+    return names[reason];
+}
+
+static struct ek_shard *shard_of(struct ek_broker *broker, const struct ek_move *move)
+{
+    return &broker->shards[move->shard];
+}
+
+/* The source still owns the shard. */
+static bool is_before_switch(const struct ek_move *move)
+{
+    return move->phase <= EK_MOVE_HOLDING;
+}
+
+static bool is_attempted(const struct ek_move *move)
+{
+    return move->phase >= EK_MOVE_COPYING && move->phase <= EK_MOVE_HOLDING;
+}
+
+/* ---- what the learner is fed ---- */
+
+static void free_feed(struct ek_broker *broker, struct ek_move *move, uint64_t up_to)
+{
+    while (move->first && move->first->fed.job.position <= up_to) {
+        struct ek_feed_entry *entry = move->first;
+        if (entry == move->unsent)
+            move->unsent = entry->next;
+        else
+            move->sent_bytes -= entry->bytes;
+        move->first = entry->next;
+        move->feed_bytes -= entry->bytes;
+        broker->feed_bytes -= entry->bytes;
+        entry->next = broker->feed_over; /* an action of this step may point to it */
+        broker->feed_over = entry;
+    }
+    if (!move->first)
+        move->end = &move->first;
+}
+
+static struct ek_feed_entry *entry_of(const struct ek_move *move, const struct ek_broker_job *job,
+                                      const struct ek_worker_reply *reply, uint64_t confirmed)
+{
+    size_t bodies = job->body_bytes + reply->body.size;
+    struct ek_feed_entry *entry = ek_alloc(sizeof *entry + bodies);
+    *entry = (struct ek_feed_entry){.bytes = sizeof *entry + bodies};
+    memcpy(entry->bodies, job->body, job->body_bytes);
+    if (reply->body.size)
+        memcpy(entry->bodies + job->body_bytes, reply->body.data, reply->body.size);
+    entry->fed.job = (struct ek_worker_job){.token = move->attempt,
+                                            .shard = move->shard,
+                                            .kind = job->kind,
+                                            .position = job->position,
+                                            .stamp_unix_ms = job->stamp_unix_ms,
+                                            .producer = job->producer,
+                                            .number = job->number,
+                                            .lowest = job->lowest,
+                                            .confirmed = confirmed,
+                                            .closed = job->closed,
+                                            .body = ek_slice_of(entry->bodies, job->body_bytes),
+                                            .count = job->count};
+    entry->fed.reply = *reply;
+    entry->fed.reply.token = move->attempt;
+    entry->fed.reply.body =
+        reply->body.data ? ek_slice_of(entry->bodies + job->body_bytes, reply->body.size) : ek_slice_of(NULL, 0);
+    return entry;
+}
+
+static void send_feed(struct ek_broker *broker, struct ek_move *move)
+{
+    const struct ek_worker *target = &broker->workers[move->target];
+    while (move->unsent && move->sent_bytes < FEED_WINDOW_BYTES) {
+        struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_FEED, target->peer);
+        action->link = (struct ek_link){.link = target->link, .generation = broker->config.generation};
+        action->fed = &move->unsent->fed;
+        move->sent_bytes += move->unsent->bytes;
+        move->unsent = move->unsent->next;
+    }
+}
+
+/* ---- attempts ---- */
+
+static void order(struct ek_broker *broker, const struct ek_move *move, int worker, enum ek_move_step step)
+{
+    const struct ek_worker *to = &broker->workers[worker];
+    struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_MOVE, to->peer);
+    action->link = (struct ek_link){.link = to->link, .generation = broker->config.generation};
+    action->move = (struct ek_move_order){.link = action->link,
+                                          .attempt = {.shard = move->shard, .number = move->attempt},
+                                          .step = step,
+                                          .epoch = broker->shards[move->shard].epoch,
+                                          .position = move->position,
+                                          .bytes_per_second = broker->move_bytes_per_second};
+    if (step == EK_MOVE_PULL)
+        memcpy(action->move.endpoint, broker->workers[move->source].endpoint, sizeof action->move.endpoint);
+}
+
+static bool is_up(const struct ek_broker *broker, int worker)
+{
+    return worker != EK_NOBODY && broker->workers[worker].state == EK_WORKER_UP;
+}
+
+static void let_go(struct ek_broker *broker, struct ek_move *move)
+{
+    struct ek_shard *shard = shard_of(broker, move);
+    uint64_t held_us = move->held_us ? broker->now_us - move->held_us : 0;
+    move->longest_hold_us = held_us > move->longest_hold_us ? held_us : move->longest_hold_us;
+    move->held_us = 0;
+    if (!shard->held)
+        return;
+    shard->held = false;
+    ek_dispatch_make_ready(broker, shard);
+}
+
+/* What either side has of it is dropped; nothing is left behind. */
+static void end_attempt(struct ek_broker *broker, struct ek_move *move)
+{
+    free_feed(broker, move, UINT64_MAX);
+    let_go(broker, move);
+    if (is_attempted(move)) {
+        if (is_up(broker, move->source))
+            order(broker, move, move->source, EK_MOVE_DROP);
+        if (is_up(broker, move->target)) {
+            order(broker, move, move->target, EK_MOVE_DROP);
+            ek_links_tell(broker, move->target, move->shard, EK_HOLDING_RELEASED);
+        }
+        broker->moves_active--;
+    }
+    move->emptied = move->placed = false;
+    move->copied_bytes = 0;
+    move->phase = EK_MOVE_QUEUED;
+}
+
+static void end_move(struct ek_broker *broker, struct ek_move *move, enum ek_move_phase phase, const char *error)
+{
+    struct ek_shard *shard = shard_of(broker, move);
+    if (is_before_switch(move))
+        end_attempt(broker, move);
+    let_go(broker, move);
+    if (shard->move == move)
+        shard->move = NULL;
+    broker->moves_open--;
+    move->phase = phase;
+    move->ended_unix_ms = ek_time_unix_ms(&broker->time, broker->now_us);
+    (void)snprintf(move->error, sizeof move->error, "%s", error ? error : "");
+    if (phase == EK_MOVE_FAILED)
+        ek_broker_say(broker, EK_ACTION_NOTICE, "shard %u could not move from %s to %s: %s", move->shard, move->source_name,
+                      move->target_name, move->error);
+}
+
+static void try_again(struct ek_broker *broker, struct ek_move *move, const char *why)
+{
+    char text[EK_TEXT_BYTES_MAX];
+    (void)snprintf(text, sizeof text, "%s", why);
+    if (move->attempts >= EK_MOVE_ATTEMPTS_MAX) {
+        end_move(broker, move, EK_MOVE_FAILED, text);
+        return;
+    }
+    end_attempt(broker, move);
+    memcpy(move->error, text, sizeof move->error);
+}
+
+/* ---- beginning ---- */
+
+static size_t count_copies(const struct ek_broker *broker, int worker, bool out)
+{
+    size_t count = 0;
+    for (const struct ek_move *move = broker->moves; move; move = move->next)
+        count += is_attempted(move) && (out ? move->source : move->target) == worker;
+    return count;
+}
+
+static bool may_begin(const struct ek_broker *broker, const struct ek_move *move)
+{
+    const struct ek_shard *shard = &broker->shards[move->shard];
+    return move->phase == EK_MOVE_QUEUED && !broker->moves_paused && broker->moves_active < EK_MOVES_ACTIVE_MAX &&
+           shard->state == EK_SHARD_SERVING && is_up(broker, move->source) && is_up(broker, move->target) &&
+           count_copies(broker, move->source, true) < COPIES_OUT_MAX && count_copies(broker, move->target, false) < COPIES_IN_MAX;
+}
+
+void ek_moves_gained(struct ek_broker *broker, uint16_t shard, int worker)
+{
+    for (struct ek_move *move = broker->moves, *next; move; move = next) {
+        next = move->next;
+        if (move->phase == EK_MOVE_CLEANING && move->shard == shard && move->source == worker)
+            end_move(broker, move, EK_MOVE_DONE, NULL);
+    }
+}
+
+static void begin(struct ek_broker *broker, struct ek_move *move)
+{
+    ek_moves_gained(broker, move->shard, move->target);
+    move->attempt = ++broker->last_attempt;
+    move->attempts++;
+    move->phase = EK_MOVE_COPYING;
+    move->copying_us = move->progress_us = broker->now_us;
+    move->holds = 0;
+    move->hold_again_us = 0;
+    move->fed = 0;
+    move->total_bytes = shard_of(broker, move)->load.stored_bytes;
+    broker->moves_active++;
+    order(broker, move, move->target, EK_MOVE_FILL);
+}
+
+static const char *why_not(const struct ek_broker *broker, const struct ek_shard *shard, int target)
+{
+    if (shard->state == EK_SHARD_QUARANTINED)
+        return "this shard is quarantined: it moves once its loss is accepted, or its worker has the right disk again";
+    if (shard->holder == EK_NOBODY)
+        return "nobody holds this shard: it is given to the next worker that joins";
+    if (shard->holder == target)
+        return "this worker holds the shard already";
+    if (shard->move)
+        return "this shard is being moved already: see evenkeel moves";
+    if (!is_up(broker, target))
+        return "the worker that should get it is not up";
+    if (ek_loss_is_aside(&broker->workers[target], shard->number))
+        return "that worker keeps rows of this shard that were given up: a new directory drops them";
+    if (broker->moves_open >= EK_MOVES_QUEUED_MAX)
+        return "too many moves are queued";
+    return NULL;
+}
+
+const char *ek_moves_ask(struct ek_broker *broker, uint16_t number, int target, enum ek_move_reason reason, uint64_t *ret_number)
+{
+    struct ek_shard *shard = &broker->shards[number];
+    const char *wrong = why_not(broker, shard, target);
+    if (wrong)
+        return wrong;
+    struct ek_move *move = ek_alloc_zero(1, sizeof *move);
+    move->number = *ret_number = ++broker->last_move;
+    move->shard = number;
+    move->source = shard->holder;
+    move->target = target;
+    memcpy(move->source_name, broker->workers[move->source].name, sizeof move->source_name);
+    memcpy(move->target_name, broker->workers[target].name, sizeof move->target_name);
+    move->reason = reason;
+    move->queued_us = broker->now_us;
+    move->started_unix_ms = ek_time_unix_ms(&broker->time, broker->now_us);
+    move->end = &move->first;
+    struct ek_move **at = &broker->moves;
+    while (*at)
+        at = &(*at)->next;
+    *at = move;
+    shard->move = move;
+    broker->moves_open++;
+    return NULL;
+}
+
+const char *ek_moves_cancel(struct ek_broker *broker, uint64_t number)
+{
+    for (struct ek_move *move = broker->moves; move; move = move->next) {
+        if (move->number != number)
+            continue;
+        if (!is_before_switch(move))
+            return "this move is past the point of no return, or has ended";
+        end_move(broker, move, EK_MOVE_CANCELLED, NULL);
+        return NULL;
+    }
+    return "there is no such move: see evenkeel moves";
+}
+
+/* ---- the hold and the switch ---- */
+
+static bool is_at_rest(const struct ek_broker *broker, const struct ek_move *move)
+{
+    const struct ek_shard *shard = &broker->shards[move->shard];
+    bool positioned = shard->queue.first && shard->queue.first->position;
+    return shard->writes.count == 0 && shard->reads.count == 0 && !positioned && !move->first && move->fed == shard->given;
+}
+
+/* The point of no return is the record. */
+static void switch_over(struct ek_broker *broker, struct ek_move *move)
+{
+    struct ek_shard *shard = shard_of(broker, move);
+    move->phase = EK_MOVE_RELEASING;
+    broker->moves_active--;
+    shard->epoch++;
+    ek_dispatch_set_holder(broker, shard, move->target);
+    ek_shard_set_state(broker, shard, EK_SHARD_OPENING);
+    shard->empty = false;
+    ek_durable_add_assignment(broker, shard);
+    ek_durable_write(broker);
+    ek_links_tell(broker, move->target, move->shard, EK_HOLDING_SERVING);
+    ek_links_tell(broker, move->source, move->shard, EK_HOLDING_RELEASED);
+}
+
+static void hold(struct ek_broker *broker, struct ek_move *move)
+{
+    move->phase = EK_MOVE_HOLDING;
+    move->held_us = broker->now_us;
+    move->holds++;
+    shard_of(broker, move)->held = true;
+}
+
+static void undo_hold(struct ek_broker *broker, struct ek_move *move)
+{
+    if (move->holds >= HOLDS_MAX) {
+        try_again(broker, move, "the shard did not come to rest within the bound of a hold");
+        return;
+    }
+    move->phase = EK_MOVE_CATCHING_UP;
+    move->hold_again_us = broker->now_us + HOLD_AGAIN_US;
+    let_go(broker, move);
+}
+
+static void go_on(struct ek_broker *broker, struct ek_move *move)
+{
+    if (move->phase == EK_MOVE_CATCHING_UP || move->phase == EK_MOVE_HOLDING)
+        send_feed(broker, move);
+    if (move->phase == EK_MOVE_CATCHING_UP && move->feed_bytes < NEAR_BYTES && broker->now_us >= move->hold_again_us)
+        hold(broker, move);
+    if (move->phase != EK_MOVE_HOLDING)
+        return;
+    if (is_at_rest(broker, move))
+        switch_over(broker, move);
+    else if (broker->now_us - move->held_us >= EK_MOVE_HOLD_US)
+        undo_hold(broker, move);
+}
+
+void ek_moves_run(struct ek_broker *broker)
+{
+    for (struct ek_move *move = broker->moves, *next; move; move = next) {
+        next = move->next;
+        if (may_begin(broker, move))
+            begin(broker, move);
+        else if (is_attempted(move) && broker->now_us - move->progress_us >= PATIENCE_US)
+            try_again(broker, move, "one of the two workers did not go on");
+        else
+            go_on(broker, move);
+    }
+}
+
+/* The last ones are kept for people. */
+static void keep_few(struct ek_broker *broker)
+{
+    size_t ended = 0;
+    for (const struct ek_move *move = broker->moves; move; move = move->next)
+        ended += move->phase >= EK_MOVE_DONE;
+    for (struct ek_move **at = &broker->moves; *at && ended > EK_MOVES_KEPT;) {
+        struct ek_move *move = *at;
+        if (move->phase < EK_MOVE_DONE) {
+            at = &move->next;
+            continue;
+        }
+        *at = move->next;
+        ended--;
+        free(move);
+    }
+}
+
+void ek_moves_begin_step(struct ek_broker *broker)
+{
+    while (broker->feed_over) {
+        struct ek_feed_entry *entry = broker->feed_over;
+        broker->feed_over = entry->next;
+        free(entry);
+    }
+    keep_few(broker);
+}
+
+void ek_moves_done(struct ek_broker *broker)
+{
+    while (broker->moves) {
+        struct ek_move *move = broker->moves;
+        broker->moves = move->next;
+        free_feed(broker, move, UINT64_MAX);
+        free(move);
+    }
+    ek_moves_begin_step(broker);
+}
+
+/* ---- what the workers say ---- */
+
+static void take_report(struct ek_broker *broker, struct ek_move *move, bool from_source, const struct ek_move_report *report)
+{
+    move->progress_us = broker->now_us;
+    switch (report->step) {
+    case EK_MOVED_EMPTIED:
+        if (from_source || move->emptied)
+            return;
+        move->emptied = true;
+        order(broker, move, move->source, EK_MOVE_COPY); /* behind the jobs that went out before */
+        break;
+    case EK_MOVED_COPYING:
+        if (!from_source || move->placed)
+            return;
+        move->placed = true;
+        move->position = report->position;
+        free_feed(broker, move, report->position);
+        order(broker, move, move->target, EK_MOVE_PULL);
+        break;
+    case EK_MOVED_FETCHED:
+        if (!from_source)
+            move->copied_bytes = report->bytes;
+        break;
+    case EK_MOVED_COMPLETE:
+        if (from_source || move->phase != EK_MOVE_COPYING)
+            return;
+        order(broker, move, move->source, EK_MOVE_DROP); /* its copy has served */
+        move->phase = EK_MOVE_CATCHING_UP;
+        move->fed = report->position;
+        break;
+    case EK_MOVED_FED:
+        if (from_source || report->position < move->fed)
+            return;
+        move->fed = report->position;
+        free_feed(broker, move, report->position);
+        break;
+    case EK_MOVED_FAILED:
+        try_again(broker, move, report->text[0] ? report->text : "a worker gave up");
+        return;
+    case EK_MOVED_CLEANED:
+        return;
+    }
+    go_on(broker, move);
+}
+
+void ek_moves_reported(struct ek_broker *broker, const struct ek_worker *worker, const struct ek_move_report *report)
+{
+    int index = (int)(worker - broker->workers);
+    for (struct ek_move *move = broker->moves, *next; move; move = next) {
+        next = move->next;
+        if (move->shard != report->attempt.shard)
+            continue;
+        if (report->step == EK_MOVED_CLEANED && move->phase == EK_MOVE_CLEANING && move->source == index)
+            end_move(broker, move, EK_MOVE_DONE, NULL);
+        else if (is_attempted(move) && move->attempt == report->attempt.number && (move->source == index || move->target == index))
+            take_report(broker, move, move->source == index, report);
+    }
+}
+
+/* ---- what the rest of the core tells ---- */
+
+void ek_moves_answered(struct ek_broker *broker, struct ek_shard *shard, const struct ek_broker_job *job,
+                       const struct ek_worker_reply *reply)
+{
+    struct ek_move *move = shard->move;
+    if (!move || !is_attempted(move) || !move->emptied || !ek_job_writes(job) || job->position <= move->position)
+        return;
+    struct ek_feed_entry *entry = entry_of(move, job, reply, ek_dispatch_confirmed(shard));
+    *move->end = entry;
+    move->end = &entry->next;
+    if (!move->unsent)
+        move->unsent = entry;
+    move->feed_bytes += entry->bytes;
+    broker->feed_bytes += entry->bytes;
+    if (move->feed_bytes > EK_FEED_BYTES_MAX)
+        try_again(broker, move, "writes came faster than the learner took them");
+}
+
+void ek_moves_link_ended(struct ek_broker *broker, int worker)
+{
+    for (struct ek_move *move = broker->moves, *next; move; move = next) {
+        next = move->next;
+        if (is_attempted(move) && (move->source == worker || move->target == worker))
+            try_again(broker, move, "a worker's link ended");
+        else if (move->phase == EK_MOVE_CLEANING && move->source == worker)
+            end_move(broker, move, EK_MOVE_DONE, NULL); /* it is told again when it comes back, and deletes then */
+    }
+}
+
+void ek_moves_shard_left(struct ek_broker *broker, struct ek_shard *shard)
+{
+    struct ek_move *move = shard->move;
+    if (move && is_before_switch(move))
+        end_move(broker, move, EK_MOVE_FAILED, "the shard was quarantined, or went to another worker");
+}
+
+void ek_moves_opened(struct ek_broker *broker, struct ek_shard *shard)
+{
+    struct ek_move *move = shard->move;
+    if (!move || move->phase != EK_MOVE_RELEASING)
+        return;
+    let_go(broker, move);
+    shard->move = NULL;
+    move->phase = EK_MOVE_CLEANING;
+    if (!is_up(broker, move->source))
+        end_move(broker, move, EK_MOVE_DONE, NULL);
+}
+
+void ek_moves_renumber(struct ek_broker *broker, int from, int to)
+{
+    for (struct ek_move *move = broker->moves, *next; move; move = next) {
+        next = move->next;
+        bool touched = move->source == from || move->target == from;
+        if (touched && to == EK_NOBODY && move->phase < EK_MOVE_DONE)
+            end_move(broker, move, is_before_switch(move) ? EK_MOVE_FAILED : EK_MOVE_DONE, "one of the two workers was forgotten");
+        move->source = move->source == from ? to : move->source;
+        move->target = move->target == from ? to : move->target;
+    }
+}
