@@ -55,6 +55,13 @@ static struct ek_learner *find(struct ek_engine *engine, struct ek_attempt attem
     return NULL;
 }
 
+/* It became the owner, or was told that it is none. */
+static bool is_over(const struct ek_engine *engine, const struct ek_learner *learner)
+{
+    enum ek_holding_state role = engine->judge.shards[learner->attempt.shard].state;
+    return role != EK_HOLDING_FILLING && role != EK_HOLDING_LEARNER;
+}
+
 /* The shard's place, or a free one; NULL when there are too many. */
 static struct ek_learner *place_for(struct ek_engine *engine, uint16_t shard)
 {
@@ -63,7 +70,7 @@ static struct ek_learner *place_for(struct ek_engine *engine, uint16_t shard)
         struct ek_learner *learner = &engine->learners[i];
         if (learner->active && learner->attempt.shard == shard)
             return learner;
-        if (!learner->active)
+        if (!learner->active || is_over(engine, learner))
             found = learner;
     }
     return found;

@@ -49,6 +49,8 @@ extern const struct ek_command ek_command_workers;
 extern const struct ek_command ek_command_shards;
 extern const struct ek_command ek_command_stats;
 extern const struct ek_command ek_command_dead;
+extern const struct ek_command ek_command_move;
+extern const struct ek_command ek_command_moves;
 extern const struct ek_command ek_command_forget;
 extern const struct ek_command ek_command_accept_loss;
 extern const struct ek_command ek_command_ping;

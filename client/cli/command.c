@@ -1,24 +1,14 @@
 /* forget and accept-loss: what an operator tells the broker to do. */
 #include "client/cli/cli.h"
 #include "client/cli/connect.h"
+#include "client/cli/operator.h"
 #include "client/cli/output.h"
 #include "common/args.h"
 #include "common/limits.h"
 
 #include <stdio.h>
 
-struct forget_options {
-    bool accept_loss;
-};
-
-static const struct ek_option forget_table[] = {
-    {"accept-loss", EK_OPTION_SWITCH, offsetof(struct forget_options, accept_loss), 0, 0, NULL,
-     "give up what only its disk knows: its shards go on empty elsewhere"},
-    {.name = NULL},
-};
-
-/* `done` says in text what the JSON says. */
-static int command(const struct ek_cli *cli, const char *const *words, size_t count, const char *done)
+int ek_operator_command(const struct ek_cli *cli, const char *const *words, size_t count, const char *done)
 {
     struct ek_client *client;
     const char *json;
@@ -38,12 +28,22 @@ static int command(const struct ek_cli *cli, const char *const *words, size_t co
     return code;
 }
 
+struct forget_options {
+    bool accept_loss;
+};
+
+static const struct ek_option forget_table[] = {
+    {"accept-loss", EK_OPTION_SWITCH, offsetof(struct forget_options, accept_loss), 0, 0, NULL,
+     "give up what only its disk knows: its shards go on empty elsewhere"},
+    {.name = NULL},
+};
+
 static int run_forget(const struct ek_cli *cli, const void *options, char **words, size_t count)
 {
     const struct forget_options *given = options;
     const char *all[] = {"forget", words[0], "--accept-loss"};
     (void)count;
-    return command(cli, all, given->accept_loss ? 3 : 2, "forgotten; see: evenkeel shards");
+    return ek_operator_command(cli, all, given->accept_loss ? 3 : 2, "forgotten; see: evenkeel shards");
 }
 
 static int run_accept_loss(const struct ek_cli *cli, const void *options, char **words, size_t count)
@@ -53,7 +53,7 @@ static int run_accept_loss(const struct ek_cli *cli, const void *options, char *
     (void)options, (void)count;
     if (ek_parse_number(words[0], 0, EK_SHARDS_MAX - 1, &shard) != EK_OK)
         return ek_fail(cli, EK_OUTCOME_USAGE, "`%.80s` is no shard: give its number, see: evenkeel shards", words[0]);
-    return command(cli, all, 2, "accepted: the shard goes on with what its worker has; see: evenkeel shards");
+    return ek_operator_command(cli, all, 2, "accepted: the shard goes on with what its worker has; see: evenkeel shards");
 }
 
 const struct ek_command ek_command_forget = {

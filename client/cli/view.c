@@ -79,6 +79,22 @@ static const struct column shard_columns[] = {
     {"STORED", "stored_bytes", BYTES}, {"LOAD", "load_ratio", RATIO},
 };
 
+static const struct column move_columns[] = {
+    {"MOVE", "move", COUNT},
+    {"SHARD", "shard", COUNT},
+    {"SOURCE", "source", TEXT},
+    {"TARGET", "target", TEXT},
+    {"REASON", "reason", TEXT},
+    {"PHASE", "phase", TEXT},
+    {"COPIED", "copied_bytes", BYTES},
+    {"OF", "total_bytes", BYTES},
+    {"A SECOND", "bytes_per_second", BYTES},
+    {"LEFT", "eta_ms", MS},
+    {"LONGEST HOLD", "max_write_wait_us", US},
+    {"RESTARTS", "restarts", COUNT},
+    {"ERROR", "error", TEXT},
+};
+
 static const struct column alarm_columns[] = {
     {"ALARM", "code", TEXT}, {"WORKER", "worker", TEXT}, {"SHARD", "shard", COUNT}, {"TEXT", "text", TEXT}};
 
@@ -245,6 +261,22 @@ bool ek_view_workers(struct ek_buffer *out, struct ek_slice json)
 bool ek_view_shards(struct ek_buffer *out, struct ek_slice json)
 {
     return view_table(out, json, "shards", shard_columns, COUNT_OF(shard_columns));
+}
+
+bool ek_view_moves(struct ek_buffer *out, struct ek_slice json, bool *ret_open)
+{
+    json_t *all = load(json);
+    const json_t *rows = json_object_get(all, "moves");
+    bool understood = json_is_array(rows);
+    *ret_open = false;
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        *ret_open |= json_is_null(json_object_get(json_array_get(rows, i), "ended_unix_ms"));
+    if (json_array_size(rows))
+        append_table(out, rows, move_columns, COUNT_OF(move_columns));
+    else if (understood)
+        append(out, "no moves\n");
+    json_decref(all);
+    return understood;
 }
 
 bool ek_view_full(struct ek_buffer *out, struct ek_slice json)

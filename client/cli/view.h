@@ -12,6 +12,8 @@ bool ek_view_stats(struct ek_buffer *out, struct ek_slice json);
 bool ek_view_stats_line(struct ek_buffer *out, struct ek_slice json);
 bool ek_view_workers(struct ek_buffer *out, struct ek_slice json);
 bool ek_view_shards(struct ek_buffer *out, struct ek_slice json);
+/* `ret_open`: some move has not ended. */
+bool ek_view_moves(struct ek_buffer *out, struct ek_slice json, bool *ret_open);
 /* Stats, and workers and shards where they are in it. */
 bool ek_view_full(struct ek_buffer *out, struct ek_slice json);
 
