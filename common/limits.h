@@ -73,7 +73,9 @@
 #define EK_CREDIT_BYTES_MAX      (16u * EK_MIB)
 #define EK_CREDIT_READS_MAX      4096u
 #define EK_CREDIT_CANCELS_MAX    4096u /* beside the jobs of its credit, while it has any */
+#ifndef EK_COPY_CHUNK_BYTES_GOAL
 #define EK_COPY_CHUNK_BYTES_GOAL (256u * EK_KIB)
+#endif
 #define EK_COPY_CHUNK_BYTES_MAX  (EK_VALUE_BYTES_MAX + 128u * EK_KIB) /* one entry of any legal size */
 #define EK_COPY_MEMORY_BYTES_MAX (16u * EK_MIB)                       /* a snapshot of the producers' memory */
 #define EK_COPIES_MAX            4u                                   /* that a worker gives, or takes, at a time */

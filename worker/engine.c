@@ -202,8 +202,9 @@ static bool is_news(const struct ek_engine *engine, const struct ek_holding *rol
     const struct ek_judge_shard *shard = &engine->judge.shards[role->shard];
     if (shard->epoch && shard->state == EK_HOLDING_ASIDE && role->state == EK_HOLDING_SERVING)
         return false; /* the rows here were given up: another history goes on elsewhere */
-    if (shard->epoch && shard->state == EK_HOLDING_FILLING && role->state == EK_HOLDING_SERVING)
-        return false; /* there is nothing here to serve */
+    bool is_partial = shard->epoch && shard->state == EK_HOLDING_FILLING && shard->memory.position;
+    if (is_partial && role->state == EK_HOLDING_SERVING)
+        return false; /* there is nothing here to serve; of a shard that never had a write there is nothing anywhere */
     return role->epoch > shard->epoch || (role->epoch == shard->epoch && role->state != shard->state);
 }
 
@@ -260,8 +261,9 @@ static void put_loss(struct ek_engine *engine, const struct ek_loss *loss)
 {
     const struct ek_judge_shard *shard = &engine->judge.shards[loss->shard];
     const struct ek_producers *memory = &shard->memory;
-    if (shard->epoch && shard->state != EK_HOLDING_SERVING)
-        ek_learn_empty(engine, loss->shard); /* what is left of an earlier role is no part of the shard */
+    bool has_data = shard->state == EK_HOLDING_SERVING || shard->state == EK_HOLDING_LEARNER;
+    if (shard->epoch && !has_data) /* what is left of an earlier role is no part of the shard */
+        ek_learn_empty(engine, loss->shard);
     struct ek_producers fresh = {.stamp_unix_ms = memory->stamp_unix_ms, .expires_unix_ms = memory->expires_unix_ms};
     ek_producers_give_up(&fresh, loss->position, loss->floor);
     ek_engine_put_role(engine, &(struct ek_holding){.shard = loss->shard, .state = EK_HOLDING_SERVING, .epoch = loss->epoch});

@@ -16,7 +16,7 @@ struct era {
     uint64_t began_us;
     uint64_t epoch;
     uint64_t position;           /* all of its writes are above */
-    const struct sim_disk *disk; /* of its holder; NULL: gone, which nobody has noticed yet */
+    const struct sim_disk *disk; /* of its holder; NULL: nothing is there */
     bool adopted;
     struct sim_rows rows;
 };
@@ -48,9 +48,13 @@ void sim_eras_assigned(const struct ek_record *before, const struct ek_record *a
     struct era *era = &eras[era_count++];
     *era =
         (struct era){.shard = after->shard, .began_us = sim_now_us(), .epoch = after->loss.epoch, .position = after->loss.position};
-    era->disk = sim_hazard_disk_of(&after->worker);
-    if (era->disk)
-        sim_rows_copy(&era->disk->spaces[EK_STORE_ROWS], &era->rows);
+    const struct sim_disk *disk = sim_hazard_disk_of(&after->worker);
+    /* Without such a role there is nothing: it is the heir of a worker that is gone, or its own disk is gone in turn. */
+    enum ek_holding_state role = disk ? sim_disk_role(disk, (uint16_t)after->shard).state : EK_HOLDING_RELEASED;
+    if (role != EK_HOLDING_SERVING && role != EK_HOLDING_LEARNER)
+        return;
+    era->disk = disk;
+    sim_rows_copy(&disk->spaces[EK_STORE_ROWS], &era->rows);
 }
 
 void sim_eras_adopted(const struct sim_disk *disk, const struct ek_holding *role)

@@ -71,7 +71,7 @@ static void open_all(uint64_t span_us)
     sim_workload_open(&workload);
     if (hazards)
         sim_hazard_open();
-    else if (sim_chance(60))
+    if (sim_chance(50))
         sim_mover_open();
     sim_tell("%u workers, %u shards, liveness %" PRIu64 " ms, %u clients, %u thin ones, %u calls each", cluster.workers,
              cluster.shards, cluster.liveness_ms, workload.clients, workload.thin_clients, workload.calls);
