@@ -122,9 +122,11 @@ void ek_moving_released(struct ek_moving *moving, uint16_t shard, uint64_t epoch
         at++;
     if (at == moving->sweep_count) {
         moving->sweeps = ek_grow(moving->sweeps, &moving->sweep_capacity, at + 1, sizeof *moving->sweeps);
-        moving->sweep_count++;
+        moving->sweeps[moving->sweep_count++] = (struct sweep){.shard = shard, .epoch = epoch, .due_us = due_us};
     }
-    moving->sweeps[at] = (struct sweep){.shard = shard, .epoch = epoch, .due_us = due_us};
+    struct sweep *sweep = &moving->sweeps[at];
+    if (sweep->epoch != epoch || due_us < sweep->due_us) /* a link that begins again and again must not put it off for ever */
+        *sweep = (struct sweep){.shard = shard, .epoch = epoch, .due_us = due_us};
     if (due_us < moving->sweep_due_us)
         moving->sweep_due_us = due_us;
 }

@@ -81,6 +81,25 @@ static const struct sim_row *foreign_row(const struct ek_broker *core, const str
     return NULL;
 }
 
+/* What a move should have taken from the worker; NULL: nothing. */
+static const char *false_role(const struct ek_broker *core, const struct sim_disk *disk, uint16_t shard)
+{
+    struct ek_holding role = sim_disk_role(disk, shard);
+    if (role.state == EK_HOLDING_FILLING || role.state == EK_HOLDING_LEARNER)
+        return "is still a learner";
+    const struct ek_worker *holder = holder_of(core, shard);
+    bool is_holder = holder && sim_hazard_disk_of(&holder->id) == disk;
+    return role.state == EK_HOLDING_SERVING && role.epoch && !is_holder ? "believes that it serves" : NULL;
+}
+
+static bool is_clean(const struct ek_broker *core, const struct sim_disk *disk)
+{
+    for (uint32_t shard = 0; shard < core->config.shards; shard++)
+        if (false_role(core, disk, (uint16_t)shard))
+            return false;
+    return !foreign_row(core, disk);
+}
+
 bool sim_mover_is_over(void)
 {
     const struct ek_broker *core = sim_broker_core();
@@ -89,9 +108,22 @@ bool sim_mover_is_over(void)
     if (!core || core->moves_open)
         return false;
     for (unsigned i = 1; i <= sim_worker_count(); i++)
-        if (foreign_row(core, sim_disk_of(i)))
+        if (!is_clean(core, sim_disk_of(i)))
             return false;
     return true;
+}
+
+static void tell_leftovers(const struct ek_broker *core, unsigned worker)
+{
+    const struct sim_disk *disk = sim_disk_of(worker);
+    const struct sim_row *row = foreign_row(core, disk);
+    if (row)
+        sim_tell("worker %u has a row of shard %u", worker, ek_shard_of(ek_get_u16(row->key), core->config.shards));
+    for (uint32_t shard = 0; shard < core->config.shards; shard++) {
+        const char *role = false_role(core, disk, (uint16_t)shard);
+        if (role)
+            sim_tell("worker %u: %s: shard %" PRIu32, worker, role, shard);
+    }
 }
 
 void sim_mover_tell(void)
@@ -101,27 +133,13 @@ void sim_mover_tell(void)
         if (move->phase < EK_MOVE_DONE)
             sim_tell("move %" PRIu64 " of shard %u from %s to %s is %s: %s", move->number, move->shard, move->source_name,
                      move->target_name, ek_move_phase_name(move->phase), move->error);
-    for (unsigned i = 1; core && i <= sim_worker_count(); i++) {
-        const struct sim_row *row = foreign_row(core, sim_disk_of(i));
-        if (row)
-            sim_tell("worker %u has a row of shard %u", i, ek_shard_of(ek_get_u16(row->key), core->config.shards));
-    }
+    for (unsigned i = 1; core && i <= sim_worker_count(); i++)
+        tell_leftovers(core, i);
 }
 
-/* Asked once that is over: nothing of a learner is left either. */
-void sim_mover_judge(void)
+void sim_mover_count(void)
 {
     const struct ek_broker *core = sim_broker_core();
-    for (unsigned i = 1; mover.open && i <= sim_worker_count(); i++)
-        for (uint32_t shard = 0; shard < core->config.shards; shard++) {
-            struct ek_holding role = sim_disk_role(sim_disk_of(i), (uint16_t)shard);
-            if (role.state == EK_HOLDING_FILLING || role.state == EK_HOLDING_LEARNER)
-                sim_fail("worker %u is still a learner of shard %" PRIu32, i, shard);
-            const struct ek_worker *holder = holder_of(core, shard);
-            bool is_holder = holder && sim_hazard_disk_of(&holder->id) == sim_disk_of(i);
-            if (role.state == EK_HOLDING_SERVING && role.epoch && !is_holder)
-                sim_fail("worker %u believes that it serves shard %" PRIu32, i, shard);
-        }
     for (const struct ek_move *move = core ? core->moves : NULL; move; move = move->next)
         if (move->phase == EK_MOVE_DONE)
             sim_count(SIM_COUNT_MOVE_DONE);

@@ -11,9 +11,10 @@
 void sim_mover_open(void);
 /* No new ones. */
 void sim_mover_heal(void);
-/* Every move has ended, and what was released is gone. */
+/* Every move has ended; what was released is gone, and nothing of a learner is left. */
 bool sim_mover_is_over(void);
-void sim_mover_judge(void);
+/* The moves that were done. */
+void sim_mover_count(void);
 /* What is not over yet, as lines of the story. */
 void sim_mover_tell(void);
 
