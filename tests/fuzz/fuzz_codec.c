@@ -49,6 +49,8 @@ static void try_parts(void *context, enum ek_message_type type, enum ek_part par
         try_body(((const struct ek_job *)decoded)->body);
     if (part == EK_PART_ITEM && type == EK_MESSAGE_WORKER_JOBS)
         try_body(((const struct ek_worker_job *)decoded)->body);
+    if (part == EK_PART_ITEM && type == EK_MESSAGE_WORKER_FEED)
+        try_body(((const struct ek_fed *)decoded)->job.body);
 }
 
 static void try_message(struct ek_slice bytes)

@@ -40,6 +40,10 @@ WALK_MESSAGE(admin)
 WALK_MESSAGE(worker_hello)
 WALK_MESSAGE(worker_welcome)
 WALK_MESSAGE(bye)
+WALK_MESSAGE(move_order)
+WALK_MESSAGE(move_report)
+WALK_MESSAGE(copy_ask)
+WALK_MESSAGE(copy_chunk)
 
 static enum ek_status walk_refusal(struct walk *walk)
 {
@@ -83,6 +87,7 @@ WALK_ITEM(job)
 WALK_ITEM(reply)
 WALK_ITEM(worker_job)
 WALK_ITEM(worker_reply)
+WALK_ITEM(fed)
 
 static enum ek_status walk_items(struct walk *walk, struct ek_envelope *envelope,
                                  enum ek_status (*item)(struct walk *, struct ek_envelope *, uint32_t))
@@ -250,6 +255,16 @@ enum ek_status ek_recode_message(struct ek_slice message, struct ek_buffer *out,
         return walk_link(&walk);
     case EK_MESSAGE_WORKER_BYE:
         return walk_bye(&walk);
+    case EK_MESSAGE_WORKER_MOVE:
+        return walk_move_order(&walk);
+    case EK_MESSAGE_WORKER_FEED:
+        return walk_envelope(&walk, true, walk_fed);
+    case EK_MESSAGE_WORKER_MOVED:
+        return walk_move_report(&walk);
+    case EK_MESSAGE_COPY_ASK:
+        return walk_copy_ask(&walk);
+    case EK_MESSAGE_COPY_CHUNK:
+        return walk_copy_chunk(&walk);
     }
     return EK_MALFORMED;
 }

@@ -130,6 +130,41 @@ static const struct field load_fields[] = {FIELD(ek_shard_load, shard, U16),    
                                            FIELD(ek_shard_load, bytes_out, U64),       FIELD(ek_shard_load, busy_us, U64),
                                            FIELD(ek_shard_load, expires_unix_ms, U64), END};
 
+static const struct field move_fields[] = {AS("link", ek_move_order, link.link, U64),
+                                           AS("generation", ek_move_order, link.generation, U64),
+                                           AS("shard", ek_move_order, attempt.shard, U16),
+                                           AS("attempt", ek_move_order, attempt.number, U64),
+                                           FIELD(ek_move_order, step, U32),
+                                           FIELD(ek_move_order, epoch, U64),
+                                           FIELD(ek_move_order, position, U64),
+                                           FIELD(ek_move_order, bytes_per_second, U64),
+                                           FIELD(ek_move_order, endpoint, TEXT),
+                                           END};
+static const struct field moved_fields[] = {AS("link", ek_move_report, link.link, U64),
+                                            AS("generation", ek_move_report, link.generation, U64),
+                                            AS("shard", ek_move_report, attempt.shard, U16),
+                                            AS("attempt", ek_move_report, attempt.number, U64),
+                                            FIELD(ek_move_report, step, U32),
+                                            FIELD(ek_move_report, position, U64),
+                                            FIELD(ek_move_report, bytes, U64),
+                                            FIELD(ek_move_report, text, TEXT),
+                                            END};
+static const struct field ask_fields[] = {FIELD(ek_copy_ask, generation, U64), AS("shard", ek_copy_ask, attempt.shard, U16),
+                                          AS("attempt", ek_copy_ask, attempt.number, U64), FIELD(ek_copy_ask, chunk, U64), END};
+static const struct field chunk_fields[] = {FIELD(ek_copy_chunk, generation, U64),
+                                            AS("shard", ek_copy_chunk, attempt.shard, U16),
+                                            AS("attempt", ek_copy_chunk, attempt.number, U64),
+                                            FIELD(ek_copy_chunk, chunk, U64),
+                                            FIELD(ek_copy_chunk, last, BOOL),
+                                            FIELD(ek_copy_chunk, entries, U64),
+                                            FIELD(ek_copy_chunk, hash, U64),
+                                            FIELD(ek_copy_chunk, memory, BYTES),
+                                            FIELD(ek_copy_chunk, checksum, U64),
+                                            FIELD(ek_copy_chunk, body, BYTES),
+                                            END};
+/* Its job and its reply are checked by their own fields. */
+static const struct field fed_fields[] = {END};
+
 /* What a message type shows: the struct of its fixed fields, and, of an envelope, where its items stand and their struct. */
 struct schema {
     enum ek_message_type type;
@@ -160,6 +195,11 @@ static const struct schema schemas[] = {
     {EK_MESSAGE_WORKER_PULSE, link_fields, NULL, NULL},
     {EK_MESSAGE_WORKER_BYE, bye_fields, NULL, NULL},
     {EK_MESSAGE_WORKER_LOSS, link_fields, "losses", loss_fields},
+    {EK_MESSAGE_WORKER_MOVE, move_fields, NULL, NULL},
+    {EK_MESSAGE_WORKER_FEED, link_fields, "fed", fed_fields},
+    {EK_MESSAGE_WORKER_MOVED, moved_fields, NULL, NULL},
+    {EK_MESSAGE_COPY_ASK, ask_fields, NULL, NULL},
+    {EK_MESSAGE_COPY_CHUNK, chunk_fields, NULL, NULL},
 };
 enum { SCHEMAS = sizeof schemas / sizeof *schemas };
 
@@ -268,6 +308,10 @@ static void check_part(void *context, enum ek_message_type type, enum ek_part pa
     check_fields(item, schema->item_fields, decoded);
     if (type == EK_MESSAGE_JOBS)
         check_route(json_object_get(item, "route"), &((const struct ek_job *)decoded)->route);
+    if (type == EK_MESSAGE_WORKER_FEED) {
+        check_fields(json_object_get(item, "job"), worker_job_fields, &((const struct ek_fed *)decoded)->job);
+        check_fields(json_object_get(item, "reply"), worker_reply_fields, &((const struct ek_fed *)decoded)->reply);
+    }
     expected->items_seen++;
 }
 
@@ -295,7 +339,7 @@ END_TEST
 
 START_TEST(every_message_type_and_operation_has_a_vector)
 {
-    bool types[EK_MESSAGE_WORKER_BYE + 1] = {false};
+    bool types[EK_MESSAGE_LAST + 1] = {false};
     bool codes[EK_OPERATION_CODE_MAX + 1] = {false};
     bool results[EK_OPERATION_CODE_MAX + 1] = {false};
     size_t i;

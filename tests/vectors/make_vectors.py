@@ -42,6 +42,11 @@ NAMES = {
     "worker_pulse": (41, "link generation"),
     "worker_bye": (42, "link generation cause"),
     "worker_loss": (43, "link generation losses"),
+    "worker_move": (44, "link generation shard attempt step epoch position bytes_per_second endpoint"),
+    "worker_feed": (45, "link generation fed"),
+    "worker_moved": (46, "link generation shard attempt step position bytes text"),
+    "copy_ask": (64, "generation shard attempt chunk"),
+    "copy_chunk": (65, "generation shard attempt chunk last entries hash memory checksum body"),
 }
 ITEMS = {
     "jobs": "id kind deadline_ms route body",
@@ -115,7 +120,7 @@ MESSAGES = [
     ("worker_welcome", "worker_welcome", [71, 3, CLUSTER, 512, 2000]),
     ("worker_refused", "worker_refused", [14, "say hello again"]),
     ("worker_report_empty", "worker_report", [71, 3, []]),
-    ("worker_report", "worker_report", [71, 3, [[0, 1, 0, 1], [511, 2**40, 2**50, 2], [8191, U64, U64, 1], [9, 3, 7, 3]]]),
+    ("worker_report", "worker_report", [71, 3, [[0, 1, 0, 1], [511, 2**40, 2**50, 2], [8191, U64, U64, 1], [9, 3, 7, 3], [10, 3, 8, 4], [11, 4, 9, 5]]]),
     ("worker_assign", "worker_assign", [72, 4, [[7, 9, 0, 1], [8, 10, 0, 2]]]),
     ("worker_assigned", "worker_assigned", [73, 5, [[7, 9, 12345, 1]]]),
     ("worker_jobs", "worker_jobs", [71, 3, [[1001, 7, 9, WRITE, 12346, 1700000000000, 55, 56, 50, 12300, 54, body([PUT, b"k", b"v"], [DELETE, b"j"])],
@@ -135,6 +140,31 @@ MESSAGES = [
     ("worker_pulse", "worker_pulse", [71, 3]),
     ("worker_bye", "worker_bye", [U64, U64, 0]),
     ("worker_bye_storage", "worker_bye", [71, 3, 1]),
+    ("worker_move_fill", "worker_move", [71, 3, 7, 19, 1, 9, 0, 67108864, ""]),
+    ("worker_move_copy", "worker_move", [71, 3, 7, 19, 2, 9, 0, 67108864, ""]),
+    ("worker_move_pull", "worker_move", [72, 3, 7, 19, 3, 9, 12345, 67108864, "tcp://127.0.0.1:40001"]),
+    ("worker_move_drop", "worker_move", [U64, U64, 8191, U64, 4, U64, U64, U64, "e" * 255]),
+    ("worker_feed", "worker_feed", [72, 3, [[[19, 7, 0, WRITE, 12346, 1700000000000, 55, 56, 50, 12300, 54, body([PUT, b"k", b"v"], [INCREMENT, b"n", 1])],
+                                             [19, 0, 12346, 0, body(0, [0, 1])]],
+                                            [[19, 7, 0, CANCEL, 12348, 1700000000001, 55, 57, 50, 12300, 0, body(5)], [19, 5, 12348, 0, None]],
+                                            [[19, 7, 0, DELETES, 12349, 1700000000001, 0, 0, 0, 0, 0, body([DELETE, b"k"])], [19, 0, 12349, 1, None]],
+                                            [[19, 7, 0, DEAD, 12350, 1700000000001, 0, 0, 0, 0, 0, body(b"died", U64, WRITE, 1, body([DELETE, b"k"]))],
+                                             [19, 12, 12350, 0, None]]]]),
+    ("worker_feed_largest", "worker_feed", [U64, U64, [[[U64, 8191, U64, TRANSACTION, U64, U64, U64, U64, U64, U64, U64, body([PUT, b"k", b""])],
+                                                        [U64, 16, U64, 1, body(0, [11, "not a number"])]]]]),
+    ("worker_feed_none", "worker_feed", [72, 3, []]),
+    ("worker_moved_emptied", "worker_moved", [72, 3, 7, 19, 1, 0, 0, ""]),
+    ("worker_moved_copying", "worker_moved", [71, 3, 7, 19, 2, 12345, 0, ""]),
+    ("worker_moved_fetched", "worker_moved", [72, 3, 7, 19, 3, 0, 262144, ""]),
+    ("worker_moved_complete", "worker_moved", [72, 3, 7, 19, 4, 12345, 524288, ""]),
+    ("worker_moved_fed", "worker_moved", [72, 3, 7, 19, 5, 12350, 0, ""]),
+    ("worker_moved_failed", "worker_moved", [72, 3, 7, 19, 6, 0, 0, "a part of the copy is missing or damaged"]),
+    ("worker_moved_cleaned", "worker_moved", [U64, U64, 8191, U64, 7, U64, U64, "t" * 255]),
+    ("copy_ask", "copy_ask", [3, 7, 19, 0]),
+    ("copy_ask_largest", "copy_ask", [U64, 8191, U64, U64]),
+    ("copy_chunk", "copy_chunk", [3, 7, 19, 0, 0, 0, 0, None, 0x0123456789ABCDEF, b"\x00" + bytes([0, 3]) + bytes(7) + b"\x01" + b"\x12\x34k" + b"v"]),
+    ("copy_chunk_last", "copy_chunk", [3, 7, 19, 1, 1, 1, U64, b"memory", 0x2D06800538D394C2, b""]),
+    ("copy_chunk_last_with_empty_memory", "copy_chunk", [U64, 8191, U64, U64, 1, U64, 0, b"", U64, b"\xff" * 300]),
     ("worker_loss", "worker_loss", [71, 3, [[7, 9, 2**32 + 12345, 1700000000000 * 2**20 + 5], [8191, U64, U64, U64]]]),
 ]
 
@@ -220,6 +250,10 @@ def worker_job(kind, given):
     return pack([1, 38, 1, 1, [[1, 0, 1, kind, 1, 1, 0, 0, 0, 0, 0, given]]])
 
 
+def fed(kind, given, status=0):
+    return pack([1, 45, 1, 1, [[[19, 7, 0, kind, 2, 1, 0, 0, 0, 0, 0, given], [19, status, 2, 0, None]]]])
+
+
 MALFORMED, TOO_LARGE, NEWER = "malformed", "too_large", "newer"
 KEY = b"k"
 REFUSED_MESSAGES = [
@@ -237,7 +271,9 @@ REFUSED_MESSAGES = [
     ("version_negative", pack([-1, 1, 7, "x", True]), MALFORMED),
     ("type_0", pack([1, 0]), MALFORMED),
     ("type_unknown", pack([1, 99, 1]), MALFORMED),
-    ("type_between", pack([1, 9, 1, 2]), MALFORMED),
+    ("type_one_over_the_last", pack([1, 66, 1, 2]), MALFORMED),
+    ("type_between", pack([1, 10, 1, 2]), MALFORMED),
+    ("type_between_broker_and_workers", pack([1, 47, 1, 2, 3, 4, 5, 6, 7, ""]), MALFORMED),
     ("type_huge", pack([1, U64, 1]), MALFORMED),
     ("type_text", pack([1, "hello", 7, "x", True]), MALFORMED),
     ("a_field_too_few", pack([1, 1, 7, "x"]), MALFORMED),
@@ -299,7 +335,7 @@ REFUSED_MESSAGES = [
     ("worker_hello_short_id", pack([1, 32, WORKER[1:], 1, 0, None, 0, 1000, "", ""]), MALFORMED),
     ("worker_welcome_no_liveness", pack([1, 33, 1, 1, CLUSTER, 512, 0]), MALFORMED),
     ("holding_state_0", pack([1, 35, 1, 1, [[0, 1, 0, 0]]]), MALFORMED),
-    ("holding_state_4", pack([1, 35, 1, 1, [[0, 1, 0, 4]]]), MALFORMED),
+    ("holding_state_6", pack([1, 35, 1, 1, [[0, 1, 0, 6]]]), MALFORMED),
     ("holding_shard_8192", pack([1, 36, 1, 1, [[8192, 1, 0, 1]]]), MALFORMED),
     ("holdings_claim_2_32", b"\x95\x01\x23\x01\x01\xdd\xff\xff\xff\xff" + b"\x00" * 20, MALFORMED),
     ("worker_job_kind_7", pack([1, 38, 1, 1, [[1, 0, 1, 7, 1, 1, 0, 0, 0, 0, 0, body([GET, KEY])]]]), MALFORMED),
@@ -323,6 +359,29 @@ REFUSED_MESSAGES = [
     ("load_a_field_too_few", pack([1, 40, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, "", [[0, 1, 2, 3, 4, 5]]]), MALFORMED),
     ("loss_a_field_too_few", pack([1, 43, 1, 1, [[0, 1, 2]]]), MALFORMED),
     ("loss_shard_8192", pack([1, 43, 1, 1, [[8192, 1, 2, 3]]]), MALFORMED),
+    ("move_step_0", pack([1, 44, 1, 1, 7, 19, 0, 9, 0, 1, ""]), MALFORMED),
+    ("move_step_5", pack([1, 44, 1, 1, 7, 19, 5, 9, 0, 1, ""]), MALFORMED),
+    ("move_shard_8192", pack([1, 44, 1, 1, 8192, 19, 1, 9, 0, 1, ""]), MALFORMED),
+    ("move_a_field_too_few", pack([1, 44, 1, 1, 7, 19, 1, 9, 0, 1]), MALFORMED),
+    ("move_endpoint_one_over_limit", pack([1, 44, 1, 1, 7, 19, 3, 9, 0, 1, "e" * 256]), MALFORMED),
+    ("moved_step_0", pack([1, 46, 1, 1, 7, 19, 0, 0, 0, ""]), MALFORMED),
+    ("moved_step_8", pack([1, 46, 1, 1, 7, 19, 8, 0, 0, ""]), MALFORMED),
+    ("moved_shard_8192", pack([1, 46, 1, 1, 8192, 19, 1, 0, 0, ""]), MALFORMED),
+    ("moved_with_more", pack([1, 46, 1, 1, 7, 19, 1, 0, 0, "", 1]), MALFORMED),
+    ("fed_of_a_read", fed(READ, body([GET, KEY])), MALFORMED),
+    ("fed_of_a_probe", fed(PROBE, b""), MALFORMED),
+    ("fed_without_a_position", pack([1, 45, 1, 1, [[[19, 7, 0, WRITE, 0, 1, 0, 0, 0, 0, 0, body([DELETE, KEY])], [19, 0, 2, 0, None]]]]), MALFORMED),
+    ("fed_without_a_reply", pack([1, 45, 1, 1, [[[19, 7, 0, WRITE, 2, 1, 0, 0, 0, 0, 0, body([DELETE, KEY])]]]]), MALFORMED),
+    ("fed_with_more", pack([1, 45, 1, 1, [[[19, 7, 0, WRITE, 2, 1, 0, 0, 0, 0, 0, body([DELETE, KEY])], [19, 0, 2, 0, None], 1]]]), MALFORMED),
+    ("fed_status_unknown", fed(WRITE, body([DELETE, KEY]), status=17), MALFORMED),
+    ("fed_claims_2_32", b"\x95\x01\x2d\x01\x01\xdd\xff\xff\xff\xff" + b"\x00" * 20, MALFORMED),
+    ("ask_shard_8192", pack([1, 64, 3, 8192, 19, 0]), MALFORMED),
+    ("ask_with_more", pack([1, 64, 3, 7, 19, 0, 0]), MALFORMED),
+    ("chunk_last_without_memory", pack([1, 65, 3, 7, 19, 0, 1, 0, 0, None, 1, b""]), MALFORMED),
+    ("chunk_not_last_with_memory", pack([1, 65, 3, 7, 19, 0, 0, 0, 0, b"", 1, b""]), MALFORMED),
+    ("chunk_last_2", pack([1, 65, 3, 7, 19, 0, 2, 0, 0, b"", 1, b""]), MALFORMED),
+    ("chunk_shard_8192", pack([1, 65, 3, 8192, 19, 0, 0, 0, 0, None, 1, b""]), MALFORMED),
+    ("chunk_body_nil", pack([1, 65, 3, 7, 19, 0, 0, 0, 0, None, 1, None]), MALFORMED),
     ("pulse_with_more", pack([1, 41, 1, 1, 1]), MALFORMED),
 ]
 
@@ -379,7 +438,9 @@ def name_fields(names, values):
 def name_value(name, value):
     if name == "route" and value is not None:
         return name_fields(ITEMS["route"], value)
-    if name in ITEMS and name != "route":
+    if name == "fed":
+        return [{"job": name_fields(ITEMS["worker_jobs"], job), "reply": name_fields(ITEMS["worker_replies"], reply)} for job, reply in value]
+    if name in ITEMS and isinstance(value, list):  # a copy has a number of entries
         return [name_fields(ITEMS[name], item) for item in value]
     return value
 
