@@ -1,5 +1,6 @@
 #include "tests/support/broker_rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,7 @@ struct ek_link rig_hello(struct rig *rig, ek_broker_peer peer, uint64_t incarnat
 {
     struct ek_worker_hello hello = {.incarnation = incarnation, .capacity_milli = 1000, .name = "w"};
     hello.worker.bytes[0] = (uint8_t)peer;
+    (void)snprintf(hello.endpoint, sizeof hello.endpoint, "tcp://127.0.0.1:%u", 40000 + (unsigned)peer);
     rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_HELLO, .peer = peer, .worker_hello = &hello});
     const struct ek_action *welcome = rig_action(rig, EK_ACTION_WORKER_WELCOME, 0);
     return welcome ? welcome->worker_welcome.link : (struct ek_link){0};
@@ -181,6 +183,14 @@ void rig_reply(struct rig *rig, ek_broker_peer peer, struct ek_link link, uint64
 {
     struct ek_worker_reply reply = {.token = token, .status = status, .position = position};
     rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_REPLIES, .peer = peer, .link = link, .replies = &reply, .count = 1});
+}
+
+void rig_moved(struct rig *rig, ek_broker_peer peer, struct ek_link link, struct ek_attempt attempt, enum ek_moved_step step,
+               uint64_t position, const char *text)
+{
+    struct ek_move_report report = {.link = link, .attempt = attempt, .step = step, .position = position};
+    (void)snprintf(report.text, sizeof report.text, "%s", text ? text : "");
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_MOVED, .peer = peer, .link = link, .moved = &report});
 }
 
 bool rig_balanced(const struct rig *rig, struct ek_ledger *ret_ledger)

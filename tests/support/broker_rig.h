@@ -49,6 +49,9 @@ struct ek_job rig_job(struct rig *rig, enum ek_job_kind kind, uint16_t shard, ui
 void rig_dispatch(struct rig *rig);
 void rig_reply(struct rig *rig, ek_broker_peer peer, struct ek_link link, uint64_t token, enum ek_wire_status status,
                uint64_t position);
+/* What a worker says of an attempt to move a shard; `text` may be NULL. */
+void rig_moved(struct rig *rig, ek_broker_peer peer, struct ek_link link, struct ek_attempt attempt, enum ek_moved_step step,
+               uint64_t position, const char *text);
 /* The ledger balances, and counts what a snapshot shows. */
 bool rig_balanced(const struct rig *rig, struct ek_ledger *ret_ledger);
 
