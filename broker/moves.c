@@ -453,6 +453,8 @@ void ek_moves_reported(struct ek_broker *broker, const struct ek_worker *worker,
             continue;
         if (report->step == EK_MOVED_CLEANED && move->phase == EK_MOVE_CLEANING && move->source == index)
             end_move(broker, move, EK_MOVE_DONE, NULL);
+        else if (report->step == EK_MOVED_CLEANED && move->phase == EK_MOVE_RELEASING && move->source == index)
+            move->cleaned = true; /* its grace was over before the new owner was there */
         else if (is_attempted(move) && move->attempt == report->attempt.number && (move->source == index || move->target == index))
             take_report(broker, move, move->source == index, report);
     }
@@ -503,7 +505,7 @@ void ek_moves_opened(struct ek_broker *broker, struct ek_shard *shard)
     let_go(broker, move);
     shard->move = NULL;
     move->phase = EK_MOVE_CLEANING;
-    if (!is_up(broker, move->source))
+    if (move->cleaned || !is_up(broker, move->source))
         end_move(broker, move, EK_MOVE_DONE, NULL);
 }
 

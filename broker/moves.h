@@ -58,6 +58,7 @@ struct ek_move {
     bool emptied;      /* the learner is ready for the copy */
     bool placed;       /* the copy stands, at */
     uint64_t position;
+    bool cleaned;                /* the former owner's rows went before the new one had confirmed */
     struct ek_feed_entry *first; /* not synced by the learner */
     struct ek_feed_entry *unsent;
     struct ek_feed_entry **end;

@@ -263,6 +263,33 @@ START_TEST(a_move_back_makes_the_deletion_void)
 }
 END_TEST
 
+START_TEST(a_learner_that_dies_behind_the_switch_is_the_owner_all_the_same)
+{
+    moves_begin();
+    moves_copy(POSITION);
+    (void)rig_read(&moves.rig, CLIENT, SHARD, 0, 0);
+    struct ek_worker_job reading = moves_sent_to(SOURCE);
+    moves_say(TARGET, EK_MOVED_COMPLETE, POSITION);
+    (void)rig_write(&moves.rig, CLIENT, SHARD, 0, 0);
+    rig_reply(&moves.rig, SOURCE, moves.links[SOURCE], reading.token, EK_WIRE_OK, 0);
+    moves_check_switch();
+    rig_step(&moves.rig, (struct ek_event){.type = EK_EVENT_WORKER_LOST, .peer = TARGET});
+    moves.attempt.number = 0;
+    moves_say(SOURCE, EK_MOVED_CLEANED, 0); /* its grace period is over before the new owner is back */
+    moves.links[TARGET] = rig_hello(&moves.rig, TARGET, 2);
+    struct ek_holding holding = {.shard = SHARD, .state = EK_HOLDING_LEARNER, .epoch = 1, .position = POSITION};
+    rig_step(&moves.rig,
+             (struct ek_event){
+                 .type = EK_EVENT_WORKER_REPORT, .peer = TARGET, .link = moves.links[TARGET], .holdings = &holding, .count = 1});
+    ck_assert(moves_is_told(TARGET, EK_HOLDING_SERVING, 2));
+    moves_serves(TARGET, POSITION);
+    rig_heartbeat(&moves.rig, TARGET, moves.links[TARGET], 100, EK_MIB, 100);
+    struct ek_worker_job job = moves_sent_to(TARGET);
+    moves_answer(TARGET, &job);
+    ck_assert_move("done");
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("moves");
@@ -279,6 +306,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tests, a_cancelled_move_leaves_nothing_behind, 0, 2);
     tcase_add_test(tests, nothing_is_cancelled_behind_the_switch);
     tcase_add_test(tests, a_move_back_makes_the_deletion_void);
+    tcase_add_test(tests, a_learner_that_dies_behind_the_switch_is_the_owner_all_the_same);
     suite_add_tcase(suite, tests);
     return suite;
 }
