@@ -99,6 +99,23 @@ START_TEST(the_switch_waits_for_reads_and_for_what_the_learner_has_synced)
 }
 END_TEST
 
+START_TEST(a_write_that_is_in_the_copy_is_not_fed_whenever_its_answer_comes)
+{
+    moves_begin();
+    struct ek_worker_job first = moves_write_one();
+    struct ek_worker_job second = moves_write_one();
+    moves_copy(first.position); /* may overtake the answer */
+    moves_say(TARGET, EK_MOVED_COMPLETE, first.position);
+    moves_answer(SOURCE, &first);
+    ck_assert_uint_eq(rig_count(&moves.rig, EK_ACTION_WORKER_FEED), 0);
+    moves_answer(SOURCE, &second);
+    ck_assert_uint_eq(rig_count(&moves.rig, EK_ACTION_WORKER_FEED), 1);
+    moves_say(TARGET, EK_MOVED_FED, second.position);
+    moves_check_switch();
+    moves_serves(TARGET, second.position);
+}
+END_TEST
+
 START_TEST(a_hold_beyond_its_bound_is_undone_and_tried_again)
 {
     moves_begin();
@@ -187,8 +204,11 @@ START_TEST(a_report_of_an_earlier_attempt_or_of_another_worker_is_ignored)
     moves_say(SOURCE, EK_MOVED_EMPTIED, 0);
     moves_say(THIRD, EK_MOVED_EMPTIED, 0);
     ck_assert_uint_eq(moves.rig.action_count, 0);
-    moves_copy(POSITION);
-    moves_say(TARGET, EK_MOVED_COPYING, POSITION + 5);
+    moves_say(TARGET, EK_MOVED_EMPTIED, 0);
+    moves_say(TARGET, EK_MOVED_COPYING, POSITION);
+    ck_assert_uint_eq(moves.rig.action_count, 0);
+    moves_say(SOURCE, EK_MOVED_COPYING, POSITION);
+    ck_assert_ptr_nonnull(moves_order_to(TARGET, EK_MOVE_PULL));
     moves_say(TARGET, EK_MOVED_EMPTIED, 0);
     moves_say(SOURCE, EK_MOVED_COMPLETE, POSITION);
     ck_assert_uint_eq(rig_count(&moves.rig, EK_ACTION_WORKER_MOVE), 0);
@@ -298,6 +318,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_move_from_its_first_word_to_its_last);
     tcase_add_test(tests, a_shard_at_rest_moves_without_a_feed);
     tcase_add_test(tests, the_switch_waits_for_reads_and_for_what_the_learner_has_synced);
+    tcase_add_test(tests, a_write_that_is_in_the_copy_is_not_fed_whenever_its_answer_comes);
     tcase_add_test(tests, a_hold_beyond_its_bound_is_undone_and_tried_again);
     tcase_add_test(tests, an_attempt_that_never_comes_to_rest_ends);
     tcase_add_loop_test(tests, the_end_of_a_link_begins_anew_and_the_fourth_is_the_last, 0, 2);

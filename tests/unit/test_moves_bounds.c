@@ -118,15 +118,20 @@ START_TEST(a_learner_that_falls_too_far_behind_begins_anew)
     moves_begin();
     moves_copy(POSITION);
     while (!moves_all_is_dropped()) {
-        struct ek_worker_job job = write_large();
-        moves_answer(SOURCE, &job);
+        struct ek_worker_job large = write_large();
+        moves_answer(SOURCE, &large);
         ck_assert_uint_eq(rig_count(&moves.rig, EK_ACTION_REPLY), 1); /* the clients' answers wait for nobody */
         ck_assert_uint_le(++writes, EK_FEED_BYTES_MAX / LARGE_BYTES + 1);
     }
     ck_assert_uint_eq(writes, EK_FEED_BYTES_MAX / LARGE_BYTES + 1);
     ck_assert_ptr_nonnull(strstr(moves_view(moves.number).error, "faster"));
     moves_begins();
-    moves_copy(POSITION + writes);
+    moves_say(TARGET, EK_MOVED_EMPTIED, 0);
+    struct ek_worker_job job = write_large();
+    moves_answer(SOURCE, &job);
+    ck_assert_move("copying"); /* what had waited is gone */
+    writes++;
+    moves_say(SOURCE, EK_MOVED_COPYING, POSITION + writes);
     moves_say(TARGET, EK_MOVED_COMPLETE, POSITION + writes);
     ck_assert_uint_eq(rig_count(&moves.rig, EK_ACTION_WORKER_FEED), 0); /* nothing of before */
     moves_check_switch();
