@@ -27,13 +27,33 @@ static void close_engine(struct ek_engine_rig *rig)
     ek_store_close(&rig->store);
 }
 
+void ek_engine_rig_adopt(struct ek_engine_rig *rig)
+{
+    struct ek_error error = {0};
+    rig->link.link++;
+    struct ek_worker_welcome welcome = {.link = rig->link, .shards = EK_RIG_SHARDS, .liveness_ms = 2000};
+    ck_assert_msg(ek_engine_adopt(rig->engine, &welcome, &error) == EK_OK, "%s", error.text);
+}
+
+void ek_engine_rig_reopen(struct ek_engine_rig *rig)
+{
+    close_engine(rig);
+    open_engine(rig);
+    ek_engine_rig_adopt(rig);
+}
+
+void ek_engine_rig_assign(struct ek_engine_rig *rig, uint16_t shard, enum ek_holding_state state, uint64_t epoch)
+{
+    struct ek_error error = {0};
+    struct ek_holding holding = {.shard = shard, .state = state, .epoch = epoch};
+    ck_assert_int_eq(ek_engine_assign(rig->engine, rig->link, &holding, 1, &error), EK_OK);
+}
+
 void ek_engine_rig_join(struct ek_engine_rig *rig)
 {
     struct ek_error error = {0};
     struct ek_holding holdings[EK_RIG_SHARDS];
-    rig->link.link++;
-    struct ek_worker_welcome welcome = {.link = rig->link, .shards = EK_RIG_SHARDS, .liveness_ms = 2000};
-    ck_assert_msg(ek_engine_adopt(rig->engine, &welcome, &error) == EK_OK, "%s", error.text);
+    ek_engine_rig_adopt(rig);
     for (uint16_t i = 0; i < EK_RIG_SHARDS; i++)
         holdings[i] = (struct ek_holding){.shard = i, .state = EK_HOLDING_SERVING, .epoch = EK_RIG_EPOCH};
     ck_assert_int_eq(ek_engine_assign(rig->engine, rig->link, holdings, EK_RIG_SHARDS, &error), EK_OK);

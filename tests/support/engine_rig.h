@@ -24,6 +24,11 @@ struct ek_engine_rig {
 void ek_engine_rig_open(struct ek_engine_rig *rig, size_t live_bytes_max);
 /* As after a crash or an orderly stop: closes the store without a word and opens it again. */
 void ek_engine_rig_restart(struct ek_engine_rig *rig);
+/* Likewise, but is only adopted: the roles are what the store knows. */
+void ek_engine_rig_reopen(struct ek_engine_rig *rig);
+void ek_engine_rig_adopt(struct ek_engine_rig *rig);
+/* Gives the shard another role. */
+void ek_engine_rig_assign(struct ek_engine_rig *rig, uint16_t shard, enum ek_holding_state state, uint64_t epoch);
 void ek_engine_rig_join(struct ek_engine_rig *rig);
 /* Removes the directory. */
 void ek_engine_rig_done(struct ek_engine_rig *rig);
