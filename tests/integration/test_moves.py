@@ -1,5 +1,7 @@
 """Shards that move between real workers while they are read and written, and while one of those concerned is killed."""
+import json
 import os
+import pathlib
 import random
 import sys
 import threading
@@ -13,6 +15,8 @@ import zmq  # noqa: E402
 from cluster import PATIENCE_S, SLOWER, EvenkeelTest  # noqa: E402
 from thin_client import OK, WRITE, Store  # noqa: E402
 
+VECTORS = json.loads((pathlib.Path(__file__).resolve().parents[1] / "vectors" / "messages.json").read_text(encoding="ascii"))
+ERROR = 7
 SHARDS = 8
 KEPT = [(b"kept%d" % i, bytes([i % 251]) * (i % 3000)) for i in range(4000)]
 HOT = [b"hot%d" % i for i in range(64)]
@@ -203,7 +207,7 @@ class Moves(EvenkeelTest):
             with self.subTest(seed=seed, victim=victim):
                 wanted = [shard for shard, worker in self.holders().items() if worker == source]
                 numbers = [self.move(shard, target) for shard in wanted]
-                self.loads[0].wait_more(chance.randrange(1, 120))
+                self.loads[0].wait_more(chance.randrange(1, 60))
                 self.kill_and_start(victim)
                 self.cluster.wait_stats(lambda stats: stats["workers_up"] == 2 and stats["shards_unavailable"] == 0, MOVE_S)
                 if victim != "broker":  # whose moves are forgotten
@@ -247,6 +251,22 @@ class Moves(EvenkeelTest):
         for words in (("0", holder), ("0", "w3"), (str(SHARDS), "w1")):
             self.assertNotEqual(self.cluster.cli("move", *words)[0], 0, words)
         self.assertEqual(self.moves(), {})
+
+    def test_strangers_at_the_endpoint_for_copies(self):
+        socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.cluster.sockets.append(socket)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVTIMEO, int(PATIENCE_S * 1000))
+        socket.connect(self.cluster.workers["w1"].wait_ready()["listen"])
+        for vector in VECTORS["messages"] + VECTORS["refused_messages"]:  # an ask is for a copy that is not there
+            socket.send(bytes.fromhex(vector["hex"]))
+            self.assertEqual(msgpack.unpackb(socket.recv())[:2], [1, ERROR], vector["name"])
+        socket.send_multipart([b"", b"x", b"y"])
+        self.assertEqual(msgpack.unpackb(socket.recv_multipart()[-1])[:2], [1, ERROR])
+        numbers = [self.move(shard, "w2") for shard, worker in self.holders().items() if worker == "w1"]
+        self.wait_moves(numbers)
+        self.check_everything()
+        self.cluster.stop()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from fake_worker import ASSIGN, BYE, DENIED, HEARTBEAT, HELLO, OK, REFUSED, RELE
 from thin_client import WRITE  # noqa: E402
 
 VECTORS = json.loads((pathlib.Path(__file__).resolve().parents[1] / "vectors" / "messages.json").read_text(encoding="ascii"))
-WORKER_TO_BROKER = range(32, 43)
+WORKER_TO_BROKER = range(32, 47)
 
 
 class BesideARealWorker(EvenkeelTest):

@@ -168,7 +168,7 @@ static void write_large(void)
     memset(value, 'x', LARGE_BYTES);
     value[LARGE_BYTES] = 0;
     for (int i = 0; i < 5; i++) {
-        char key[16];
+        char key[32];
         (void)snprintf(key, sizeof key, LEARN_KEY("large%d"), i);
         put(key, value);
     }
