@@ -114,6 +114,20 @@ START_TEST(a_repetition_gets_the_reply_of_the_former_owner)
 }
 END_TEST
 
+/* Which would be applied if it were asked there. */
+static struct ek_fed empty_write_of_another_shard(void)
+{
+    static const uint8_t cause_ok[] = {0x91, 0x00};
+    struct ek_worker_job job = {.shard = (uint16_t)((learn.attempt.shard + 1u) % EK_RIG_SHARDS),
+                                .kind = EK_JOB_CANCEL,
+                                .position = 1,
+                                .stamp_unix_ms = 1000,
+                                .body = ek_slice_of(cause_ok, sizeof cause_ok),
+                                .count = 1};
+    struct ek_worker_reply reply = {.status = EK_WIRE_OK, .position = 1};
+    return learn_fed(&job, &reply);
+}
+
 enum disagreement { GAP, TWICE, OTHER_STATUS, OTHER_POSITION, OTHER_BODY, OTHER_SHARD, DISAGREEMENTS };
 
 START_TEST(a_feed_that_does_not_agree_writes_nothing)
@@ -142,7 +156,7 @@ START_TEST(a_feed_that_does_not_agree_writes_nothing)
         fed[1].reply.body = ek_slice_of(other, sizeof other);
         break;
     case OTHER_SHARD:
-        fed[1].job.shard++;
+        fed[2] = empty_write_of_another_shard();
         break;
     default:
         break;
@@ -181,6 +195,9 @@ START_TEST(dead_letters_travel_in_the_copy_and_behind_it)
         ck_assert_int_eq(ek_rig_result(&reply, EK_OPERATION_DEAD_REPLAY, 0).status, EK_WIRE_OK);
     }
     ck_assert_str_eq(ek_rig_value(&learn.target, LEARN_KEY("n")), "200");
+    ck_assert_int_eq(sweep(&learn.source, LEARN_EPOCH).step, EK_MOVED_CLEANED);
+    ck_assert_uint_eq(learn_shard(&learn.source)->letters, 0);
+    ck_assert_uint_eq(learn_rows(&learn.source), 0);
     ck_assert_uint_eq(learn_shard(&learn.target)->letters, 0);
 }
 END_TEST

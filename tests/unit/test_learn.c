@@ -112,6 +112,9 @@ START_TEST(steps_of_another_link_are_nobodys)
     ck_assert_int_eq(ek_learn_run(learn.target.engine, &step, &error), EK_OK);
     ck_assert(!step.reports);
     ck_assert_int_eq(state(), EK_HOLDING_RELEASED);
+    step.link = learn.target.link;
+    step.attempt.shard = EK_RIG_SHARDS; /* which there is not */
+    ck_assert_int_eq(learn_run(&learn.target, &step).step, 0);
 }
 END_TEST
 
@@ -210,6 +213,7 @@ enum damage {
     MISSING,
     FOREIGN_ROW,
     FOREIGN_SPACE,
+    FOREIGN_LETTER,
     COUNT,
     HASH,
     MEMORY_OF_ANOTHER_POSITION,
@@ -225,6 +229,18 @@ static const uint8_t *foreign_row(struct ek_slice body)
     memcpy(copy, body.data, body.size);
     copy[11] ^= 0x80; /* the hash prefix of the first key */
     return copy;
+}
+
+/* The dead letter at the end becomes one of another shard. */
+static void move_letter(struct ek_slice body)
+{
+    struct ek_copy_entry entry;
+    struct ek_slice letter = {0};
+    while (ek_copy_read(&body, &entry) == EK_OK)
+        if (entry.space == EK_STORE_BOOK)
+            letter = entry.key;
+    ck_assert_uint_eq(letter.size, EK_BOOK_DEAD_KEY_BYTES);
+    ((uint8_t *)(uintptr_t)letter.data)[2] ^= 1;
 }
 
 static void damage(enum damage damage)
@@ -250,6 +266,10 @@ static void damage(enum damage damage)
         break;
     case FOREIGN_SPACE:
         ((uint8_t *)(uintptr_t)chunk->body.data)[0] = EK_STORE_BOOK;
+        chunk->checksum = ek_hash(chunk->body);
+        break;
+    case FOREIGN_LETTER:
+        move_letter(chunk->body);
         chunk->checksum = ek_hash(chunk->body);
         break;
     case COUNT:
@@ -292,6 +312,7 @@ static struct ek_move_report take_damaged(enum damage what)
 START_TEST(a_copy_that_is_not_whole_is_refused)
 {
     write_some();
+    (void)learn_set_aside(ek_rig_increment(LEARN_KEY("n"), 100));
     learn_fill();
     learn_open_copy();
     check_failed(take_damaged((enum damage)_i));
@@ -327,6 +348,21 @@ START_TEST(what_is_stored_is_compared_with_what_was_sent)
 }
 END_TEST
 
+START_TEST(a_copy_of_an_earlier_position_than_this_worker_knows_is_refused)
+{
+    ek_engine_rig_assign(&learn.target, learn.attempt.shard, EK_HOLDING_SERVING, EK_RIG_EPOCH);
+    for (int i = 0; i < 2; i++)
+        (void)ek_rig_run_one(&learn.target, EK_JOB_WRITE, ek_rig_put(LEARN_KEY("a"), "1"));
+    ek_engine_rig_assign(&learn.target, learn.attempt.shard, EK_HOLDING_RELEASED, EK_RIG_EPOCH);
+    put(LEARN_KEY("a"), "1");
+    learn_fill();
+    learn_open_copy();
+    ck_assert_int_eq(learn_take_all().step, EK_MOVED_FETCHED);
+    check_failed(learn_verify());
+    ck_assert_uint_eq(position(), 2);
+}
+END_TEST
+
 START_TEST(only_who_serves_a_shard_gives_a_copy_of_it)
 {
     check_failed(learn_do(&learn.target, EK_LEARN_COPY));
@@ -355,6 +391,7 @@ START_TEST(rows_that_had_expired_at_the_copys_stamp_stay_behind)
     ck_assert_uint_eq(ek_engine_expiry(learn.target.engine, learn.attempt.shard),
                       ek_engine_expiry(learn.source.engine, learn.attempt.shard));
     ck_assert_uint_eq(learn_shard(&learn.target)->memory.stamp_unix_ms, STAMP + 1000);
+    ck_assert_uint_eq(ek_stamps_now(&learn.target.engine->stamps, learn.attempt.shard, 0), STAMP + 1000);
 }
 END_TEST
 
@@ -373,6 +410,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_large_copy_comes_in_chunks_each_of_which_may_come_again);
     tcase_add_loop_test(tests, a_copy_that_is_not_whole_is_refused, 0, DAMAGES);
     tcase_add_loop_test(tests, what_is_stored_is_compared_with_what_was_sent, 0, 2);
+    tcase_add_test(tests, a_copy_of_an_earlier_position_than_this_worker_knows_is_refused);
     tcase_add_test(tests, only_who_serves_a_shard_gives_a_copy_of_it);
     tcase_add_test(tests, rows_that_had_expired_at_the_copys_stamp_stay_behind);
     suite_add_tcase(suite, tests);
