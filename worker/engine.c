@@ -202,10 +202,15 @@ static bool is_news(const struct ek_engine *engine, const struct ek_holding *rol
     const struct ek_judge_shard *shard = &engine->judge.shards[role->shard];
     if (shard->epoch && shard->state == EK_HOLDING_ASIDE && role->state == EK_HOLDING_SERVING)
         return false; /* the rows here were given up: another history goes on elsewhere */
-    bool is_partial = shard->epoch && shard->state == EK_HOLDING_FILLING && shard->memory.position;
-    if (is_partial && role->state == EK_HOLDING_SERVING)
-        return false; /* there is nothing here to serve; of a shard that never had a write there is nothing anywhere */
     return role->epoch > shard->epoch || (role->epoch == shard->epoch && role->state != shard->state);
+}
+
+/* Part of a copy cannot be served. One of which nothing has come yet can, when the broker knows that there is nothing to copy. */
+static bool is_part_of_copy(struct ek_engine *engine, const struct ek_holding *role)
+{
+    const struct ek_judge_shard *shard = &engine->judge.shards[role->shard];
+    return shard->epoch && shard->state == EK_HOLDING_FILLING && role->state == EK_HOLDING_SERVING &&
+           !ek_learn_is_empty(engine, role->shard);
 }
 
 static enum ek_status no_such_shard(const struct ek_judge *judge, uint16_t shard, struct ek_error *error)
@@ -230,7 +235,7 @@ enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, s
         if (holdings[i].shard >= judge->shard_count)
             return no_such_shard(judge, holdings[i].shard, error);
     for (size_t i = 0; i < count; i++)
-        if (is_news(engine, &holdings[i])) {
+        if (is_news(engine, &holdings[i]) && !is_part_of_copy(engine, &holdings[i])) {
             ek_engine_put_role(engine, &holdings[i]);
             news++;
         }
@@ -238,7 +243,7 @@ enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, s
         return EK_IO;
     for (size_t i = 0; i < count; i++) {
         struct ek_judge_shard *shard = &judge->shards[holdings[i].shard];
-        if (is_news(engine, &holdings[i])) {
+        if (is_news(engine, &holdings[i]) && !is_part_of_copy(engine, &holdings[i])) {
             shard->epoch = holdings[i].epoch;
             shard->state = holdings[i].state;
         }

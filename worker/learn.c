@@ -167,6 +167,12 @@ static const char *why_not_fill(const struct ek_engine *engine, const struct ek_
     return NULL;
 }
 
+bool ek_learn_is_empty(struct ek_engine *engine, uint16_t shard)
+{
+    bool empty;
+    return is_empty(engine, shard, &empty, NULL) == EK_OK && empty;
+}
+
 static enum ek_status fill(struct ek_engine *engine, struct ek_learn_step *step, struct ek_error *error)
 {
     uint16_t number = step->attempt.shard;

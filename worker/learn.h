@@ -65,6 +65,8 @@ void ek_learners_forget(struct ek_engine *engine);
 void ek_learners_recover(struct ek_engine *engine);
 /* Adds to the batch under construction the deletion of everything of a shard but its role and its position. */
 void ek_learn_empty(struct ek_engine *engine, uint16_t shard);
+/* Whether nothing of it is stored; false when the store cannot tell. */
+bool ek_learn_is_empty(struct ek_engine *engine, uint16_t shard);
 
 /* Carries the step out. What is wrong with the attempt is reported; a status is the store's failure, and ends the process. */
 EK_MUST enum ek_status ek_learn_run(struct ek_engine *engine, struct ek_learn_step *step, struct ek_error *error);

@@ -247,6 +247,8 @@ START_TEST(what_is_not_complete_is_never_served)
 {
     put(LEARN_KEY("a"), "1");
     learn_fill();
+    learn_open_copy();
+    (void)learn_take_all();
     ek_engine_rig_assign(&learn.target, learn.attempt.shard, EK_HOLDING_SERVING, LEARN_EPOCH);
     ck_assert_int_eq(learn_shard(&learn.target)->state, EK_HOLDING_FILLING);
 }
