@@ -224,7 +224,7 @@ void *ek_bench_thread_run(void *context)
             thread->until_clock = 0;
             moved += ek_client_poll(thread->producers[i].client, 0);
         }
-        if (moved == 0) {
+        if (moved == 0 && !has_ended(thread)) { /* with nothing under way nothing would come */
             thread->until_clock = 0;
             wait(thread, &thread->producers[turn]);
         }

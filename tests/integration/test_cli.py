@@ -158,6 +158,11 @@ class CommandLine(ClusterTest):
             if workload == "get":
                 self.assertEqual(done["not_found"], 0)
 
+    def test_a_bench_with_one_under_way_ends_with_its_time(self):
+        done = self.answer("bench", "--workload", "put", "--duration", "200ms", "--pipeline", "1", "--keys", "10")
+        self.assertGreater(done["operations"], 0)
+        self.assertEqual(done["errors"], 0)
+
     # ---- operators ----
 
     def test_operators_tables(self):
