@@ -236,6 +236,11 @@ overload: deps ## goodput, memory and latency under ten times the load that slow
 	$(SUBMAKE) programs $(BUILD)/tests/bench/openloop $(BUILD)/tests/bench/slow.so
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/overload.py --repetitions $(REPETITIONS)
 
+.PHONY: recovery
+recovery: deps ## how long shards are away after SIGKILL of a worker or the broker at half of the peak load, on 1,000,000 keys
+	$(SUBMAKE) programs $(BUILD)/tests/bench/openloop
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/recovery.py
+
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 
 .PHONY: test-asan
