@@ -4,6 +4,7 @@
 #include "common/rocks.h"
 #include "worker/rows.h"
 
+#include <inttypes.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ struct ek_store {
     rocksdb_writebatch_t *batch;
     struct ek_buffer scratch;
     char *directory;
+    uint64_t writes;                        /* of this directory, ever */
     _Atomic uint64_t horizons[EK_PREFIXES]; /* by hash prefix: rows expired at this time may vanish */
 };
 
@@ -52,6 +54,15 @@ struct ek_store_cursor {
     rocksdb_iterator_t *iterator;
     rocksdb_readoptions_t *read;
 };
+
+/*
+ * When the sync of a log fails for want of room, RocksDB goes on by itself: it flushes its memtables, which do not have the failed
+ * batch, and gives up the log, which has it. Had it flushed one space when the process ends, a start would find the batch in the
+ * log for the other one alone: a write that is remembered but not there. So flushes are atomic; and each batch writes its number
+ * into both spaces, under a key below all others, by which a start sees that they belong together.
+ */
+static const uint8_t number_key[] = {0};
+static const uint8_t first_key[] = {0, 0}; /* all others have at least two bytes, or begin with more */
 
 /* ---- errors are strings ---- */
 
@@ -152,6 +163,7 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
      * open when the damage is in the middle. */
     rocksdb_options_set_wal_recovery_mode(options, rocksdb_tolerate_corrupted_tail_records_recovery);
     rocksdb_options_set_paranoid_checks(options, 1);
+    rocksdb_options_set_atomic_flush(options, 1);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
     rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_BLOOM_SHARE);
     rocksdb_options_set_memtable_whole_key_filtering(options, 1);
@@ -165,6 +177,38 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
     set_merges(options, reserve_bytes);
     set_logs(options, reserve_bytes);
     return options;
+}
+
+/* 0: there is none. */
+static enum ek_status read_number(struct ek_store *store, enum ek_store_space space, uint64_t *ret, struct ek_error *error)
+{
+    struct ek_pinned number;
+    enum ek_status status = ek_store_get(store, space, ek_slice_of(number_key, sizeof number_key), &number, error);
+    *ret = 0;
+    if (status == EK_NOT_FOUND)
+        return EK_OK;
+    if (status == EK_OK && number.bytes.size == sizeof *ret)
+        *ret = ek_get_u64(number.bytes.data);
+    if (status == EK_OK)
+        ek_pinned_done(&number);
+    return status;
+}
+
+static enum ek_status check_numbers(struct ek_store *store, struct ek_error *error)
+{
+    uint64_t numbers[SPACES];
+    for (size_t i = 0; i < SPACES; i++) {
+        enum ek_status status = read_number(store, (enum ek_store_space)i, &numbers[i], error);
+        if (status != EK_OK)
+            return status;
+    }
+    store->writes = numbers[EK_STORE_ROWS];
+    if (numbers[EK_STORE_ROWS] == numbers[EK_STORE_BOOK])
+        return EK_OK;
+    return ek_error_set(error, EK_CORRUPT,
+                        "cannot open %s: its rows end with write %" PRIu64 " and its book-keeping with write %" PRIu64
+                        ": restore it from a copy, or start with an empty directory",
+                        store->directory, numbers[EK_STORE_ROWS], numbers[EK_STORE_BOOK]);
 }
 
 void ek_store_enter_thread(void)
@@ -200,8 +244,12 @@ enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_s
         ek_store_close(&store);
         return status;
     }
-    *ret = store;
-    return EK_OK;
+    status = check_numbers(store, error);
+    if (status != EK_OK)
+        ek_store_close(&store);
+    else
+        *ret = store;
+    return status;
 }
 
 void ek_store_close(struct ek_store **reference)
@@ -272,6 +320,11 @@ void ek_store_delete_range(struct ek_store *store, enum ek_store_space space, st
 enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error)
 {
     char *text = NULL;
+    uint8_t number[sizeof store->writes];
+    ek_put_u64(number, ++store->writes);
+    for (size_t i = 0; i < SPACES; i++)
+        rocksdb_writebatch_put_cf(store->batch, store->spaces[i], (const char *)number_key, sizeof number_key, (const char *)number,
+                                  sizeof number);
     rocksdb_write(store->db, store->write, store->batch, &text);
     if (text)
         return failed(store, "write to", text, error);
@@ -339,7 +392,8 @@ struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_spac
     if (end.size)
         rocksdb_readoptions_set_iterate_upper_bound(cursor->read, (const char *)end.data, end.size);
     cursor->iterator = rocksdb_create_iterator_cf(store->db, cursor->read, store->spaces[space]);
-    rocksdb_iter_seek(cursor->iterator, (const char *)first.data, first.size);
+    struct ek_slice from = first.size ? first : ek_slice_of(first_key, sizeof first_key);
+    rocksdb_iter_seek(cursor->iterator, (const char *)from.data, from.size);
     return cursor;
 }
 
