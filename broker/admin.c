@@ -111,7 +111,7 @@ static struct outcome cancel_move(struct ek_broker *broker, const char *word)
 static struct outcome move(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
 {
     uint16_t shard;
-    uint64_t number;
+    uint64_t number = 0;
     (void)now_us;
     if (admin->count == 3 && strcmp(admin->words[1], "cancel") == 0)
         return cancel_move(broker, admin->words[2]);

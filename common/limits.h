@@ -69,10 +69,10 @@
 #define EK_CANCEL_PRODUCERS_MAX 4096u
 
 /* Worker */
-#define EK_CREDIT_JOBS_MAX       65536u
-#define EK_CREDIT_BYTES_MAX      (16u * EK_MIB)
-#define EK_CREDIT_READS_MAX      4096u
-#define EK_CREDIT_CANCELS_MAX    4096u /* beside the jobs of its credit, while it has any */
+#define EK_CREDIT_JOBS_MAX    65536u
+#define EK_CREDIT_BYTES_MAX   (16u * EK_MIB)
+#define EK_CREDIT_READS_MAX   4096u
+#define EK_CREDIT_CANCELS_MAX 4096u /* beside the jobs of its credit, while it has any */
 #ifndef EK_COPY_CHUNK_BYTES_GOAL
 #define EK_COPY_CHUNK_BYTES_GOAL (256u * EK_KIB)
 #endif

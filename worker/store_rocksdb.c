@@ -196,7 +196,7 @@ static enum ek_status read_number(struct ek_store *store, enum ek_store_space sp
 
 static enum ek_status check_numbers(struct ek_store *store, struct ek_error *error)
 {
-    uint64_t numbers[SPACES];
+    uint64_t numbers[SPACES] = {0};
     for (size_t i = 0; i < SPACES; i++) {
         enum ek_status status = read_number(store, (enum ek_store_space)i, &numbers[i], error);
         if (status != EK_OK)

@@ -247,18 +247,15 @@ static void note_row(const struct ek_found *found)
 static void take_page(void *context, const struct ek_completion *completion, size_t count)
 {
     (void)context, (void)count;
-    load.scanned = !completion->cursor;
     if (completion->outcome != EK_OUTCOME_OK)
         note_wrong(ek_outcome_name(completion->outcome));
     for (size_t i = 0; i < completion->found_count; i++)
         note_row(&completion->found[i]);
-    if (load.scanned)
-        return;
-    load.cursor_size = completion->cursor_size;
-    load.scanned = load.cursor_size > sizeof load.cursor;
-    if (load.scanned)
+    load.cursor_size = completion->cursor ? completion->cursor_size : 0;
+    load.scanned = !completion->cursor || load.cursor_size > sizeof load.cursor;
+    if (load.cursor_size > sizeof load.cursor)
         note_wrong("a cursor that is too long");
-    else
+    else if (completion->cursor)
         memcpy(load.cursor, completion->cursor, load.cursor_size);
 }
 

@@ -67,19 +67,18 @@ static void make_write(struct check_step *step, unsigned key)
 {
     *step = (struct check_step){.key = key};
     uint64_t choice = sim_draw(100);
-    if (sim_chance(load.options.delete_percent))
+    if (sim_chance(load.options.delete_percent) || choice >= (key == 2 ? 85 : 80)) {
         step->kind = CHECK_DELETE;
-    else if (key == 2 && choice < 85) {
+    } else if (key == 2) {
         step->kind = CHECK_INCREMENT;
         step->value = (int64_t)sim_between(1, 3);
-    } else if (choice < 80) {
+    } else {
         step->kind = CHECK_PUT;
         step->value = (int64_t)++load.values;
         step->ttl_ms = key == 3 ? sim_between(50, 8000) : 0;
         step->condition = sim_chance(65) ? CHECK_ALWAYS : sim_chance(50) ? CHECK_IF_ABSENT : CHECK_IF_VERSION;
         step->if_version = step->condition == CHECK_IF_VERSION ? some_version() : 0;
-    } else
-        step->kind = CHECK_DELETE;
+    }
 }
 
 static void make_read(struct check_step *step, unsigned key)
