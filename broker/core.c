@@ -81,6 +81,7 @@ void ek_shard_set_state(struct ek_broker *broker, struct ek_shard *shard, enum e
         ek_poison_forget_shard(broker, shard);
     if (was_away == is_away)
         return;
+    shard->served_us = broker->now_us;
     struct ek_job_list *lists[] = {&shard->queue, &shard->writes, &shard->reads};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         for (struct ek_broker_job *job = lists[i]->first; job; job = job->next) {

@@ -127,7 +127,8 @@ static bool waits_for_refused(struct ek_broker *broker, const struct ek_job *job
 /*
  * The shard's first job has waited so long that this one's deadline would pass in the queue, or nearly. Let in it would only end as
  * a cancellation, which the worker has to take as well: a queue of those keeps jobs waiting that could still be carried out.
- * Reads that expire are dropped for nothing, and while the disk is short deletes do not wait behind what is queued.
+ * What waited for a worker that was away says nothing of how fast it works, so that time does not count. Reads that expire are
+ * dropped for nothing, and while the disk is short deletes do not wait behind what is queued.
  */
 static bool would_expire(const struct ek_broker *broker, const struct ek_job *job, const struct ek_shard *shard, uint64_t now_us)
 {
@@ -138,7 +139,8 @@ static bool would_expire(const struct ek_broker *broker, const struct ek_job *jo
         return false;
     if (job->kind == EK_JOB_DELETE && broker->workers[shard->holder].heartbeat.credit_bytes == 0)
         return false;
-    return now_us - first->arrived_us > (uint64_t)job->deadline_ms * 1000 / DEADLINE_PART;
+    uint64_t since_us = first->arrived_us > shard->served_us ? first->arrived_us : shard->served_us;
+    return now_us - since_us > (uint64_t)job->deadline_ms * 1000 / DEADLINE_PART;
 }
 
 static bool is_admitted(struct ek_broker *broker, const struct ek_broker_client *client, const struct ek_job *job,

@@ -52,6 +52,7 @@ struct ek_shard {
     uint32_t suspects;    /* jobs that were in flight at a death and have no answer yet */
     uint64_t bytes;       /* of all three lists */
     uint64_t sweep_us;    /* no queued job expires before; 0 = none will */
+    uint64_t served_us;   /* when it came to be served */
     uint64_t wrote_us;    /* when a write was last sent, or the broker started */
     struct ek_move *move; /* asked for, and not past its switch; broker/moves.h */
     bool held;            /* nothing goes out while its owner changes */

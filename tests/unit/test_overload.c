@@ -64,6 +64,21 @@ START_TEST(a_write_that_would_expire_in_the_queue_is_busy)
 }
 END_TEST
 
+START_TEST(a_wait_for_a_worker_that_was_away_is_not_held_against_its_queue)
+{
+    static const int all[] = {0, 1, 2, 3, 4, 5, 6, 7, -1};
+    rig_join(&broker, WORKER, 0, NULL);
+    rig_step(&broker, (struct ek_event){.type = EK_EVENT_WORKER_LOST, .peer = WORKER});
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 1, 1000), EK_WIRE_OK);
+    broker.now_us += 800 * MS;
+    struct ek_link link = rig_join(&broker, WORKER, 0, all);
+    rig_heartbeat(&broker, WORKER, link, 0, 1, 100);
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 2, 1000), EK_WIRE_OK);
+    broker.now_us += 260 * MS; /* by now it is the worker */
+    ck_assert_int_eq(queue(CLIENT, EK_JOB_WRITE, 5, 3, 1000), EK_WIRE_BUSY);
+}
+END_TEST
+
 START_TEST(deletes_do_not_wait_while_the_disk_is_short)
 {
     struct ek_link link = rig_join(&broker, WORKER, 0, NULL);
@@ -256,6 +271,7 @@ static void add_broker(Suite *suite)
     TCase *tests = tcase_create("broker");
     tcase_add_checked_fixture(tests, open_broker, close_broker);
     tcase_add_test(tests, a_write_that_would_expire_in_the_queue_is_busy);
+    tcase_add_test(tests, a_wait_for_a_worker_that_was_away_is_not_held_against_its_queue);
     tcase_add_test(tests, deletes_do_not_wait_while_the_disk_is_short);
     tcase_add_test(tests, a_cancellation_is_let_in_however_long_the_queue);
     tcase_add_test(tests, a_cancellation_waits_only_for_what_its_producer_sent_before);
