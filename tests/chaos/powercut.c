@@ -39,6 +39,7 @@ enum { GRAVES_MAX = 256, PATH_ROOM = 512, LINE_ROOM = 4 * PATH_ROOM, FDS_MAX = 4
 struct grave {
     char path[PATH_ROOM];
     char directory[PATH_ROOM];
+    long long at; /* what was recorded before */
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* a change and its line belong together */
@@ -129,20 +130,22 @@ static const char *bury(const char *path)
     struct grave *grave = &graves[grave_count];
     (void)snprintf(grave->path, sizeof grave->path, "%s/%d-%u", place, (int)getpid(), ++grave_number);
     directory_of(path, grave->directory);
+    grave->at = record_size();
     if (link(path, grave->path) != 0)
         abort();
     grave_count++;
     return grave->path;
 }
 
-static void close_graves(const char *directory)
+/* Of what was recorded before `end`: what went while the directory was being synced may not be covered. */
+static void close_graves(const char *directory, long long end)
 {
     static int (*real)(const char *);
     if (!real)
         find_real("unlink", &real);
     size_t kept = 0;
     for (size_t i = 0; i < grave_count; i++) {
-        if (strcmp(graves[i].directory, directory) == 0)
+        if (strcmp(graves[i].directory, directory) == 0 && graves[i].at < end)
             (void)real(graves[i].path);
         else
             graves[kept++] = graves[i];
@@ -266,7 +269,7 @@ static int sync_with(const char *name, int fd)
     (void)pthread_mutex_lock(&mutex);
     if (S_ISDIR(status.st_mode)) {
         record("D\t%lld\t%s\n", before, path);
-        close_graves(path);
+        close_graves(path, before);
     } else
         record("S\t%lld\t%s\n", (long long)status.st_size, path);
     (void)pthread_mutex_unlock(&mutex);
