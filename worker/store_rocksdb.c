@@ -182,7 +182,7 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
 /* 0: there is none. */
 static enum ek_status read_number(struct ek_store *store, enum ek_store_space space, uint64_t *ret, struct ek_error *error)
 {
-    struct ek_pinned number;
+    struct ek_pinned number = {0};
     enum ek_status status = ek_store_get(store, space, ek_slice_of(number_key, sizeof number_key), &number, error);
     *ret = 0;
     if (status == EK_NOT_FOUND)
