@@ -376,6 +376,18 @@ void ek_planner_failed(struct ek_planner *planner, uint16_t shard, uint64_t now_
     planner->memories[shard].failed_us = now_us;
 }
 
+void ek_planner_renumbered(struct ek_planner *planner)
+{
+    planner->plan.count = planner->plan.held_count = 0;
+    planner->planned = false;
+    memset(planner->loads, 0, sizeof planner->loads);
+}
+
+double ek_planner_busy_us(const struct ek_planner *planner, uint16_t shard)
+{
+    return ek_load_level(&planner->memories[shard].loads[EK_PLAN_BUSY]);
+}
+
 const struct ek_plan *ek_planner_plan(const struct ek_planner *planner)
 {
     return &planner->plan;

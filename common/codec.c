@@ -18,7 +18,7 @@ enum {
     LINK_FIELDS = 4,
     LINK_ENVELOPE_FIELDS = 5,
     BYE_FIELDS = 5,
-    HEARTBEAT_FIELDS = 17,
+    HEARTBEAT_FIELDS = 19,
     MOVE_FIELDS = 11,
     MOVED_FIELDS = 10,
     COPY_ASK_FIELDS = 6,
@@ -600,6 +600,8 @@ enum ek_status ek_decode_heartbeat(struct ek_reader *fields, struct ek_heartbeat
     ret->credit_bytes = (uint32_t)ek_read_uint_max(fields, EK_CREDIT_BYTES_MAX);
     ret->credit_reads = (uint32_t)ek_read_uint_max(fields, EK_CREDIT_READS_MAX);
     ret->disk_free_bytes = ek_read_uint(fields);
+    ret->disk_total_bytes = ek_read_uint(fields);
+    ret->rate_bytes = ek_read_uint(fields);
     ret->stored_bytes = ek_read_uint(fields);
     ret->stored_keys = ek_read_uint(fields);
     ret->commit_p50_us = (uint32_t)ek_read_uint_max(fields, UINT32_MAX);
@@ -647,6 +649,8 @@ void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *messa
     ek_write_uint(out, message->credit_bytes);
     ek_write_uint(out, message->credit_reads);
     ek_write_uint(out, message->disk_free_bytes);
+    ek_write_uint(out, message->disk_total_bytes);
+    ek_write_uint(out, message->rate_bytes);
     ek_write_uint(out, message->stored_bytes);
     ek_write_uint(out, message->stored_keys);
     ek_write_uint(out, message->commit_p50_us);

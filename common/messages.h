@@ -141,7 +141,7 @@ struct ek_reply {
 
 struct ek_query {
     uint64_t id;
-    char what[EK_TEXT_BYTES_MAX]; /* "stats", "full", "workers" or "shards" */
+    char what[EK_TEXT_BYTES_MAX]; /* "stats", "full", "workers", "shards", "moves" or "plan" */
 };
 
 struct ek_answer {
@@ -408,6 +408,8 @@ struct ek_heartbeat {
     uint32_t credit_bytes; /* 0: writes wait, deletes and reads pass */
     uint32_t credit_reads;
     uint64_t disk_free_bytes;
+    uint64_t disk_total_bytes;
+    uint64_t rate_bytes; /* a second, that its storage was seen to take; 0 = not known yet */
     uint64_t stored_bytes;
     uint64_t stored_keys;
     uint32_t commit_p50_us;

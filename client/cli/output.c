@@ -1,7 +1,7 @@
 #include "client/cli/output.h"
 
-#include "client/cli/base64.h"
-#include "client/cli/json.h"
+#include "common/base64.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <math.h>

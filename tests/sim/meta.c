@@ -59,13 +59,16 @@ static bool same(const struct ek_record *a, const struct ek_record *b)
 {
     if (a->type != b->type)
         return false;
-    return a->type == EK_RECORD_WORKER ? memcmp(a->worker.bytes, b->worker.bytes, sizeof a->worker.bytes) == 0
-                                       : a->shard == b->shard;
+    if (a->type == EK_RECORD_SETTING)
+        return a->setting == b->setting;
+    if (a->type == EK_RECORD_WORKER || a->type == EK_RECORD_DRAIN)
+        return memcmp(a->worker.bytes, b->worker.bytes, sizeof a->worker.bytes) == 0;
+    return a->shard == b->shard;
 }
 
-static void take_away(struct sim_records *present, const struct ek_worker_id *worker)
+static void take_away(struct sim_records *present, enum ek_record_type type, const struct ek_worker_id *worker)
 {
-    struct ek_record gone = {.type = EK_RECORD_WORKER, .worker = *worker};
+    struct ek_record gone = {.type = type, .worker = *worker};
     for (size_t at = 0; at < present->record_count; at++)
         if (same(&present->records[at], &gone))
             present->records[at] = present->records[--present->record_count];
@@ -82,8 +85,8 @@ static bool has_data(const struct sim_records *present, uint16_t shard)
 static void put(struct sim_records *present, const struct ek_record *record)
 {
     size_t at = 0;
-    if (record->type == EK_RECORD_WORKER_GONE) {
-        take_away(present, &record->worker);
+    if (record->type == EK_RECORD_WORKER_GONE || record->type == EK_RECORD_DRAIN_OVER) {
+        take_away(present, record->type == EK_RECORD_WORKER_GONE ? EK_RECORD_WORKER : EK_RECORD_DRAIN, &record->worker);
         return;
     }
     while (at < present->record_count && !same(&present->records[at], record))

@@ -22,8 +22,13 @@ void rig_open(struct rig *rig, const struct ek_record *records, size_t record_co
         .started_unix_ms = 1700000000000,
         .stats_endpoint = "tcp://127.0.0.1:5602",
     };
-    if (ek_broker_new(&config, records, record_count, &rig->broker) != EK_OK)
+    struct ek_record *all = ek_alloc_zero(record_count + 1, sizeof *all);
+    all[0] = (struct ek_record){.type = EK_RECORD_SETTING, .setting = EK_SETTING_BALANCE_OFF, .number = 1};
+    if (record_count)
+        memcpy(all + 1, records, record_count * sizeof *all);
+    if (ek_broker_new(&config, all, record_count + 1, &rig->broker) != EK_OK)
         abort();
+    free(all);
     rig_step(rig, (struct ek_event){.type = EK_EVENT_CEILING_DURABLE, .ceiling_unix_ms = 1800000000000});
 }
 

@@ -18,7 +18,8 @@ struct rig {
     uint64_t next_job_id;
 };
 
-/* Everything in its default: 8 shards, 32 MiB, 2 s of liveness, generation 5. `records` may be NULL. */
+/* Shards are not balanced, and everything else in its default: 8 shards, 32 MiB, 2 s of liveness, generation 5. `records` may be
+ * NULL. */
 void rig_open(struct rig *rig, const struct ek_record *records, size_t record_count);
 void rig_close(struct rig *rig);
 void rig_step(struct rig *rig, struct ek_event event);
