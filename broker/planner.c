@@ -244,7 +244,8 @@ static void describe(struct ek_planner *planner)
     plan->workers_wanted = wanted(planner);
 }
 
-/* A regular round has a share of the key space to move. One that comes early, because a load has changed, has what is left of it. */
+/* A regular round has a share of the key space to move. One that comes early, because a load has changed, has what is left of it.
+ */
 static bool begin_regular_round(struct ek_planner *planner)
 {
     uint64_t now_us = planner->snapshot->now_us;
