@@ -1,6 +1,7 @@
 #include "broker/core.h"
 
 #include "broker/admin.h"
+#include "broker/check.h"
 #include "broker/clients.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
@@ -196,6 +197,7 @@ void ek_broker_destroy(struct ek_broker **destroyed)
         ek_closed_done(&broker->shards[i].closed);
     }
     ek_moves_done(broker);
+    ek_check_done(broker);
     ek_jobs_done(&broker->jobs);
     ek_clients_done(broker);
     ek_buffer_done(&broker->scratch);
@@ -219,6 +221,7 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_metrics_tick(broker, event->now_us);
     ek_idle_check(broker, event->now_us);
     ek_moves_run(broker);
+    ek_check_run(broker);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
         ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
                         broker->time.jump_refused
@@ -248,6 +251,9 @@ static void worker_event(struct ek_broker *broker, const struct ek_event *event)
         break;
     case EK_EVENT_WORKER_MOVED:
         ek_moves_reported(broker, worker, event->moved);
+        break;
+    case EK_EVENT_WORKER_CHECKED:
+        ek_check_reported(broker, worker, event->checked);
         break;
     default: /* BYE */
         ek_links_bye(broker, worker, event->bye);
@@ -290,6 +296,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
     case EK_EVENT_WORKER_HEARTBEAT:
     case EK_EVENT_WORKER_BYE:
     case EK_EVENT_WORKER_MOVED:
+    case EK_EVENT_WORKER_CHECKED:
         worker_event(broker, event);
         break;
     case EK_EVENT_WORKER_LOST:
@@ -306,6 +313,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
         break;
     case EK_EVENT_STOP:
         broker->stopping = true;
+        ek_check_stop(broker);
         break;
     }
     *ret_count = broker->action_count;

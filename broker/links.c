@@ -1,6 +1,7 @@
 #include "broker/links.h"
 
 #include "broker/assign.h"
+#include "broker/check.h"
 #include "broker/dispatch.h"
 #include "broker/durable.h"
 #include "broker/loss.h"
@@ -426,6 +427,7 @@ void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char
     worker->state = EK_WORKER_AWAY;
     worker->has_credit = false;
     ek_moves_link_ended(broker, index_of(broker, worker));
+    ek_check_link_ended(broker, index_of(broker, worker));
     char text[EK_TEXT_BYTES_MAX];
     (void)snprintf(text, sizeof text, "worker %.64s is away with %u shards: %.120s", worker->name, worker->shards, why);
     ek_broker_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY, text);
