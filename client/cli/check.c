@@ -8,14 +8,27 @@
 #include <string.h>
 
 /* Without a limit it asks again as long as the broker lives, which joins the check that is under way. */
-static enum ek_outcome ask(const struct ek_cli *cli, struct ek_client *client, const char **ret_json)
+static enum ek_outcome ask(const struct ek_cli *cli, struct ek_client *client, const char **ret_json, bool *ret_lives)
 {
     struct ek_broker_view broker;
     enum ek_outcome outcome;
-    do
+    *ret_lives = true;
+    do {
         outcome = ek_client_command(client, (const char *[]){"check"}, 1, ret_json);
-    while (outcome == EK_OUTCOME_UNKNOWN && !cli->timeout_given && ek_client_ping(client, &broker) == EK_OUTCOME_OK);
+        if (outcome == EK_OUTCOME_UNKNOWN)
+            *ret_lives = ek_client_ping(client, &broker) == EK_OUTCOME_OK;
+    } while (outcome == EK_OUTCOME_UNKNOWN && *ret_lives && !cli->timeout_given);
     return outcome;
+}
+
+/* A check changes nothing: one without an answer leaves nothing in doubt. */
+static int fail(const struct ek_cli *cli, enum ek_outcome outcome, bool lives, const char *text)
+{
+    if (outcome != EK_OUTCOME_UNKNOWN)
+        return ek_fail(cli, outcome, "%s", text);
+    if (lives)
+        return ek_fail(cli, EK_OUTCOME_UNAVAILABLE, "the check is not over yet; whoever asks again waits for the same one");
+    return ek_fail_outcome(cli, EK_OUTCOME_UNAVAILABLE, text);
 }
 
 static int show(const struct ek_cli *cli, const char *json)
@@ -48,8 +61,9 @@ static int run_check(const struct ek_cli *cli, const void *options, char **words
     enum ek_outcome outcome = ek_connect(cli, NULL, &client);
     if (outcome)
         return ek_exit_code(outcome);
-    outcome = ask(cli, client, &json);
-    int code = outcome ? ek_fail_outcome(cli, outcome, ek_client_error(client)) : show(cli, json);
+    bool lives;
+    outcome = ask(cli, client, &json, &lives);
+    int code = outcome ? fail(cli, outcome, lives, ek_client_error(client)) : show(cli, json);
     ek_client_close(&client);
     return code;
 }
