@@ -184,7 +184,7 @@ static void judge_holder(const struct ek_broker *broker, const struct shard *sha
     if (said->bad_entries)
         note(broker, outcome, shard->holder, number, "%" PRIu64 " entries of its book-keeping are not what the worker goes by",
              said->bad_entries);
-    if (!shard->heard || said->state != EK_HOLDING_SERVING || said->epoch != shard->epoch) {
+    if (said->state != EK_HOLDING_SERVING || said->epoch != shard->epoch) {
         outcome->mismatches++;
         note(broker, outcome, shard->holder, number, "it ought to serve the shard at epoch %" PRIu64 ", and does not",
              shard->epoch);

@@ -173,8 +173,10 @@ START_TEST(rows_that_cannot_be_right_are_counted)
     plant(&learn.source, prefix, LEARN_KEY("2"), position + 1);
     plant(&learn.source, prefix, LEARN_KEY("3"), 0);
     plant(&learn.source, prefix, "{n}of another tag", 1);
-    plant(&learn.source, prefix, "", 1);
-    ek_store_put(learn.source.store, EK_STORE_ROWS, ek_slice_of("\x01", 1), ek_slice_text(""), ek_slice_text(""));
+    plant(&learn.source, prefix_of(""), "", 1);
+    uint8_t head[EK_ROW_HEAD_BYTES_MAX];
+    struct ek_slice sound = ek_slice_of(head, ek_row_head(head, 1, 0));
+    ek_store_put(learn.source.store, EK_STORE_ROWS, ek_slice_of("\x01", 1), sound, ek_slice_text(""));
     ek_store_put(learn.source.store, EK_STORE_ROWS, ek_slice_of("\xff\xffkey", 5), ek_slice_text("\x7f"),
                  ek_slice_text("no header"));
     commit(&learn.source);
@@ -186,7 +188,7 @@ START_TEST(rows_that_cannot_be_right_are_counted)
     }
     ck_assert_uint_eq(rows, 7);
     ck_assert_uint_eq(bad, 6);
-    ck_assert_uint_ge(mine()->bad_rows, 4);
+    ck_assert_uint_ge(mine()->bad_rows, 3);
     ck_assert_uint_ge(found[0].bad_rows, 1);
     ck_assert_uint_ge(found[EK_RIG_SHARDS - 1].bad_rows, 1);
 }
