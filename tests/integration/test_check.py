@@ -7,7 +7,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 import rocks  # noqa: E402
-from cluster import PATIENCE_S, EvenkeelTest, program, run  # noqa: E402
+from cluster import PATIENCE_S, SLOWER, EvenkeelTest, program, run  # noqa: E402
 from test_moves import Load, store_all  # noqa: E402
 
 SHARDS = 8
@@ -137,6 +137,20 @@ class Check(EvenkeelTest):
         away = sum(worker == "w2" for worker in self.holders().values())
         self.cluster.wait_stats(lambda stats: stats["workers_up"] == 1)
         self.check(shards_checked=SHARDS - away, shards_unavailable=away)
+
+    def test_a_check_that_takes_longer_than_a_question(self):
+        cluster = self.own_cluster(workers=2, shards=SHARDS, broker_flags=["--liveness", f"{8 * SLOWER}s"])
+        cluster.workers["w2"].child.send_signal(signal.SIGSTOP)
+        code, (answer,) = cluster.cli("check", "--timeout", "200ms")
+        self.assertEqual((code, answer["status"]), (3, "unavailable"), answer)
+        self.assertIn("not over yet", answer["error"])
+        code, (answer,) = cluster.cli("check")  # which asks again, as long as the broker lives
+        self.assertEqual((code, answer["status"]), (3, "unavailable"), answer)
+        self.assertIn("worker w2", answer["error"])
+        cluster.broker.kill()
+        code, (answer,) = cluster.cli("check", "--timeout", "200ms")
+        self.assertEqual((code, answer["status"]), (3, "unavailable"), answer)
+        self.assertIn("no broker answered", answer["error"])
 
 
 if __name__ == "__main__":
