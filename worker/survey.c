@@ -124,7 +124,8 @@ static void look_at_letter(struct ek_survey *survey, const struct ek_copy_entry 
 /* A key without a whole prefix sorts before those that begin with it and a zero. */
 static uint16_t prefix_of(struct ek_slice key)
 {
-    return key.size < EK_ROW_PREFIX_BYTES ? (uint16_t)(key.data[0] << 8) : ek_get_u16(key.data);
+    const uint8_t padded[EK_ROW_PREFIX_BYTES] = {key.data[0], key.size < EK_ROW_PREFIX_BYTES ? 0 : key.data[1]};
+    return ek_get_u16(padded);
 }
 
 static bool is_right(struct ek_slice key, const struct ek_row *row, uint64_t position)
