@@ -1,6 +1,7 @@
 #include "broker/admin.h"
 
 #include "broker/drain.h"
+#include "broker/check.h"
 #include "broker/loss.h"
 #include "broker/moves.h"
 #include "broker/settings.h"
@@ -197,6 +198,14 @@ static struct outcome balance(struct ek_broker *broker, const struct ek_admin *a
     return outcome_of(NULL);
 }
 
+/* Answered by the check itself, once it is over. */
+static struct outcome check(struct ek_broker *broker, ek_broker_peer peer, const struct ek_admin *admin)
+{
+    if (admin->count != 1)
+        return (struct outcome){EK_WIRE_USAGE, "check wants nothing behind it"};
+    return outcome_of(ek_check_ask(broker, peer, admin->id));
+}
+
 static const struct command {
     const char *name;
     struct outcome (*run)(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us);
@@ -217,7 +226,10 @@ static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin
 void ek_admin_run(struct ek_broker *broker, ek_broker_peer peer, const struct ek_admin *admin, uint64_t now_us)
 {
     ek_buffer_clear(&broker->answer);
-    struct outcome outcome = run(broker, admin, now_us);
+    bool later = !broker->stopping && strcmp(admin->words[0], "check") == 0;
+    struct outcome outcome = later ? check(broker, peer, admin) : run(broker, admin, now_us);
+    if (later && outcome.status == EK_WIRE_OK)
+        return;
     struct ek_action *action = ek_broker_act(broker, EK_ACTION_ANSWER, peer);
     action->answer = (struct ek_answer){.id = admin->id,
                                         .status = outcome.status,

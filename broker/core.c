@@ -2,6 +2,7 @@
 
 #include "broker/admin.h"
 #include "broker/balance.h"
+#include "broker/check.h"
 #include "broker/clients.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
@@ -204,6 +205,7 @@ void ek_broker_destroy(struct ek_broker **destroyed)
     }
     ek_moves_done(broker);
     ek_balance_close(broker);
+    ek_check_done(broker);
     ek_jobs_done(&broker->jobs);
     ek_clients_done(broker);
     ek_buffer_done(&broker->scratch);
@@ -229,6 +231,7 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_balance_tick(broker);
     ek_drain_tick(broker);
     ek_moves_run(broker);
+    ek_check_run(broker);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
         ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
                         broker->time.jump_refused
@@ -258,6 +261,9 @@ static void worker_event(struct ek_broker *broker, const struct ek_event *event)
         break;
     case EK_EVENT_WORKER_MOVED:
         ek_moves_reported(broker, worker, event->moved);
+        break;
+    case EK_EVENT_WORKER_CHECKED:
+        ek_check_reported(broker, worker, event->checked);
         break;
     default: /* BYE */
         ek_links_bye(broker, worker, event->bye);
@@ -300,6 +306,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
     case EK_EVENT_WORKER_HEARTBEAT:
     case EK_EVENT_WORKER_BYE:
     case EK_EVENT_WORKER_MOVED:
+    case EK_EVENT_WORKER_CHECKED:
         worker_event(broker, event);
         break;
     case EK_EVENT_WORKER_LOST:
@@ -316,6 +323,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
         break;
     case EK_EVENT_STOP:
         broker->stopping = true;
+        ek_check_stop(broker);
         break;
     }
     ek_balance_go_on(broker);

@@ -1,6 +1,7 @@
 #include "broker/links.h"
 
 #include "broker/assign.h"
+#include "broker/check.h"
 #include "broker/dispatch.h"
 #include "broker/durable.h"
 #include "broker/loss.h"
@@ -446,6 +447,7 @@ void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char
     worker->state = EK_WORKER_AWAY;
     worker->has_credit = false;
     ek_moves_link_ended(broker, index_of(broker, worker));
+    ek_check_link_ended(broker, index_of(broker, worker));
     if (worker->drain.wanted && worker->shards == 0)
         return; /* that is what it was drained for */
     char text[EK_TEXT_BYTES_MAX];

@@ -32,6 +32,7 @@ struct ek_passing {
 };
 
 struct ek_move;
+struct ek_check;
 struct ek_feed_entry;
 struct ek_balance;
 
@@ -214,6 +215,8 @@ struct ek_broker {
     uint64_t last_attempt;
     uint64_t feed_bytes;             /* writes that wait for learners */
     struct ek_feed_entry *feed_over; /* not needed any more once this step's actions are carried out */
+    struct ek_check *check;          /* the one under way, or NULL; broker/check.h */
+    uint64_t last_check;
     bool stopping;
     bool more;
     struct ek_alarm alarms[EK_ALARMS_MAX];

@@ -53,6 +53,7 @@ extern const struct ek_command ek_command_move;
 extern const struct ek_command ek_command_moves;
 extern const struct ek_command ek_command_forget;
 extern const struct ek_command ek_command_accept_loss;
+extern const struct ek_command ek_command_check;
 extern const struct ek_command ek_command_ping;
 
 /* The deadline of commands that have none unless one is given. */

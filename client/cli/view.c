@@ -98,6 +98,18 @@ static const struct column move_columns[] = {
 static const struct column alarm_columns[] = {
     {"ALARM", "code", TEXT}, {"WORKER", "worker", TEXT}, {"SHARD", "shard", COUNT}, {"TEXT", "text", TEXT}};
 
+static const struct column check_columns[] = {
+    {"shards checked", "shards_checked", COUNT},
+    {"rows", "rows", COUNT},
+    {"mismatches", "mismatches", COUNT},
+    {"rows awaiting deletion", "rows_awaiting_deletion", COUNT},
+    {"foreign rows", "foreign_rows", COUNT},
+    {"shards changed", "shards_changed", COUNT},
+    {"shards unavailable", "shards_unavailable", COUNT},
+};
+
+static const struct column detail_columns[] = {{"WORKER", "worker", TEXT}, {"SHARD", "shard", COUNT}, {"TEXT", "text", TEXT}};
+
 static const struct column line_columns[] = {
     {"writes", "writes_per_second", RATE},  {"reads", "reads_per_second", RATE},
     {"queued", "queued_jobs", COUNT},       {"oldest", "oldest_job_age_ms", MS},
@@ -194,16 +206,21 @@ static void append_table(struct ek_buffer *out, const json_t *rows, const struct
         append_row(out, json_array_get(rows, row), columns, count, widths);
 }
 
-static void append_stats(struct ek_buffer *out, const json_t *stats)
+static void append_list(struct ek_buffer *out, const json_t *object, const struct column *columns, size_t count)
 {
     char cell[CELL_BYTES];
-    for (size_t i = 0; i < COUNT_OF(stats_columns); i++) {
-        format(cell, json_object_get(stats, stats_columns[i].member), stats_columns[i].unit);
-        append(out, stats_columns[i].title);
-        pad(out, TITLE_WIDTH - strlen(stats_columns[i].title));
+    for (size_t i = 0; i < count; i++) {
+        format(cell, json_object_get(object, columns[i].member), columns[i].unit);
+        append(out, columns[i].title);
+        pad(out, TITLE_WIDTH - strlen(columns[i].title));
         append(out, cell);
         append(out, "\n");
     }
+}
+
+static void append_stats(struct ek_buffer *out, const json_t *stats)
+{
+    append_list(out, stats, stats_columns, COUNT_OF(stats_columns));
     const json_t *alarms = json_object_get(stats, "alarms");
     if (json_array_size(alarms)) {
         append(out, "\n");
@@ -276,6 +293,27 @@ bool ek_view_moves(struct ek_buffer *out, struct ek_slice json, bool *ret_open)
     else if (understood)
         append(out, "no moves\n");
     json_decref(all);
+    return understood;
+}
+
+bool ek_view_check(struct ek_buffer *out, struct ek_slice json, char **ret_error)
+{
+    json_t *check = load(json);
+    const json_t *status = json_object_get(check, "status");
+    const json_t *error = json_object_get(check, "error");
+    const json_t *details = json_object_get(check, "details");
+    bool understood = json_is_string(status);
+    bool ok = understood && strcmp(json_string_value(status), "ok") == 0;
+    *ret_error = NULL;
+    if (understood) {
+        append_list(out, check, check_columns, COUNT_OF(check_columns));
+        *ret_error = ok ? NULL : ek_copy_text(json_is_string(error) ? json_string_value(error) : "the broker does not say why");
+    }
+    if (json_array_size(details)) {
+        append(out, "\n");
+        append_table(out, details, detail_columns, COUNT_OF(detail_columns));
+    }
+    json_decref(check);
     return understood;
 }
 

@@ -14,6 +14,8 @@ bool ek_view_workers(struct ek_buffer *out, struct ek_slice json);
 bool ek_view_shards(struct ek_buffer *out, struct ek_slice json);
 /* `ret_open`: some move has not ended. */
 bool ek_view_moves(struct ek_buffer *out, struct ek_slice json, bool *ret_open);
+/* `ret_error` gets why the check has failed, which the caller frees, or NULL. */
+bool ek_view_check(struct ek_buffer *out, struct ek_slice json, char **ret_error);
 /* Stats, and workers and shards where they are in it. */
 bool ek_view_full(struct ek_buffer *out, struct ek_slice json);
 

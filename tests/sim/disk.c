@@ -431,6 +431,12 @@ struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_spac
     return cursor;
 }
 
+struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store_space space, struct ek_slice first,
+                                           struct ek_slice end)
+{
+    return ek_store_walk(store, space, first, end);
+}
+
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)
 {
     if (cursor->at >= cursor->rows.count)

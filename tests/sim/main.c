@@ -8,6 +8,7 @@
  * it. What happened in all of them together is counted at the end; the last line says how many passed, failed, and were left
  * undecided by the search for an order, which is no success either.
  */
+#include "tests/sim/auditor.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
@@ -73,6 +74,8 @@ static void open_all(uint64_t span_us)
         sim_hazard_open();
     if (sim_chance(50))
         sim_mover_open();
+    if (sim_chance(50))
+        sim_auditor_open();
     sim_tell("%u workers, %u shards, liveness %" PRIu64 " ms, %u clients, %u thin ones, %u calls each", cluster.workers,
              cluster.shards, cluster.liveness_ms, workload.clients, workload.thin_clients, workload.calls);
 }

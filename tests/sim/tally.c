@@ -56,6 +56,7 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_MOVE_CANCELLED] = "of these, cancelled",
     [SIM_COUNT_MOVE_DONE] = "moves done under the last broker",
     [SIM_COUNT_MOVE_SWITCHED] = "shards with data that changed hands",
+    [SIM_COUNT_CHECK] = "checks, which found everything in order",
     [SIM_COUNT_FED] = "envelopes of writes for learners",
 };
 

@@ -61,6 +61,7 @@ enum sim_count {
     SIM_COUNT_MOVE_DONE,
     SIM_COUNT_MOVE_SWITCHED,
     SIM_COUNT_FED,
+    SIM_COUNT_CHECK,
     SIM_COUNT_ANSWER, /* from here on in the order of enum ek_wire_status */
     SIM_COUNT_ANSWER_LAST = SIM_COUNT_ANSWER + 31,
     SIM_COUNTS
