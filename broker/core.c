@@ -154,6 +154,7 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
     broker->config = *config;
     broker->second_us = broker->now_us = config->started_us;
     broker->move_bytes_per_second = EK_MOVE_RATE_DEFAULT;
+    broker->holds_due_us = UINT64_MAX;
     broker->shards = ek_alloc_zero(config->shards, sizeof *broker->shards);
     for (uint32_t i = 0; i < config->shards; i++) {
         broker->shards[i].number = (uint16_t)i;
@@ -258,13 +259,13 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
 {
     broker->action_count = 0;
     broker->now_us = event->now_us;
-    ek_moves_begin_step(broker);
     broker->holding_count = 0;
     broker->record_count = 0;
     broker->records_asked = 0;
     broker->loss_count = 0;
     ek_buffer_clear(&broker->scratch);
     ek_buffer_clear(&broker->texts);
+    ek_moves_begin_step(broker);
     switch (event->type) {
     case EK_EVENT_CLIENT_HELLO:
         ek_door_hello(broker, event->peer, event->hello, event->now_us);
@@ -308,6 +309,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
         broker->stopping = true;
         break;
     }
+    ek_moves_end_step(broker);
     *ret_count = broker->action_count;
     return broker->actions;
 }
@@ -315,6 +317,11 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
 bool ek_broker_has_more(const struct ek_broker *broker)
 {
     return broker->more;
+}
+
+uint64_t ek_broker_due_us(const struct ek_broker *broker)
+{
+    return broker->holds_due_us;
 }
 
 size_t ek_broker_in_flight(const struct ek_broker *broker)

@@ -396,6 +396,7 @@ void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, cons
     worker->heartbeat = *heartbeat;
     ek_poison_note_kept(broker, worker, kept_before);
     worker->has_credit = true;
+    worker->full_us = heartbeat->credit_bytes ? 0 : worker->full_us ? worker->full_us : now_us;
     worker->heard_us = now_us;
     for (uint32_t i = 0; i < heartbeat->load_count; i++)
         if (loads[i].shard < broker->config.shards && broker->shards[loads[i].shard].holder == index_of(broker, worker))

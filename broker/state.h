@@ -97,6 +97,9 @@ struct ek_worker {
     uint32_t ready_count;
     struct ek_passing passing; /* sum over its shards */
     uint32_t shards;
+    uint32_t copies_out; /* of moves under way */
+    uint32_t copies_in;
+    uint64_t full_us; /* since when its heartbeats take no writes; 0 = they do */
     struct ek_watch watch;
     ek_broker_peer former_peer;       /* the connection before */
     uint32_t turns;                   /* how often two connections took turns to say HELLO */
@@ -194,8 +197,11 @@ struct ek_broker {
     uint64_t now_us;       /* of the present step */
     struct ek_move *moves; /* in the order in which they were asked for; the last ones that have ended, too */
     size_t moves_open;     /* not ended */
+    size_t moves_ended;    /* and still in the list */
     size_t moves_active;   /* with an attempt under way */
     bool moves_paused;
+    bool moves_may_begin;           /* one that was under way has ended in this step */
+    uint64_t holds_due_us;          /* no hold passes its bound before; UINT64_MAX: there is none */
     uint64_t move_bytes_per_second; /* of one copy */
     uint64_t last_move;
     uint64_t last_attempt;
