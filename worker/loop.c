@@ -114,6 +114,7 @@ static void send_heartbeat(struct loop *loop)
     ek_pulse_write(loop->pulse, &out, loop->link.link, loop->serve->shard_count, loop->commit, ek_clock_monotonic_us());
     if (!send_or_drop(loop, ek_owned_of(&out)))
         ek_load_forget_told(loop->load); /* it was not told after all */
+    ek_moving_set_full(loop->moving, loop->pulse->credit.full, &loop->outbox);
 }
 
 static void step_link(struct loop *loop)
@@ -200,6 +201,9 @@ static void assigned(struct loop *loop, const struct ek_commit_done *done)
         return;
     }
     note_released(loop, item);
+    for (size_t i = 0; i < item->holding_count; i++)
+        if (item->holdings[i].state == EK_HOLDING_SERVING)
+            ek_load_forget_shard(loop->load, item->holdings[i].shard);
     ek_serve_assign(loop->serve, item->holdings, item->holding_count);
     send_holdings(loop, EK_MESSAGE_WORKER_ASSIGNED, item->link, item);
 }
@@ -219,6 +223,16 @@ static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
     ek_answers_move(&loop->outbox, &done->answers);
     if (done->position_count)
         ek_pulse_committed(loop->pulse, done->took_us, &work);
+    if (ek_pulse_is_overdue(loop->pulse))
+        ek_worker_link_hurry(&loop->link);
+}
+
+static void finished_step(struct loop *loop, struct ek_learn_step *step)
+{
+    if (step->written_bytes)
+        ek_load_copied(loop->load, step->attempt.shard, step->written_bytes);
+    ek_pulse_wrote(loop->pulse, step->written_bytes);
+    ek_moving_done(loop->moving, step, &loop->outbox);
     if (ek_pulse_is_overdue(loop->pulse))
         ek_worker_link_hurry(&loop->link);
 }
@@ -249,7 +263,7 @@ static void take_done(struct loop *loop)
         else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
             assigned(loop, done);
         else if (done->items->kind == EK_COMMIT_LEARN)
-            ek_moving_done(loop->moving, done->items->step, &loop->outbox);
+            finished_step(loop, done->items->step);
         ek_commit_done_destroy(done);
     }
 }
@@ -367,7 +381,7 @@ static enum ek_status take_message(struct loop *loop, enum ek_message_type type,
     case EK_MESSAGE_WORKER_PULSE:
         return take_pulse(loop, fields);
     case EK_MESSAGE_WORKER_MOVE:
-        return ek_moving_order(loop->moving, fields, ek_clock_monotonic_us());
+        return ek_moving_order(loop->moving, fields, &loop->outbox, ek_clock_monotonic_us());
     default:
         return EK_MALFORMED;
     }
@@ -381,7 +395,7 @@ static void take_frame(struct loop *loop, struct ek_frame *frame)
     if (status == EK_OK && type == EK_MESSAGE_WORKER_JOBS)
         status = take_jobs(loop, frame);
     else if (status == EK_OK && type == EK_MESSAGE_WORKER_FEED)
-        status = ek_moving_feed(loop->moving, frame);
+        status = ek_moving_feed(loop->moving, frame, &loop->outbox);
     else {
         if (status == EK_OK)
             status = take_message(loop, type, &fields);
