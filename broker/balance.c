@@ -10,6 +10,9 @@
 /* What clients may be kept waiting; beyond it copies go slower. */
 #define LATENCY_OBJECTIVE_US UINT64_C(100000)
 
+/* A worker that has taken no writes for so long has no room for anybody. */
+#define FULL_US (10 * SECOND_US)
+
 /* How much of a new measurement of the time that an operation takes is believed. */
 #define SERVICE_WEIGHT 0.3
 
@@ -139,7 +142,13 @@ static uint64_t queued_us(const struct ek_broker *broker, const struct ek_shard 
     return broker->now_us - (oldest->arrived_us > shard->served_us ? oldest->arrived_us : shard->served_us);
 }
 
-static struct ek_plan_worker see_worker(const struct ek_worker *worker)
+/* Storage that stands still for a moment takes no writes either. */
+static bool is_full(const struct ek_worker *worker, uint64_t now_us)
+{
+    return worker->full_us && now_us - worker->full_us >= FULL_US;
+}
+
+static struct ek_plan_worker see_worker(const struct ek_worker *worker, uint64_t now_us)
 {
     const struct ek_heartbeat *heartbeat = &worker->heartbeat;
     bool is_up = worker->state == EK_WORKER_UP && worker->has_credit;
@@ -150,8 +159,7 @@ static struct ek_plan_worker see_worker(const struct ek_worker *worker)
                                         : EK_PLAN_UP,
         .capacity_milli = worker->capacity_milli,
         .up_since_us = worker->up_us,
-        /* Below its reserve a disk has no room for anybody. */
-        .disk_free_bytes = heartbeat->credit_bytes ? heartbeat->disk_free_bytes : 0,
+        .disk_free_bytes = is_full(worker, now_us) ? 0 : heartbeat->disk_free_bytes,
         .disk_total_bytes = heartbeat->disk_total_bytes,
         .rate_bytes = heartbeat->rate_bytes,
         .late = heartbeat->commit_p99_us > LATENCY_OBJECTIVE_US,
@@ -162,7 +170,7 @@ static void see_workers(struct ek_broker *broker)
 {
     struct ek_balance *balance = broker->balance;
     for (size_t i = 0; i < broker->worker_count; i++)
-        balance->workers[i] = see_worker(&broker->workers[i]);
+        balance->workers[i] = see_worker(&broker->workers[i], broker->now_us);
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         const struct ek_shard *shard = &broker->shards[i];
         uint64_t waits_us = queued_us(broker, shard);
@@ -205,6 +213,7 @@ static void start(struct ek_broker *broker, const struct ek_plan_entry *entry)
     uint64_t number;
     if (ek_moves_ask(broker, &wish, &number))
         ek_planner_failed(broker->balance->planner, entry->shard, broker->now_us);
+    broker->moves_may_begin = true;
 }
 
 static void run(struct ek_broker *broker)
@@ -232,7 +241,6 @@ void ek_balance_go_on(struct ek_broker *broker)
     if (broker->stopping || !broker->balance->due)
         return;
     run(broker);
-    ek_moves_run(broker);
 }
 
 /* ---- what became of it ---- */

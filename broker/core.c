@@ -161,6 +161,7 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
     struct ek_broker *broker = ek_alloc_zero(1, sizeof *broker);
     broker->config = *config;
     broker->second_us = broker->now_us = config->started_us;
+    broker->holds_due_us = UINT64_MAX;
     broker->shards = ek_alloc_zero(config->shards, sizeof *broker->shards);
     for (uint32_t i = 0; i < config->shards; i++) {
         broker->shards[i].number = (uint16_t)i;
@@ -274,13 +275,13 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
 {
     broker->action_count = 0;
     broker->now_us = event->now_us;
-    ek_moves_begin_step(broker);
     broker->holding_count = 0;
     broker->record_count = 0;
     broker->records_asked = 0;
     broker->loss_count = 0;
     ek_buffer_clear(&broker->scratch);
     ek_buffer_clear(&broker->texts);
+    ek_moves_begin_step(broker);
     switch (event->type) {
     case EK_EVENT_CLIENT_HELLO:
         ek_door_hello(broker, event->peer, event->hello, event->now_us);
@@ -327,6 +328,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
         break;
     }
     ek_balance_go_on(broker);
+    ek_moves_end_step(broker);
     *ret_count = broker->action_count;
     return broker->actions;
 }
@@ -334,6 +336,11 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
 bool ek_broker_has_more(const struct ek_broker *broker)
 {
     return broker->more;
+}
+
+uint64_t ek_broker_due_us(const struct ek_broker *broker)
+{
+    return broker->holds_due_us;
 }
 
 size_t ek_broker_in_flight(const struct ek_broker *broker)

@@ -135,6 +135,8 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
 
 /* True when DISPATCH left jobs that could go out at once, because one step is bounded. */
 bool ek_broker_has_more(const struct ek_broker *broker);
+/* When a step is due at the latest, whatever comes; ticks aside. UINT64_MAX: none is. */
+uint64_t ek_broker_due_us(const struct ek_broker *broker);
 size_t ek_broker_in_flight(const struct ek_broker *broker);
 
 /* Acknowledged floors that changed since the last call, at most `capacity` of them; written beside the loop. */

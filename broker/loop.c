@@ -293,7 +293,10 @@ static int64_t wait_ms(const struct loop *loop)
     if (ek_outbox_waits(loop->to_clients) || ek_outbox_waits(loop->to_workers))
         return PIPE_FULL_WAIT_MS;
     uint64_t now_us = ek_clock_monotonic_us();
-    return loop->next_tick_us > now_us ? (int64_t)((loop->next_tick_us - now_us) / 1000 + 1) : 0;
+    uint64_t due_us = ek_broker_due_us(loop->options.broker);
+    if (loop->next_tick_us < due_us)
+        due_us = loop->next_tick_us;
+    return due_us > now_us ? (int64_t)((due_us - now_us) / 1000 + 1) : 0;
 }
 
 static void turn(struct loop *loop)

@@ -111,6 +111,9 @@ struct ek_worker {
     uint32_t shards;
     uint64_t up_us; /* when it came, on the present link */
     struct ek_drain drain;
+    uint32_t copies_out; /* of moves under way */
+    uint32_t copies_in;
+    uint64_t full_us; /* since when its heartbeats take no writes; 0 = they do */
     struct ek_watch watch;
     ek_broker_peer former_peer;       /* the connection before */
     uint32_t turns;                   /* how often two connections took turns to say HELLO */
@@ -208,7 +211,10 @@ struct ek_broker {
     uint64_t now_us;                /* of the present step */
     struct ek_move *moves;          /* in the order in which they were asked for; the last ones that have ended, too */
     size_t moves_open;              /* not ended */
+    size_t moves_ended;             /* and still in the list */
     size_t moves_active;            /* with an attempt under way */
+    bool moves_may_begin;           /* one that was under way has ended in this step */
+    uint64_t holds_due_us;          /* no hold passes its bound before; UINT64_MAX: there is none */
     uint64_t settings[EK_SETTINGS]; /* broker/settings.h */
     struct ek_balance *balance;
     uint64_t last_move;

@@ -101,6 +101,10 @@ void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_d
     /* A start knows of expiring rows from the book-keeping alone. */
     for (uint32_t i = 0; done->items->kind == EK_COMMIT_ADOPT && i < judge->shard_count; i++)
         ek_load_expires(load, (uint16_t)i, ek_engine_expiry(engine, (uint16_t)i));
+    /* So does a new owner, of what it learned. */
+    bool assigns = (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS) && done->status == EK_OK;
+    for (size_t i = 0; assigns && i < done->items->holding_count; i++)
+        ek_load_expires(load, done->items->holdings[i].shard, ek_engine_expiry(engine, done->items->holdings[i].shard));
     for (size_t i = 0; done->items->kind == EK_COMMIT_JOBS && i < judge->touched_count; i++) {
         const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
         ek_load_add(load, judge->touched[i], shard->group_operations, shard->group_bytes, 0,

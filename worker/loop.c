@@ -116,6 +116,7 @@ static void send_heartbeat(struct loop *loop)
     ek_pulse_write(loop->pulse, &out, loop->link.link, loop->serve->shard_count, loop->commit, ek_clock_monotonic_us());
     if (!send_or_drop(loop, ek_owned_of(&out)))
         ek_load_forget_told(loop->load); /* it was not told after all */
+    ek_moving_set_full(loop->moving, loop->pulse->credit.full, &loop->outbox);
 }
 
 static void step_link(struct loop *loop)
@@ -203,6 +204,9 @@ static void assigned(struct loop *loop, const struct ek_commit_done *done)
         return;
     }
     note_released(loop, item);
+    for (size_t i = 0; i < item->holding_count; i++)
+        if (item->holdings[i].state == EK_HOLDING_SERVING)
+            ek_load_forget_shard(loop->load, item->holdings[i].shard);
     ek_serve_assign(loop->serve, item->holdings, item->holding_count);
     send_holdings(loop, EK_MESSAGE_WORKER_ASSIGNED, item->link, item);
 }
@@ -236,6 +240,16 @@ static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
         ek_worker_link_hurry(&loop->link);
 }
 
+static void finished_step(struct loop *loop, struct ek_learn_step *step)
+{
+    if (step->written_bytes)
+        ek_load_copied(loop->load, step->attempt.shard, step->written_bytes);
+    ek_pulse_wrote(loop->pulse, step->written_bytes);
+    ek_moving_done(loop->moving, step, &loop->outbox);
+    if (ek_pulse_is_overdue(loop->pulse))
+        ek_worker_link_hurry(&loop->link);
+}
+
 static void say_bye(struct loop *loop, enum ek_bye_cause cause)
 {
     if (loop->link.state != EK_WORKER_LINK_OPEN)
@@ -262,7 +276,7 @@ static void take_done(struct loop *loop)
         else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
             assigned(loop, done);
         else if (done->items->kind == EK_COMMIT_LEARN)
-            ek_moving_done(loop->moving, done->items->step, &loop->outbox);
+            finished_step(loop, done->items->step);
         else if (done->items->kind == EK_COMMIT_SURVEY)
             opened_survey(loop, done->items);
         ek_commit_done_destroy(done);
@@ -395,7 +409,7 @@ static enum ek_status take_message(struct loop *loop, enum ek_message_type type,
     case EK_MESSAGE_WORKER_PULSE:
         return take_pulse(loop, fields);
     case EK_MESSAGE_WORKER_MOVE:
-        return ek_moving_order(loop->moving, fields, ek_clock_monotonic_us());
+        return ek_moving_order(loop->moving, fields, &loop->outbox, ek_clock_monotonic_us());
     case EK_MESSAGE_WORKER_CHECK:
         return take_check(loop, fields);
     default:
@@ -411,7 +425,7 @@ static void take_frame(struct loop *loop, struct ek_frame *frame)
     if (status == EK_OK && type == EK_MESSAGE_WORKER_JOBS)
         status = take_jobs(loop, frame);
     else if (status == EK_OK && type == EK_MESSAGE_WORKER_FEED)
-        status = ek_moving_feed(loop->moving, frame);
+        status = ek_moving_feed(loop->moving, frame, &loop->outbox);
     else {
         if (status == EK_OK)
             status = take_message(loop, type, &fields);

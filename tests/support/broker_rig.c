@@ -12,11 +12,16 @@ static const uint8_t get_body[] = {0x91, 0x92, 0x02, 0xc4, 0x01, 'k'};
 
 void rig_open(struct rig *rig, const struct ek_record *records, size_t record_count)
 {
+    rig_open_sized(rig, EK_QUEUE_BYTES_MIN, records, record_count);
+}
+
+void rig_open_sized(struct rig *rig, uint64_t queue_bytes_max, const struct ek_record *records, size_t record_count)
+{
     *rig = (struct rig){.now_us = 1000000};
     struct ek_broker_config config = {
         .generation = GENERATION,
         .shards = RIG_SHARDS,
-        .queue_bytes_max = EK_QUEUE_BYTES_MIN,
+        .queue_bytes_max = queue_bytes_max,
         .liveness_us = 2000000,
         .started_us = rig->now_us,
         .started_unix_ms = 1700000000000,

@@ -21,6 +21,7 @@ struct rig {
 /* Shards are not balanced, and everything else in its default: 8 shards, 32 MiB, 2 s of liveness, generation 5. `records` may be
  * NULL. */
 void rig_open(struct rig *rig, const struct ek_record *records, size_t record_count);
+void rig_open_sized(struct rig *rig, uint64_t queue_bytes_max, const struct ek_record *records, size_t record_count);
 void rig_close(struct rig *rig);
 void rig_step(struct rig *rig, struct ek_event event);
 void rig_tick(struct rig *rig, uint64_t after_us);

@@ -20,6 +20,11 @@ void moves_come(ek_broker_peer peer)
 
 void moves_setup(void)
 {
+    moves_setup_sized(EK_QUEUE_BYTES_MIN);
+}
+
+void moves_setup_sized(uint64_t queue_bytes_max)
+{
     struct ek_record records[32];
     size_t count = 0;
     for (ek_broker_peer peer = SOURCE; peer <= FOURTH; peer++) {
@@ -30,7 +35,7 @@ void moves_setup(void)
             records[count++] = (struct ek_record){.type = EK_RECORD_FLOOR, .shard = (uint16_t)*shard, .number = POSITION};
         }
     }
-    rig_open(&moves.rig, records, count);
+    rig_open_sized(&moves.rig, queue_bytes_max, records, count);
     for (ek_broker_peer peer = SOURCE; peer <= FOURTH; peer++)
         moves_come(peer);
 }
@@ -199,6 +204,21 @@ void moves_serves(ek_broker_peer peer, uint64_t position)
     rig_step(&moves.rig,
              (struct ek_event){
                  .type = EK_EVENT_WORKER_ASSIGNED, .peer = peer, .link = moves.links[peer], .holdings = &holding, .count = 1});
+}
+
+void moves_beat(ek_broker_peer peer, uint32_t credit_bytes, uint64_t disk_free_bytes, uint16_t shard, uint64_t stored_bytes)
+{
+    struct ek_shard_load load = {.shard = shard, .stored_bytes = stored_bytes};
+    struct ek_heartbeat heartbeat = {.link = moves.links[peer],
+                                     .credit_jobs = 100,
+                                     .credit_bytes = credit_bytes,
+                                     .credit_reads = 100,
+                                     .disk_free_bytes = disk_free_bytes,
+                                     .load_count = 1};
+    rig_step(
+        &moves.rig,
+        (struct ek_event){
+            .type = EK_EVENT_WORKER_HEARTBEAT, .peer = peer, .link = moves.links[peer], .heartbeat = &heartbeat, .loads = &load});
 }
 
 void moves_let_time_pass(uint64_t seconds)
