@@ -18,7 +18,7 @@ enum {
     CANCEL_PERCENT = 20,
     BACK_PERCENT = 30,
     CANCEL_LOOKS = 300,
-    CANCEL_LOOK_US = 1000
+    CANCEL_LOOK_US = 2000
 };
 
 static struct {
@@ -93,7 +93,9 @@ static void ask_back(struct ek_client *client)
 /* In a phase that it waits for; some are short. Then, perhaps, the same once more: what is left of the first attempt comes late. */
 static void cancel_some(struct ek_client *client)
 {
-    enum ek_move_phase wanted = (enum ek_move_phase)sim_draw(EK_MOVE_HOLDING + 1);
+    static const enum ek_move_phase phases[] = {EK_MOVE_QUEUED, EK_MOVE_COPYING, EK_MOVE_CATCHING_UP, EK_MOVE_CATCHING_UP,
+                                                EK_MOVE_HOLDING};
+    enum ek_move_phase wanted = phases[sim_draw(sizeof phases / sizeof *phases)];
     const struct ek_move *move = some_move(wanted, wanted);
     char number[24];
     char target[EK_TEXT_BYTES_MAX];
