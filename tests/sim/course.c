@@ -7,6 +7,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/hazard.h"
 #include "tests/sim/holders.h"
+#include "tests/sim/net.h"
 #include "tests/sim/tally.h"
 
 #include <inttypes.h>
@@ -14,7 +15,14 @@
 
 enum victim { BROKER, SOURCE, TARGET, VICTIMS };
 
-enum { SEEN_MAX = 512, WITHIN_STEP_US = 300, GRACE_US = 10 * 1000 * 1000, LAG_PERCENT = 30, COMPACT_PERCENT = 30 };
+enum {
+    SEEN_MAX = 512,
+    WITHIN_STEP_US = 300,
+    GRACE_US = 10 * 1000 * 1000,
+    LAG_PERCENT = 40,
+    COMPACT_PERCENT = 30,
+    LOSE_PERCENT = 15
+};
 
 struct course {
     enum sim_course_step step;
@@ -100,7 +108,7 @@ static uint64_t until_kill_us(enum sim_course_step step)
 /* A learner that does not keep up has to be waited for; and what it drops in the end must be what its source may drop. */
 static void trouble(const struct course *course)
 {
-    if (all.kill_percent && course->step == SIM_COURSE_RECORD && sim_chance(LAG_PERCENT))
+    if (all.kill_percent && !all.healed && course->step == SIM_COURSE_INGEST && sim_chance(LAG_PERCENT))
         sim_faults_slow(course->target);
     if ((course->step == SIM_COURSE_HOLD || course->step == SIM_COURSE_SWITCH) && sim_chance(COMPACT_PERCENT))
         sim_disk_compact(sim_disk_of((unsigned)course->target->number));
@@ -168,6 +176,26 @@ void sim_course_assigned(const struct sim_process *to, struct ek_reader fields)
     for (uint32_t i = 0; i < count && ek_decode_holding(&fields, &holding) == EK_OK; i++)
         if (holding.state == EK_HOLDING_SERVING && to == all.courses[holding.shard].target)
             go_on(holding.shard, SIM_COURSE_SWITCH, SIM_COURSE_ANNOUNCE);
+}
+
+static bool is_feed(struct ek_slice message)
+{
+    enum ek_message_type type;
+    struct ek_reader fields;
+    return ek_decode_type(message, &type, &fields) == EK_OK && type == EK_MESSAGE_WORKER_FEED;
+}
+
+static void lose_now(void *context, uint64_t argument)
+{
+    (void)argument;
+    if (!all.healed)
+        sim_net_lose(context, is_feed);
+}
+
+void sim_course_fed(const struct sim_process *to)
+{
+    if (to && all.kill_percent && sim_chance(LOSE_PERCENT))
+        sim_at(sim_now_us(), lose_now, process_called(to->name), 0);
 }
 
 /* ---- what is on disk ---- */
@@ -252,13 +280,25 @@ const struct ek_action *__wrap_ek_broker_step(struct ek_broker *broker, const st
 
 /* ---- what others ask ---- */
 
+static bool is_under_way(const struct course *course)
+{
+    return course->begun && course->source && course->step < SIM_COURSE_SWITCH;
+}
+
+bool sim_course_any(void)
+{
+    for (uint32_t shard = 0; shard < sim_shard_count(); shard++)
+        if (is_under_way(&all.courses[shard]))
+            return true;
+    return false;
+}
+
 bool sim_course_some(struct sim_process **ret_source, struct sim_process **ret_target)
 {
     uint64_t seen = 0;
     for (uint32_t shard = 0; shard < sim_shard_count(); shard++) {
         const struct course *course = &all.courses[shard];
-        bool under_way = course->begun && course->source && course->step < SIM_COURSE_SWITCH;
-        if (!under_way || sim_draw(++seen) != 0)
+        if (!is_under_way(course) || sim_draw(++seen) != 0)
             continue;
         *ret_source = course->source;
         *ret_target = course->target;

@@ -41,11 +41,15 @@ void sim_course_heal(void);
 void sim_course_ordered(const struct sim_process *to, struct ek_reader fields);
 void sim_course_reported(const struct sim_process *from, struct ek_reader fields);
 void sim_course_assigned(const struct sim_process *to, struct ek_reader fields);
+/* Writes go to a learner; some are lost. No network does that inside a connection; a fault in either program might. */
+void sim_course_fed(const struct sim_process *to);
 /* A role comes to a disk. */
 void sim_course_adopted(const struct sim_disk *disk, const struct ek_holding *role);
 /* A record is on the broker's disk, and is there to stay. */
 void sim_course_durable(const struct ek_record *record);
 
+/* A move has begun, and has not come to its switch. */
+bool sim_course_any(void);
 /* The two workers of a move before its switch; false: there is none. */
 bool sim_course_some(struct sim_process **ret_source, struct sim_process **ret_target);
 /* The filter drops a row of this shard. */

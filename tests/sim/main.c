@@ -64,6 +64,7 @@ static void open_all(uint64_t span_us)
                                             .thin_clients = (unsigned)sim_draw(3),
                                             .calls = (unsigned)ONE_OF(100, 200, 300),
                                             .span_us = span_us,
+                                            .eager = moves && sim_chance(60),
                                             .large = sim_chance(30),
                                             .poison = !hazards && sim_chance(30),
                                             .close_percent = (unsigned)ONE_OF(0, 0, 2, 6, 15),

@@ -402,6 +402,26 @@ bool sim_net_forge(const struct sim_process *process, bool up, struct ek_slice m
     return false;
 }
 
+void sim_net_lose(const struct sim_process *process, bool (*wanted)(struct ek_slice message))
+{
+    for (size_t i = 0; i < net.socket_count; i++) {
+        struct connection *connection = net.sockets[i]->connection;
+        if (net.sockets[i]->process != process || !connection)
+            continue;
+        struct queue rest = connection->down;
+        bool lost = false;
+        connection->down = (struct queue){.last_us = rest.last_us};
+        while (rest.first) {
+            struct message *message = take_first(&rest);
+            if (!lost && wanted(ek_slice_of(message->bytes, message->size))) {
+                lost = true;
+                free(message);
+            } else
+                append(&connection->down, message);
+        }
+    }
+}
+
 static void close_socket(struct ek_socket *socket)
 {
     socket->closed = true;

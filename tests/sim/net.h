@@ -31,6 +31,8 @@ void sim_net_cut(struct sim_process *a, struct sim_process *b, bool from_a, bool
 /* Puts a message on the present connection of the process' DEALER, as if the DEALER (`up`) or its ROUTER had sent it. False when
  * there is none. */
 bool sim_net_forge(const struct sim_process *process, bool up, struct ek_slice message);
+/* Takes the first such message out of what is on its way to the process' DEALER. */
+void sim_net_lose(const struct sim_process *process, bool (*wanted)(struct ek_slice message));
 /* Ends all holds; from now on nothing is lost, unless a process ends. */
 void sim_net_heal(void);
 /* A program is gone: its sockets are closed. */

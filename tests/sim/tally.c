@@ -77,6 +77,7 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_FILTERED_AT_SOURCE] = "rows that the filter dropped at the source of a move",
     [SIM_COUNT_FILTERED_AT_TARGET] = "rows that the filter dropped at the target of a move",
     [SIM_COUNT_FED] = "envelopes of writes for learners",
+    [SIM_COUNT_LEARNER_GAP] = "learners that missed some of these",
     [SIM_COUNT_COMPARED] = "comparisons of a shard on two disks",
     [SIM_COUNT_COMPARED_ROWS] = "rows in these",
     [SIM_COUNT_ROW_READ_AND_STORED] = "rows that were compared with what was read",

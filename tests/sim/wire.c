@@ -353,6 +353,8 @@ static void see_moved(const struct sim_process *from, struct ek_reader fields)
     sim_course_reported(from, fields);
     if (ek_decode_move_report(&fields, &report) != EK_OK || report.step != EK_MOVED_FAILED || sim_hazard_has_struck())
         return;
+    if (strcmp(report.text, "the learner does not come to the same as the shard's holder") == 0)
+        sim_count(SIM_COUNT_LEARNER_GAP);
     for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++)
         if (strcmp(report.text, impossible[i]) == 0)
             sim_fail("%s, which learns shard %u, says: %s", from->name, report.attempt.shard, report.text);
@@ -371,9 +373,10 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
     if (type == EK_MESSAGE_WORKER_JOBS) {
         count_sent(from, fields);
         sim_links_sent(to, fields);
-    } else if (type == EK_MESSAGE_WORKER_FEED)
+    } else if (type == EK_MESSAGE_WORKER_FEED) {
         sim_count(SIM_COUNT_FED);
-    else if (type == EK_MESSAGE_WORKER_MOVE)
+        sim_course_fed(to);
+    } else if (type == EK_MESSAGE_WORKER_MOVE)
         sim_course_ordered(to, fields);
     else if (type == EK_MESSAGE_WORKER_MOVED)
         see_moved(from, fields);

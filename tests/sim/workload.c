@@ -3,6 +3,7 @@
 #include "client/handle.h"
 #include "tests/sim/answers.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/course.h"
 #include "tests/sim/history.h"
 #include "tests/sim/holders.h"
 #include "tests/sim/net.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 
 enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100, POISON_CALLS = 60 };
+enum { EAGER_PERCENT = 40 };
 enum { SCANNED_KEYS = 3 }; /* the fourth expires */
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
@@ -353,6 +355,11 @@ void sim_client_kill(unsigned number)
     sim_kill(&place->process);
 }
 
+static bool is_due(const struct place *place)
+{
+    return sim_now_us() >= place->next_us || (load.options.eager && sim_course_any() && sim_chance(EAGER_PERCENT));
+}
+
 static void run_client(void *context)
 {
     struct place *place = context;
@@ -361,7 +368,7 @@ static void run_client(void *context)
         return;
     for (;;) {
         place->idle = ek_client_pending(client) == 0;
-        if (load.phase == LOAD && place->left && ek_client_pending(client) < PENDING_MAX && sim_now_us() >= place->next_us)
+        if (load.phase == LOAD && place->left && ek_client_pending(client) < PENDING_MAX && is_due(place))
             submit_burst(client, place);
         if (load.phase >= FINISH)
             finish(client, place);
