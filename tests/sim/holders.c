@@ -105,6 +105,23 @@ bool sim_holders_has_rows(const struct sim_disk *disk, uint16_t shard)
     return part_of(disk, shard).spaces[EK_STORE_ROWS].count > 0;
 }
 
+bool sim_holders_remembers(const struct sim_disk *disk, uint16_t shard)
+{
+    const struct sim_rows *book = &disk->spaces[EK_STORE_BOOK];
+    bool found = part_of(disk, shard).spaces[EK_STORE_BOOK].count > 0;
+    for (size_t i = 0; i < book->count; i++) {
+        enum ek_book_kind kind;
+        uint64_t number;
+        struct ek_producers memory = {0};
+        if (ek_book_parse_key(key_of(&book->rows[i]), &kind, &number) != EK_OK || kind != EK_BOOK_SNAPSHOT || number != shard)
+            continue;
+        if (ek_book_decode_snapshot(value_of(&book->rows[i]), &memory) == EK_OK)
+            found = found || memory.table.count || memory.thin.count;
+        ek_producers_done(&memory);
+    }
+    return found;
+}
+
 /* ---- comparing ---- */
 
 /* Its time is over by the broker's time, which is at most this. */

@@ -24,5 +24,7 @@ bool sim_holders_agree(const char *key, const struct check_step *got);
 /* The last position that the disk knows of. */
 uint64_t sim_holders_position(const struct sim_disk *disk, uint16_t shard);
 bool sim_holders_has_rows(const struct sim_disk *disk, uint16_t shard);
+/* Dead letters, or producers in the last snapshot. */
+bool sim_holders_remembers(const struct sim_disk *disk, uint16_t shard);
 
 #endif

@@ -6,6 +6,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/hazard.h"
+#include "tests/sim/holders.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/workload.h"
 
@@ -176,7 +177,10 @@ static const char *false_role(const struct ek_broker *core, const struct sim_dis
         return "is still a learner";
     const struct ek_worker *holder = holder_of(core, shard);
     bool is_holder = holder && sim_hazard_disk_of(&holder->id) == disk;
-    return role.state == EK_HOLDING_SERVING && role.epoch && !is_holder ? "believes that it serves" : NULL;
+    if (role.state == EK_HOLDING_SERVING && role.epoch && !is_holder)
+        return "believes that it serves";
+    bool released = role.state == EK_HOLDING_RELEASED && !is_holder;
+    return released && sim_holders_remembers(disk, shard) ? "remembers producers, or keeps dead letters" : NULL;
 }
 
 static bool is_clean(const struct ek_broker *core, const struct sim_disk *disk)
