@@ -145,14 +145,18 @@ static struct outcome move(struct ek_broker *broker, const struct ek_admin *admi
 
 static struct outcome drain(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
 {
-    bool cancels = admin->count == 3 && strcmp(admin->words[2], "--cancel") == 0;
+    const char *flag = admin->count == 3 ? admin->words[2] : "";
+    bool cancels = strcmp(flag, "--cancel") == 0;
+    bool asks = strcmp(flag, "--status") == 0;
     (void)now_us;
-    if (admin->count != 2 && !cancels)
-        return (struct outcome){EK_WIRE_USAGE, "drain wants a worker, and perhaps --cancel"};
-    const char *reason;
+    if (admin->count != 2 && !cancels && !asks)
+        return (struct outcome){EK_WIRE_USAGE, "drain wants a worker, and perhaps --cancel or --status"};
+    const char *reason = NULL;
     int worker = ek_admin_find_worker(broker, admin->words[1], &reason);
-    if (worker != EK_NOBODY)
-        reason = cancels ? ek_drain_cancel(broker, worker) : ek_drain_begin(broker, worker);
+    if (worker != EK_NOBODY && cancels)
+        ek_drain_cancel(broker, worker);
+    else if (worker != EK_NOBODY && !asks)
+        reason = ek_drain_begin(broker, worker);
     if (!reason)
         ek_drain_describe(broker, worker, &broker->answer);
     return outcome_of(reason);
@@ -216,7 +220,7 @@ static const struct command {
 static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
 {
     if (broker->stopping)
-        return outcome_of("this broker is stopping");
+        return (struct outcome){EK_WIRE_BUSY, "this broker is stopping"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, admin->words[0]) == 0)
             return commands[i].run(broker, admin, now_us);
