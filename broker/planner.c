@@ -318,7 +318,10 @@ static bool holds(const struct ek_planner *planner, const struct ek_plan_entry *
     const struct ek_plan_shard *seen = &snapshot->shards[entry->shard];
     if (seen->holder != entry->source || seen->learner >= 0 || snapshot->workers[entry->target].state != EK_PLAN_UP)
         return false;
-    return entry->source < 0 || (seen->movable && snapshot->workers[entry->source].state != EK_PLAN_AWAY);
+    if (entry->source < 0)
+        return true;
+    enum ek_plan_state source = snapshot->workers[entry->source].state;
+    return seen->movable && source != EK_PLAN_AWAY && (source == EK_PLAN_DRAINING || entry->reason != EK_PLAN_DRAIN);
 }
 
 static bool may_start(const struct ek_planner *planner, struct lanes *lanes, const struct ek_plan_entry *entry)
