@@ -62,14 +62,14 @@ static bool is(const struct drain *drain, const char *state)
 static bool show(struct drain *drain, struct ek_slice json, bool last)
 {
     struct ek_buffer text = {0};
-    uint64_t bytes = 0;
+    uint64_t shards = 0;
     if (!ek_view_drain(&text, json) || !ek_view_text(json, "state", drain->state, sizeof drain->state)) {
         ek_buffer_done(&text);
         return false;
     }
-    (void)ek_view_number(json, "bytes_left", &bytes);
-    if (bytes > drain->progress.total)
-        drain->progress.total = bytes;
+    (void)ek_view_number(json, "shards_left", &shards);
+    if (shards > drain->progress.total)
+        drain->progress.total = shards;
     if (drain->cli->json) {
         ek_output_write(json);
         ek_output_write(ek_slice_text("\n"));
@@ -79,7 +79,7 @@ static bool show(struct drain *drain, struct ek_slice json, bool last)
         ek_output_write(ek_buffer_slice(&text));
     } else {
         ek_buffer_append(&text, "", 1);
-        ek_progress_say(&drain->progress, drain->progress.total - bytes, (const char *)text.data);
+        ek_progress_say(&drain->progress, drain->progress.total - shards, (const char *)text.data);
     }
     ek_buffer_done(&text);
     return true;
