@@ -16,7 +16,7 @@
 /* A shard's counters at the last sample. */
 struct meter {
     struct ek_shard_load then;
-    bool based; /* `then` is of the present holder */
+    uint64_t link; /* whose counters these are: another one's stand elsewhere; 0 = nobody's */
     uint64_t arrived_then;
     double service_us; /* of one operation; 0 = not known */
 };
@@ -61,17 +61,18 @@ static uint64_t rise(uint64_t now, uint64_t then)
 }
 
 /* Rates since the last sample. False: there is none, since the holder is new or has not been heard. */
-static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shard, double seconds, double heard_seconds)
+static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shard, uint64_t link, double seconds,
+                         double heard_seconds)
 {
     struct meter *meter = &balance->meters[shard->number];
     struct ek_plan_shard *out = &balance->shards[shard->number];
     struct ek_shard_load then = meter->then;
-    bool based = meter->based;
+    bool is_based = link && meter->link == link;
     double arrived = (double)(shard->arrived - meter->arrived_then) / seconds;
     meter->then = shard->load;
-    meter->based = shard->load_known;
+    meter->link = link;
     meter->arrived_then = shard->arrived;
-    if (!based || !meter->based || heard_seconds <= 0)
+    if (!is_based || heard_seconds <= 0)
         return false;
     uint64_t operations = rise(shard->load.operations, then.operations);
     double served_us = operations ? (double)rise(shard->load.busy_us, then.busy_us) / (double)operations : 0;
@@ -108,7 +109,8 @@ static void sample(struct ek_broker *broker)
         struct ek_shard *shard = &broker->shards[i];
         double heard = shard->holder == EK_NOBODY ? 0 : heard_seconds[shard->holder];
         note_silence(broker, shard);
-        balance->shards[i].sampled = sample_shard(balance, shard, seconds, heard);
+        uint64_t link = shard->load_known ? broker->workers[shard->holder].link : 0;
+        balance->shards[i].sampled = sample_shard(balance, shard, link, seconds, heard);
     }
     balance->sampled_us = broker->now_us;
 }
@@ -255,7 +257,7 @@ void ek_balance_renumbered(struct ek_broker *broker)
     ek_planner_renumbered(balance->planner);
     memset(balance->heard_then, 0, sizeof balance->heard_then);
     for (uint32_t i = 0; i < broker->config.shards; i++)
-        balance->meters[i].based = false;
+        balance->meters[i].link = 0;
 }
 
 const char *ek_balance_why_no_drain(struct ek_broker *broker, int worker)
