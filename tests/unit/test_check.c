@@ -426,7 +426,7 @@ START_TEST(a_broker_that_stops_says_so)
     rig_step(&moves.rig, (struct ek_event){.type = EK_EVENT_STOP});
     ck_assert_str_eq(answer(0, EK_WIRE_UNAVAILABLE), "this broker is stopping");
     ask(ASKER);
-    (void)answer(0, EK_WIRE_DENIED);
+    (void)answer(0, EK_WIRE_BUSY);
 }
 END_TEST
 
