@@ -1,7 +1,11 @@
 #include "broker/admin.h"
 
+#include "broker/drain.h"
+#include "broker/check.h"
 #include "broker/loss.h"
 #include "broker/moves.h"
+#include "broker/settings.h"
+#include "common/json.h"
 
 enum { ID_DIGITS_MIN = 4 };
 
@@ -89,19 +93,28 @@ static struct outcome forget(struct ek_broker *broker, const struct ek_admin *ad
 
 static void answer_move(struct ek_broker *broker, uint64_t number)
 {
-    int size = snprintf((char *)ek_buffer_reserve(&broker->answer, EK_TEXT_BYTES_MAX), EK_TEXT_BYTES_MAX,
-                        "{\"status\":\"ok\",\"move\":%llu}", (unsigned long long)number);
-    ek_buffer_advance(&broker->answer, (size_t)size);
+    ek_json_open(&broker->answer, NULL, '{');
+    ek_json_text(&broker->answer, "status", "ok");
+    ek_json_uint(&broker->answer, "move", number);
+    ek_json_close(&broker->answer, '{');
+}
+
+static bool parse_number(const char *word, uint64_t *ret)
+{
+    *ret = 0;
+    for (const char *at = word; *at; at++) {
+        if (*at < '0' || *at > '9' || *ret > UINT64_MAX / 16)
+            return false;
+        *ret = *ret * 10 + (uint64_t)(*at - '0');
+    }
+    return *word != 0;
 }
 
 static struct outcome cancel_move(struct ek_broker *broker, const char *word)
 {
-    uint64_t number = 0;
-    for (const char *at = word; *at; at++) {
-        if (*at < '0' || *at > '9' || number > UINT64_MAX / 16)
-            return (struct outcome){EK_WIRE_USAGE, "move cancel wants the number of a move"};
-        number = number * 10 + (uint64_t)(*at - '0');
-    }
+    uint64_t number;
+    if (!parse_number(word, &number))
+        return (struct outcome){EK_WIRE_USAGE, "move cancel wants the number of a move"};
     const char *reason = ek_moves_cancel(broker, number);
     if (!reason)
         answer_move(broker, number);
@@ -120,25 +133,94 @@ static struct outcome move(struct ek_broker *broker, const struct ek_admin *admi
     const char *reason;
     int target = ek_admin_find_worker(broker, admin->words[2], &reason);
     if (target != EK_NOBODY)
-        reason = ek_moves_ask(broker, shard, target, EK_MOVE_OPERATOR, &number);
+        reason = ek_moves_ask(
+            broker,
+            &(struct ek_move_wish){
+                .shard = shard, .target = target, .reason = EK_MOVE_OPERATOR, .bytes_per_second = EK_MOVE_RATE_DEFAULT},
+            &number);
     if (!reason)
         answer_move(broker, number);
     return outcome_of(reason);
+}
+
+static struct outcome drain(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
+{
+    const char *flag = admin->count == 3 ? admin->words[2] : "";
+    bool cancels = strcmp(flag, "--cancel") == 0;
+    bool asks = strcmp(flag, "--status") == 0;
+    (void)now_us;
+    if (admin->count != 2 && !cancels && !asks)
+        return (struct outcome){EK_WIRE_USAGE, "drain wants a worker, and perhaps --cancel or --status"};
+    const char *reason = NULL;
+    int worker = ek_admin_find_worker(broker, admin->words[1], &reason);
+    if (worker != EK_NOBODY && cancels)
+        ek_drain_cancel(broker, worker);
+    else if (worker != EK_NOBODY && !asks)
+        reason = ek_drain_begin(broker, worker);
+    if (!reason)
+        ek_drain_describe(broker, worker, &broker->answer);
+    return outcome_of(reason);
+}
+
+static void answer_settings(struct ek_broker *broker)
+{
+    ek_json_open(&broker->answer, NULL, '{');
+    ek_json_text(&broker->answer, "status", "ok");
+    ek_settings_describe(broker, &broker->answer);
+    ek_json_uint(&broker->answer, "moves_active", broker->moves_active);
+    ek_json_uint(&broker->answer, "moves_open", broker->moves_open);
+    ek_json_close(&broker->answer, '{');
+}
+
+static struct outcome balance(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
+{
+    static const struct {
+        const char *word;
+        enum ek_setting setting;
+        uint64_t value;
+    } switches[] = {{"on", EK_SETTING_BALANCE_OFF, 0},
+                    {"off", EK_SETTING_BALANCE_OFF, 1},
+                    {"resume", EK_SETTING_MOVES_PAUSED, 0},
+                    {"pause", EK_SETTING_MOVES_PAUSED, 1}};
+    const char *word = admin->count > 1 ? admin->words[1] : "";
+    uint64_t limit;
+    bool known = admin->count == 2 && strcmp(word, "status") == 0;
+    (void)now_us;
+    for (size_t i = 0; i < sizeof switches / sizeof *switches && admin->count == 2; i++) {
+        if (strcmp(word, switches[i].word) != 0)
+            continue;
+        ek_settings_set(broker, switches[i].setting, switches[i].value);
+        known = true;
+    }
+    if (admin->count == 3 && strcmp(word, "limit") == 0 && parse_number(admin->words[2], &limit)) {
+        ek_settings_set(broker, EK_SETTING_COPY_BYTES_PER_SECOND, limit);
+        known = true;
+    }
+    if (!known)
+        return (struct outcome){EK_WIRE_USAGE, "balance wants on, off, pause, resume, status, or limit and bytes a second"};
+    answer_settings(broker);
+    return outcome_of(NULL);
+}
+
+/* Answered by the check itself, once it is over. */
+static struct outcome check(struct ek_broker *broker, ek_broker_peer peer, const struct ek_admin *admin)
+{
+    if (admin->count != 1)
+        return (struct outcome){EK_WIRE_USAGE, "check wants nothing behind it"};
+    return outcome_of(ek_check_ask(broker, peer, admin->id));
 }
 
 static const struct command {
     const char *name;
     struct outcome (*run)(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us);
 } commands[] = {
-    {"accept-loss", accept_loss},
-    {"forget", forget},
-    {"move", move},
+    {"accept-loss", accept_loss}, {"balance", balance}, {"drain", drain}, {"forget", forget}, {"move", move},
 };
 
 static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
 {
     if (broker->stopping)
-        return outcome_of("this broker is stopping");
+        return (struct outcome){EK_WIRE_BUSY, "this broker is stopping"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, admin->words[0]) == 0)
             return commands[i].run(broker, admin, now_us);
@@ -148,7 +230,10 @@ static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin
 void ek_admin_run(struct ek_broker *broker, ek_broker_peer peer, const struct ek_admin *admin, uint64_t now_us)
 {
     ek_buffer_clear(&broker->answer);
-    struct outcome outcome = run(broker, admin, now_us);
+    bool later = !broker->stopping && strcmp(admin->words[0], "check") == 0;
+    struct outcome outcome = later ? check(broker, peer, admin) : run(broker, admin, now_us);
+    if (later && outcome.status == EK_WIRE_OK)
+        return;
     struct ek_action *action = ek_broker_act(broker, EK_ACTION_ANSWER, peer);
     action->answer = (struct ek_answer){.id = admin->id,
                                         .status = outcome.status,

@@ -1,15 +1,19 @@
 #include "broker/core.h"
 
 #include "broker/admin.h"
+#include "broker/balance.h"
+#include "broker/check.h"
 #include "broker/clients.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
+#include "broker/drain.h"
 #include "broker/idle.h"
 #include "broker/links.h"
 #include "broker/loss.h"
 #include "broker/metrics.h"
 #include "broker/moves.h"
 #include "broker/poison.h"
+#include "broker/settings.h"
 #include "broker/settle.h"
 
 #include <stdarg.h>
@@ -141,6 +145,10 @@ static enum ek_status load(struct ek_broker *broker, const struct ek_record *rec
             status = load_assignment(broker, &records[i]);
         else if (records[i].type == EK_RECORD_FLOOR)
             status = load_floor(broker, &records[i]);
+        else if (records[i].type == EK_RECORD_DRAIN)
+            status = ek_drain_load(broker, &records[i]);
+        else if (records[i].type == EK_RECORD_SETTING)
+            status = ek_settings_load(broker, &records[i]);
     }
     for (size_t i = 0; i < broker->worker_count && status == EK_OK; i++)
         ek_loss_update_alarms(broker, (int)i);
@@ -153,7 +161,6 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
     struct ek_broker *broker = ek_alloc_zero(1, sizeof *broker);
     broker->config = *config;
     broker->second_us = broker->now_us = config->started_us;
-    broker->move_bytes_per_second = EK_MOVE_RATE_DEFAULT;
     broker->holds_due_us = UINT64_MAX;
     broker->shards = ek_alloc_zero(config->shards, sizeof *broker->shards);
     for (uint32_t i = 0; i < config->shards; i++) {
@@ -168,6 +175,7 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
     broker->record_capacity = (size_t)config->shards * RECORDS_A_SHARD + BESIDE;
     broker->records = ek_alloc_zero(broker->record_capacity, sizeof *broker->records);
     ek_time_start(&broker->time, config->started_us, config->started_unix_ms, config->ceiling_unix_ms);
+    ek_balance_open(broker);
     enum ek_status status = load(broker, records, record_count);
     if (status == EK_OK)
         *ret = broker;
@@ -197,6 +205,8 @@ void ek_broker_destroy(struct ek_broker **destroyed)
         ek_closed_done(&broker->shards[i].closed);
     }
     ek_moves_done(broker);
+    ek_balance_close(broker);
+    ek_check_done(broker);
     ek_jobs_done(&broker->jobs);
     ek_clients_done(broker);
     ek_buffer_done(&broker->scratch);
@@ -219,7 +229,10 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_dispatch_sweep(broker, event->now_us);
     ek_metrics_tick(broker, event->now_us);
     ek_idle_check(broker, event->now_us);
+    ek_balance_tick(broker);
+    ek_drain_tick(broker);
     ek_moves_run(broker);
+    ek_check_run(broker);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
         ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
                         broker->time.jump_refused
@@ -249,6 +262,9 @@ static void worker_event(struct ek_broker *broker, const struct ek_event *event)
         break;
     case EK_EVENT_WORKER_MOVED:
         ek_moves_reported(broker, worker, event->moved);
+        break;
+    case EK_EVENT_WORKER_CHECKED:
+        ek_check_reported(broker, worker, event->checked);
         break;
     default: /* BYE */
         ek_links_bye(broker, worker, event->bye);
@@ -291,6 +307,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
     case EK_EVENT_WORKER_HEARTBEAT:
     case EK_EVENT_WORKER_BYE:
     case EK_EVENT_WORKER_MOVED:
+    case EK_EVENT_WORKER_CHECKED:
         worker_event(broker, event);
         break;
     case EK_EVENT_WORKER_LOST:
@@ -307,8 +324,10 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
         break;
     case EK_EVENT_STOP:
         broker->stopping = true;
+        ek_check_stop(broker);
         break;
     }
+    ek_balance_go_on(broker);
     ek_moves_end_step(broker);
     *ret_count = broker->action_count;
     return broker->actions;

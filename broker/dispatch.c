@@ -70,6 +70,7 @@ void ek_dispatch_set_holder(struct ek_broker *broker, struct ek_shard *shard, in
         former->shards--;
     }
     shard->holder = holder;
+    shard->load_known = false;
     if (holder != EK_NOBODY) {
         broker->workers[holder].passing.reads += shard->passing.reads;
         broker->workers[holder].passing.writes += shard->passing.writes;

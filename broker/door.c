@@ -217,6 +217,7 @@ void ek_door_enqueue(struct ek_broker *broker, struct ek_broker_client *client, 
     /* Now, not at dispatch: what the session had sent before it ended stands before the mark. */
     if (ek_job_writes(job))
         job->closed = ek_closed_take(&shard->closed);
+    shard->arrived += job->count;
     broker->ledger.accepted++;
     broker->ledger.queued++;
     ek_door_charge(broker, shard, job);

@@ -1,6 +1,7 @@
 #include "broker/links.h"
 
 #include "broker/assign.h"
+#include "broker/check.h"
 #include "broker/dispatch.h"
 #include "broker/durable.h"
 #include "broker/loss.h"
@@ -239,10 +240,21 @@ static void reassign(struct ek_broker *broker, struct ek_shard *shard, int targe
 }
 
 /* Only what a connected holder called empty in this generation may change hands like this. */
-static bool is_free(const struct ek_shard *shard)
+bool ek_links_is_free(const struct ek_shard *shard)
 {
     bool live = shard->state == EK_SHARD_SERVING || shard->state == EK_SHARD_OPENING;
     return live && shard->empty && shard->floor == 0 && !shard->move;
+}
+
+void ek_links_give(struct ek_broker *broker, uint16_t number, int target)
+{
+    struct ek_shard *shard = &broker->shards[number];
+    int former = shard->holder;
+    reassign(broker, shard, target);
+    ek_durable_write(broker);
+    ek_links_tell(broker, target, number, EK_HOLDING_SERVING);
+    if (former != EK_NOBODY)
+        ek_links_tell(broker, former, number, EK_HOLDING_RELEASED);
 }
 
 /* Spreads unassigned and empty shards, and makes that durable. `ret_before` gets every shard's holder of before. */
@@ -253,10 +265,10 @@ static void spread(struct ek_broker *broker, int *ret_before)
     struct ek_assign_move *moves = ek_alloc_zero(shard_count, sizeof *moves);
     bool usable[EK_WORKERS_MAX];
     for (size_t i = 0; i < broker->worker_count; i++)
-        usable[i] = broker->workers[i].state == EK_WORKER_UP;
+        usable[i] = broker->workers[i].state == EK_WORKER_UP && !broker->workers[i].drain.wanted;
     for (uint32_t i = 0; i < shard_count; i++) {
         const struct ek_shard *shard = &broker->shards[i];
-        table[i] = (struct ek_assign_shard){.holder = shard->holder, .empty = is_free(shard)};
+        table[i] = (struct ek_assign_shard){.holder = shard->holder, .empty = ek_links_is_free(shard)};
         ret_before[i] = shard->holder;
     }
     size_t count = ek_assign_evenly(table, shard_count, usable, broker->worker_count, moves);
@@ -353,6 +365,7 @@ void ek_links_report(struct ek_broker *broker, struct ek_worker *worker, const s
     if (worker->state != EK_WORKER_JOINING || !release_strays(broker, worker, holdings, count))
         return;
     worker->state = EK_WORKER_UP;
+    worker->up_us = broker->now_us;
     ek_poison_probe(broker, worker);
     ek_broker_clear_alarm(broker, "worker_away", index, EK_NOBODY);
     if (worker->rolled_back)
@@ -389,6 +402,16 @@ void ek_links_assigned(struct ek_broker *broker, struct ek_worker *worker, const
 
 /* ---- life and death of a link ---- */
 
+static void take_loads(struct ek_broker *broker, int worker, const struct ek_shard_load *loads, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (loads[i].shard >= broker->config.shards || broker->shards[loads[i].shard].holder != worker)
+            continue;
+        broker->shards[loads[i].shard].load = loads[i];
+        broker->shards[loads[i].shard].load_known = true;
+    }
+}
+
 void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, const struct ek_heartbeat *heartbeat,
                         const struct ek_shard_load *loads, uint64_t now_us)
 {
@@ -398,9 +421,7 @@ void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, cons
     worker->has_credit = true;
     worker->full_us = heartbeat->credit_bytes ? 0 : worker->full_us ? worker->full_us : now_us;
     worker->heard_us = now_us;
-    for (uint32_t i = 0; i < heartbeat->load_count; i++)
-        if (loads[i].shard < broker->config.shards && broker->shards[loads[i].shard].holder == index_of(broker, worker))
-            broker->shards[loads[i].shard].load = loads[i];
+    take_loads(broker, index_of(broker, worker), loads, heartbeat->load_count);
     if (heartbeat->alarm[0])
         ek_broker_alarm(broker, "worker_storage", index_of(broker, worker), EK_NOBODY, heartbeat->alarm);
     else
@@ -422,13 +443,16 @@ void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char
         if (shard->holder != index_of(broker, worker))
             continue;
         ek_dispatch_take_back(broker, shard);
-        shard->empty = false;
+        shard->empty = shard->load_known = false;
         if (shard->state != EK_SHARD_QUARANTINED)
             ek_shard_set_state(broker, shard, EK_SHARD_AWAY);
     }
     worker->state = EK_WORKER_AWAY;
     worker->has_credit = false;
     ek_moves_link_ended(broker, index_of(broker, worker));
+    ek_check_link_ended(broker, index_of(broker, worker));
+    if (worker->drain.wanted && worker->shards == 0)
+        return; /* that is what it was drained for */
     char text[EK_TEXT_BYTES_MAX];
     (void)snprintf(text, sizeof text, "worker %.64s is away with %u shards: %.120s", worker->name, worker->shards, why);
     ek_broker_alarm(broker, "worker_away", index_of(broker, worker), EK_NOBODY, text);

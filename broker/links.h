@@ -23,6 +23,10 @@ void ek_links_lost(struct ek_broker *broker, ek_broker_peer peer);
 void ek_links_check(struct ek_broker *broker, uint64_t now_us);
 /* Tells a worker its role in one shard, at the shard's present epoch. */
 void ek_links_tell(struct ek_broker *broker, int worker, uint16_t shard, enum ek_holding_state state);
+/* Nobody has data of it: a connected holder called it empty in this generation, or it never had a holder. */
+bool ek_links_is_free(const struct ek_shard *shard);
+/* Gives a shard that is free, or that nobody holds, to another worker at once. */
+void ek_links_give(struct ek_broker *broker, uint16_t shard, int target);
 /* Index of a known worker, or EK_NOBODY. */
 int ek_links_find_worker(const struct ek_broker *broker, const struct ek_worker_id *id);
 

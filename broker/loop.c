@@ -59,6 +59,13 @@ static void send_move(struct loop *loop, const struct ek_action *action)
     ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
 }
 
+static void send_check(struct loop *loop, const struct ek_action *action)
+{
+    struct ek_buffer message = {0};
+    ek_encode_check_order(&message, &(struct ek_check_order){.link = action->link, .check = action->check});
+    ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
+}
+
 static void send_single(struct loop *loop, const struct ek_action *action)
 {
     struct ek_buffer message = {0};
@@ -99,6 +106,9 @@ static void perform(struct loop *loop, const struct ek_action *action)
         break;
     case EK_ACTION_WORKER_MOVE:
         send_move(loop, action);
+        break;
+    case EK_ACTION_WORKER_CHECK:
+        send_check(loop, action);
         break;
     case EK_ACTION_WORKER_ASSIGN:
         send_assign(loop, action);

@@ -1,5 +1,7 @@
 #include "broker/loss.h"
 
+#include "broker/balance.h"
+#include "broker/check.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
 #include "broker/durable.h"
@@ -155,7 +157,7 @@ static int heir_of(const struct ek_broker *broker, uint16_t shard)
     int heir = EK_NOBODY;
     for (size_t i = 0; i < broker->worker_count; i++) {
         const struct ek_worker *worker = &broker->workers[i];
-        if (worker->state == EK_WORKER_UP && !ek_loss_is_aside(worker, shard) &&
+        if (worker->state == EK_WORKER_UP && !worker->drain.wanted && !ek_loss_is_aside(worker, shard) &&
             (heir == EK_NOBODY || worker->shards < broker->workers[heir].shards))
             heir = (int)i;
     }
@@ -180,7 +182,9 @@ static void remove_worker(struct ek_broker *broker, int index)
 {
     if (broker->workers[index].welcomed)
         broker->forgotten[broker->forgotten_count++ % EK_FORGOTTEN_MAX] = broker->workers[index].id;
+    ek_balance_renumbered(broker);
     ek_moves_renumber(broker, index, EK_NOBODY);
+    ek_check_renumber(broker, index, EK_NOBODY);
     int last = (int)--broker->worker_count;
     for (size_t i = 0; i < broker->alarm_count;)
         if (broker->alarms[i].worker == index)
@@ -191,6 +195,7 @@ static void remove_worker(struct ek_broker *broker, int index)
         return;
     broker->workers[index] = broker->workers[last];
     ek_moves_renumber(broker, last, index);
+    ek_check_renumber(broker, last, index);
     for (uint32_t i = 0; i < broker->config.shards; i++)
         if (broker->shards[i].holder == last)
             broker->shards[i].holder = index;
@@ -209,6 +214,8 @@ const char *ek_loss_forget(struct ek_broker *broker, int index, bool accept_loss
         if (broker->shards[i].holder == index)
             give_up(broker, &broker->shards[i], heir_of(broker, (uint16_t)i), now_us);
     ek_durable_add(broker, EK_RECORD_WORKER_GONE)->worker = broker->workers[index].id;
+    if (broker->workers[index].drain.wanted)
+        ek_durable_add(broker, EK_RECORD_DRAIN_OVER)->worker = broker->workers[index].id;
     ek_durable_write(broker);
     ek_broker_say(broker, EK_ACTION_NOTICE, "worker %s is forgotten; %" PRIu32 " shards went to others as empty ones",
                   broker->workers[index].name, lost);

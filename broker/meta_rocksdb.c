@@ -11,7 +11,8 @@
 /*
  * Keys: the names below, then one row a record: 'a' + shard (2 bytes) -> epoch (8), worker id (16), and, of a shard that is
  * quarantined or once had a loss accepted, quarantined (1), epoch (8), position (8) and floor (8) of the last loss; 'f' + shard ->
- * position (8); 'w' + worker id (16) -> incarnation (8), name. Numbers are big-endian.
+ * position (8); 'w' + worker id (16) -> incarnation (8), name; 'd' + worker id of one that is drained -> 0 (8); 's' + setting (2)
+ * -> its value (8). Numbers are big-endian.
  */
 enum { FORMAT = 1, ID_BYTES = 16, NUMBER_BYTES = 8, LOSS_BYTES = 1 + 3 * NUMBER_BYTES, LOG_FILES_KEPT = 2 };
 
@@ -64,23 +65,24 @@ static void append_holder(struct ek_buffer *out, const struct ek_record *record)
 static void put_record(rocksdb_writebatch_t *batch, const struct ek_record *record)
 {
     static const uint8_t kinds[] = {
-        [EK_RECORD_ASSIGNMENT] = 'a', [EK_RECORD_WORKER] = 'w', [EK_RECORD_FLOOR] = 'f', [EK_RECORD_WORKER_GONE] = 'w'};
+        [EK_RECORD_ASSIGNMENT] = 'a', [EK_RECORD_WORKER] = 'w',     [EK_RECORD_FLOOR] = 'f',  [EK_RECORD_WORKER_GONE] = 'w',
+        [EK_RECORD_DRAIN] = 'd',      [EK_RECORD_DRAIN_OVER] = 'd', [EK_RECORD_SETTING] = 's'};
     struct ek_buffer key = {0};
     struct ek_buffer value = {0};
-    uint8_t shard[2];
-    bool of_worker = record->type == EK_RECORD_WORKER || record->type == EK_RECORD_WORKER_GONE;
-    ek_put_u16(shard, record->shard);
+    uint8_t number[2];
+    bool of_shard = record->type == EK_RECORD_ASSIGNMENT || record->type == EK_RECORD_FLOOR;
+    ek_put_u16(number, of_shard ? record->shard : (uint16_t)record->setting);
     ek_buffer_append(&key, &kinds[record->type], 1);
     append_number(&value, record->number);
-    if (of_worker)
-        ek_buffer_append(&key, record->worker.bytes, ID_BYTES);
+    if (of_shard || record->type == EK_RECORD_SETTING)
+        ek_buffer_append(&key, number, sizeof number);
     else
-        ek_buffer_append(&key, shard, sizeof shard);
+        ek_buffer_append(&key, record->worker.bytes, ID_BYTES);
     if (record->type == EK_RECORD_WORKER)
         ek_buffer_append(&value, record->name, strlen(record->name));
     if (record->type == EK_RECORD_ASSIGNMENT)
         append_holder(&value, record);
-    if (record->type == EK_RECORD_WORKER_GONE)
+    if (record->type == EK_RECORD_WORKER_GONE || record->type == EK_RECORD_DRAIN_OVER)
         rocksdb_writebatch_delete(batch, (const char *)key.data, key.size);
     else
         rocksdb_writebatch_put(batch, (const char *)key.data, key.size, (const char *)value.data, value.size);
@@ -118,6 +120,24 @@ static bool read_shard_record(struct ek_slice key, struct ek_slice value, enum e
     return true;
 }
 
+static bool read_drain(struct ek_slice key, struct ek_slice value, struct ek_record *ret)
+{
+    if (key.size != 1 + ID_BYTES || value.size != NUMBER_BYTES)
+        return false;
+    *ret = (struct ek_record){.type = EK_RECORD_DRAIN};
+    memcpy(ret->worker.bytes, key.data + 1, ID_BYTES);
+    return true;
+}
+
+static bool read_setting(struct ek_slice key, struct ek_slice value, struct ek_record *ret)
+{
+    if (key.size != 3 || ek_get_u16(key.data + 1) >= EK_SETTINGS || value.size != NUMBER_BYTES)
+        return false;
+    *ret = (struct ek_record){
+        .type = EK_RECORD_SETTING, .setting = (enum ek_setting)ek_get_u16(key.data + 1), .number = ek_get_u64(value.data)};
+    return true;
+}
+
 static bool key_is(struct ek_slice key, const char *name)
 {
     return ek_slice_equal(key, ek_slice_text(name));
@@ -146,17 +166,31 @@ static bool read_named(struct ek_slice key, struct ek_slice value, struct ek_met
            (key_is(key, ceiling_key) && read_number(value, &state->ceiling_unix_ms));
 }
 
+static bool read_record(struct ek_slice key, struct ek_slice value, struct ek_record *ret)
+{
+    switch (key.size ? key.data[0] : 0) {
+    case 'w':
+        return read_worker(key, value, ret);
+    case 'a':
+        return read_shard_record(key, value, EK_RECORD_ASSIGNMENT, ret);
+    case 'f':
+        return read_shard_record(key, value, EK_RECORD_FLOOR, ret);
+    case 'd':
+        return read_drain(key, value, ret);
+    case 's':
+        return read_setting(key, value, ret);
+    default:
+        return false;
+    }
+}
+
 static bool read_row(struct ek_slice key, struct ek_slice value, struct ek_meta_state *state, size_t *capacity,
                      uint64_t *ret_format)
 {
     if (read_named(key, value, state, ret_format))
         return true;
     struct ek_record record;
-    bool read = key.size && key.data[0] == 'w'   ? read_worker(key, value, &record)
-                : key.size && key.data[0] == 'a' ? read_shard_record(key, value, EK_RECORD_ASSIGNMENT, &record)
-                : key.size && key.data[0] == 'f' ? read_shard_record(key, value, EK_RECORD_FLOOR, &record)
-                                                 : false;
-    if (!read)
+    if (!read_record(key, value, &record))
         return false;
     state->records = ek_grow(state->records, capacity, state->record_count + 1, sizeof *state->records);
     state->records[state->record_count++] = record;

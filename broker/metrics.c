@@ -1,5 +1,7 @@
 #include "broker/metrics.h"
 
+#include "broker/balance.h"
+#include "broker/drain.h"
 #include "broker/moves.h"
 #include "common/hash.h"
 
@@ -64,18 +66,26 @@ static struct ek_shard_view view_shard(const struct ek_broker *broker, const str
         .in_flight_jobs = shard->writes.count + shard->reads.count,
         .stored_bytes = shard->load.stored_bytes,
         .target = shard->move ? shard->move->target : EK_NOBODY,
+        .busy_us = ek_balance_busy_us(broker, shard->number),
     };
 }
 
-static struct ek_worker_view view_worker(const struct ek_worker *worker, uint64_t now_us)
+static struct ek_worker_view view_worker(const struct ek_broker *broker, int index, uint64_t now_us)
 {
+    const struct ek_worker *worker = &broker->workers[index];
+    const struct ek_plan *plan = ek_balance_plan(broker);
     struct ek_worker_view view = {
         .id = worker->id,
         .state = worker->state,
         .full = worker->has_credit && worker->heartbeat.credit_bytes == 0,
+        .draining = worker->drain.wanted,
+        .drained = ek_drain_is_over(broker, index),
+        .safe_to_stop = ek_drain_is_safe_to_stop(broker, index),
+        .planned = plan->round > 0 && worker->state == EK_WORKER_UP,
+        .load = plan->loads[index],
         .shards = worker->shards,
         .capacity_milli = worker->capacity_milli,
-        .stored_bytes = worker->heartbeat.stored_bytes,
+        .disk_used_bytes = worker->heartbeat.stored_bytes,
         .stored_keys = worker->heartbeat.stored_keys,
         .busy_ratio = worker->busy_ratio,
         .reads_per_second = worker->reads_per_second,
@@ -105,6 +115,7 @@ static void add_shard(struct ek_snapshot *snapshot, const struct ek_shard_view *
     struct ek_worker_view *worker = &snapshot->workers[shard->worker];
     worker->queued_jobs += shard->queued_jobs;
     worker->queued_bytes += shard->queued_bytes;
+    worker->stored_bytes += shard->stored_bytes;
     worker->quarantined |= shard->state == EK_SHARD_QUARANTINED;
 }
 
@@ -152,6 +163,21 @@ static void add_moves(struct ek_snapshot *snapshot, const struct ek_broker *brok
     }
 }
 
+static void view_plan(struct ek_plan_view *view, const struct ek_broker *broker, uint64_t now_us)
+{
+    view->plan = *ek_balance_plan(broker);
+    view->entry_count = view->plan.count < EK_PLAN_SHOWN_MAX ? view->plan.count : EK_PLAN_SHOWN_MAX;
+    view->held_count = view->plan.held_count < EK_PLAN_SHOWN_MAX ? view->plan.held_count : EK_PLAN_SHOWN_MAX;
+    memcpy(view->entries, view->plan.entries, view->entry_count * sizeof *view->entries);
+    memcpy(view->held, view->plan.held, view->held_count * sizeof *view->held);
+    view->plan.entries = view->entries;
+    view->plan.held = view->held;
+    view->plan.loads = NULL;
+    view->age_ms = view->plan.round ? (now_us - view->plan.planned_us) / 1000 : 0;
+    view->balance = !broker->settings[EK_SETTING_BALANCE_OFF];
+    view->paused = broker->settings[EK_SETTING_MOVES_PAUSED];
+}
+
 struct ek_snapshot *ek_snapshot_take(const struct ek_broker *broker, uint64_t now_us)
 {
     struct ek_snapshot *snapshot = ek_alloc_zero(1, sizeof *snapshot);
@@ -167,7 +193,7 @@ struct ek_snapshot *ek_snapshot_take(const struct ek_broker *broker, uint64_t no
     snapshot->worker_count = broker->worker_count;
     snapshot->workers = ek_alloc_zero(broker->worker_count, sizeof *snapshot->workers);
     for (size_t i = 0; i < broker->worker_count; i++) {
-        snapshot->workers[i] = view_worker(&broker->workers[i], now_us);
+        snapshot->workers[i] = view_worker(broker, (int)i, now_us);
         snapshot->dead_kept += broker->workers[i].heartbeat.dead_kept;
     }
     snapshot->shard_count = broker->config.shards;
@@ -175,7 +201,9 @@ struct ek_snapshot *ek_snapshot_take(const struct ek_broker *broker, uint64_t no
     for (size_t i = 0; i < snapshot->shard_count; i++) {
         snapshot->shards[i] = view_shard(broker, &broker->shards[i], now_us);
         add_shard(snapshot, &snapshot->shards[i]);
+        snapshot->busy_us += snapshot->shards[i].busy_us / (double)snapshot->shard_count;
     }
+    view_plan(&snapshot->plan, broker, now_us);
     add_moves(snapshot, broker, now_us);
     memcpy(snapshot->alarms, broker->alarms, sizeof snapshot->alarms);
     snapshot->alarm_count = broker->alarm_count;

@@ -5,6 +5,7 @@
 #ifndef EK_BROKER_METRICS_H
 #define EK_BROKER_METRICS_H
 
+#include "broker/planner.h"
 #include "broker/state.h"
 
 /* Takes the rates when a second has gone by. */
@@ -27,7 +28,8 @@ struct ek_shard_view {
     uint64_t oldest_job_age_ms;
     uint64_t in_flight_jobs;
     uint64_t stored_bytes;
-    int target; /* where it moves to, or EK_NOBODY */
+    int target;     /* where it moves to, or EK_NOBODY */
+    double busy_us; /* a second, as the planner believes */
 };
 
 struct ek_worker_view {
@@ -38,9 +40,15 @@ struct ek_worker_view {
     enum ek_worker_state state;
     bool full;        /* its disk takes no writes */
     bool quarantined; /* it holds a shard that is */
+    bool draining;
+    bool drained;
+    bool safe_to_stop;
+    bool planned; /* the next one is known */
+    struct ek_plan_load load;
     uint32_t shards;
     uint32_t capacity_milli;
-    uint64_t stored_bytes;
+    uint64_t stored_bytes;    /* of the shards that it holds */
+    uint64_t disk_used_bytes; /* with what is deleted and not cleaned up yet */
     uint64_t stored_keys;
     double busy_ratio;
     double reads_per_second;
@@ -78,6 +86,20 @@ struct ek_move_view {
     char error[EK_TEXT_BYTES_MAX];
 };
 
+enum { EK_PLAN_SHOWN_MAX = 100 };
+
+/* The planner's last round, with the first of its entries. */
+struct ek_plan_view {
+    struct ek_plan plan; /* entries and held point to these */
+    struct ek_plan_entry entries[EK_PLAN_SHOWN_MAX];
+    struct ek_plan_entry held[EK_PLAN_SHOWN_MAX];
+    size_t entry_count;
+    size_t held_count;
+    uint64_t age_ms;
+    bool balance;
+    bool paused;
+};
+
 /* Owned by whoever took it; ek_snapshot_destroy frees it. */
 struct ek_snapshot {
     uint64_t time_unix_ms;
@@ -99,6 +121,8 @@ struct ek_snapshot {
     struct ek_move_view *moves;
     size_t move_count;
     size_t moves_active;
+    struct ek_plan_view plan;
+    double busy_us; /* mean of the shards */
     struct ek_alarm alarms[EK_ALARMS_MAX];
     size_t alarm_count;
 };

@@ -1,5 +1,6 @@
 #include "broker/moves.h"
 
+#include "broker/balance.h"
 #include "broker/dispatch.h"
 #include "broker/durable.h"
 #include "broker/feed.h"
@@ -17,6 +18,7 @@ enum {
 };
 #define PATIENCE_US   UINT64_C(10000000) /* without a sign of either side; and with a target that takes no writes */
 #define HOLD_AGAIN_US UINT64_C(300000)
+#define AWAY_US       UINT64_C(30000000) /* that one by the planner waits for a worker that is away */
 
 const char *ek_move_phase_name(enum ek_move_phase phase)
 {
@@ -49,6 +51,12 @@ static bool is_attempted(const struct ek_move *move)
 
 /* ---- attempts ---- */
 
+static uint64_t rate_of(const struct ek_broker *broker, const struct ek_move *move)
+{
+    uint64_t limit = broker->settings[EK_SETTING_COPY_BYTES_PER_SECOND];
+    return limit && limit < move->bytes_per_second ? limit : move->bytes_per_second;
+}
+
 static void order(struct ek_broker *broker, const struct ek_move *move, int worker, enum ek_move_step step)
 {
     const struct ek_worker *to = &broker->workers[worker];
@@ -59,7 +67,7 @@ static void order(struct ek_broker *broker, const struct ek_move *move, int work
                                           .step = step,
                                           .epoch = broker->shards[move->shard].epoch,
                                           .position = move->position,
-                                          .bytes_per_second = broker->move_bytes_per_second};
+                                          .bytes_per_second = rate_of(broker, move)};
     if (step == EK_MOVE_PULL)
         memcpy(action->move.endpoint, broker->workers[move->source].endpoint, sizeof action->move.endpoint);
 }
@@ -106,6 +114,7 @@ static void end_attempt(struct ek_broker *broker, struct ek_move *move)
     }
     move->emptied = move->placed = false;
     move->copied_bytes = 0;
+    move->queued_us = broker->now_us;
     move->phase = EK_MOVE_QUEUED;
 }
 
@@ -122,6 +131,8 @@ static void end_move(struct ek_broker *broker, struct ek_move *move, enum ek_mov
     move->phase = phase;
     move->ended_unix_ms = ek_time_unix_ms(&broker->time, broker->now_us);
     (void)snprintf(move->error, sizeof move->error, "%s", error ? error : "");
+    if (phase == EK_MOVE_FAILED || phase == EK_MOVE_CANCELLED)
+        ek_balance_failed(broker, move);
     if (phase == EK_MOVE_FAILED)
         ek_broker_say(broker, EK_ACTION_NOTICE, "shard %u could not move from %s to %s: %s", move->shard, move->source_name,
                       move->target_name, move->error);
@@ -215,7 +226,7 @@ static void begin_or_fail(struct ek_broker *broker, struct ek_move *move)
 static void begin_some(struct ek_broker *broker, bool anew)
 {
     for (struct ek_move *move = broker->moves, *next; move; move = next) {
-        if (broker->moves_paused || broker->moves_active >= EK_MOVES_ACTIVE_MAX)
+        if (broker->settings[EK_SETTING_MOVES_PAUSED] || broker->moves_active >= EK_MOVES_ACTIVE_MAX)
             return;
         next = move->next;
         if ((anew || move->attempts == 0) && may_begin(broker, move))
@@ -235,6 +246,8 @@ static const char *why_not(const struct ek_broker *broker, const struct ek_shard
         return "this shard is being moved already: see evenkeel moves";
     if (!is_up(broker, target))
         return "the worker that should get it is not up";
+    if (broker->workers[target].drain.wanted)
+        return "the worker that should get it is being drained";
     if (ek_loss_is_aside(&broker->workers[target], shard->number))
         return "that worker keeps rows of this shard that were given up: a new directory drops them";
     if (broker->moves_open >= EK_MOVES_QUEUED_MAX)
@@ -242,20 +255,21 @@ static const char *why_not(const struct ek_broker *broker, const struct ek_shard
     return NULL;
 }
 
-const char *ek_moves_ask(struct ek_broker *broker, uint16_t number, int target, enum ek_move_reason reason, uint64_t *ret_number)
+const char *ek_moves_ask(struct ek_broker *broker, const struct ek_move_wish *wish, uint64_t *ret_number)
 {
-    struct ek_shard *shard = &broker->shards[number];
-    const char *wrong = why_not(broker, shard, target);
+    struct ek_shard *shard = &broker->shards[wish->shard];
+    const char *wrong = why_not(broker, shard, wish->target);
     if (wrong)
         return wrong;
     struct ek_move *move = ek_alloc_zero(1, sizeof *move);
     move->number = *ret_number = ++broker->last_move;
-    move->shard = number;
+    move->shard = wish->shard;
     move->source = shard->holder;
-    move->target = target;
+    move->target = wish->target;
+    move->bytes_per_second = wish->bytes_per_second;
     memcpy(move->source_name, broker->workers[move->source].name, sizeof move->source_name);
-    memcpy(move->target_name, broker->workers[target].name, sizeof move->target_name);
-    move->reason = reason;
+    memcpy(move->target_name, broker->workers[wish->target].name, sizeof move->target_name);
+    move->reason = wish->reason;
     move->queued_us = broker->now_us;
     move->started_unix_ms = ek_time_unix_ms(&broker->time, broker->now_us);
     move->end = &move->first;
@@ -281,6 +295,34 @@ const char *ek_moves_cancel(struct ek_broker *broker, uint64_t number)
     return "there is no such move: see evenkeel moves";
 }
 
+/* Ends those before their switch that come from `source` or go to `target`, for that reason alone if `only_drains`. */
+static void end_those(struct ek_broker *broker, int source, int target, bool only_drains)
+{
+    for (struct ek_move *move = broker->moves; move; move = move->next) {
+        bool meant = (source != EK_NOBODY && move->source == source) || (target != EK_NOBODY && move->target == target);
+        if (meant && is_before_switch(move) && (!only_drains || move->reason == EK_MOVE_DRAIN))
+            end_move(broker, move, EK_MOVE_CANCELLED, only_drains ? "the drain was cancelled" : "its target is being drained");
+    }
+}
+
+void ek_moves_target_leaves(struct ek_broker *broker, int worker)
+{
+    end_those(broker, EK_NOBODY, worker, false);
+}
+
+void ek_moves_drain_cancelled(struct ek_broker *broker, int worker)
+{
+    end_those(broker, worker, EK_NOBODY, true);
+}
+
+bool ek_moves_involve(const struct ek_broker *broker, int worker, enum ek_move_phase up_to)
+{
+    for (const struct ek_move *move = broker->moves; move; move = move->next)
+        if ((move->source == worker || move->target == worker) && move->phase <= up_to)
+            return true;
+    return false;
+}
+
 /* ---- the hold and the switch ---- */
 
 static bool is_at_rest(const struct ek_broker *broker, const struct ek_move *move)
@@ -295,6 +337,7 @@ static void switch_over(struct ek_broker *broker, struct ek_move *move)
 {
     struct ek_shard *shard = shard_of(broker, move);
     move->phase = EK_MOVE_RELEASING;
+    ek_balance_moved(broker, move);
     count_active(broker, move, false);
     shard->epoch++;
     ek_dispatch_set_holder(broker, shard, move->target);
@@ -347,12 +390,21 @@ static void go_on(struct ek_broker *broker, struct ek_move *move)
         undo_hold(broker, move);
 }
 
+/* The planner had better look again. */
+static bool waits_in_vain(const struct ek_broker *broker, const struct ek_move *move)
+{
+    return move->phase == EK_MOVE_QUEUED && move->reason != EK_MOVE_OPERATOR && broker->now_us - move->queued_us >= AWAY_US &&
+           !(is_up(broker, move->source) && is_up(broker, move->target));
+}
+
 void ek_moves_run(struct ek_broker *broker)
 {
     begin_some(broker, true);
     for (struct ek_move *move = broker->moves, *next; move; move = next) {
         next = move->next;
-        if (is_attempted(move) && broker->now_us - move->progress_us >= PATIENCE_US)
+        if (waits_in_vain(broker, move))
+            end_move(broker, move, EK_MOVE_FAILED, "one of the two workers is away");
+        else if (is_attempted(move) && broker->now_us - move->progress_us >= PATIENCE_US)
             try_again(broker, move, "one of the two workers did not go on");
         else
             go_on(broker, move);

@@ -16,10 +16,10 @@
 
 #include "broker/state.h"
 
-enum { EK_MOVES_QUEUED_MAX = 8192, EK_MOVES_ACTIVE_MAX = 16, EK_MOVES_KEPT = 100, EK_MOVE_ATTEMPTS_MAX = 4 };
+enum { EK_MOVES_QUEUED_MAX = 8192, EK_MOVES_ACTIVE_MAX = 64, EK_MOVES_KEPT = 100, EK_MOVE_ATTEMPTS_MAX = 4 };
 #define EK_FEED_BYTES_MAX    (64u * EK_MIB)
 #define EK_MOVE_HOLD_US      UINT64_C(250000)
-#define EK_MOVE_RATE_DEFAULT (64ull * EK_MIB) /* bytes a second of one copy */
+#define EK_MOVE_RATE_DEFAULT (64ull * EK_MIB) /* bytes a second of a copy that an operator asks for */
 
 enum ek_move_reason { EK_MOVE_BALANCE, EK_MOVE_DRAIN, EK_MOVE_OPERATOR, EK_MOVE_REPAIR };
 
@@ -67,10 +67,11 @@ struct ek_move {
     uint64_t fed;      /* the learner has everything up to it */
     uint64_t copied_bytes;
     uint64_t total_bytes;
-    uint64_t queued_us;
-    uint64_t copying_us;  /* when the present attempt began */
-    uint64_t progress_us; /* the last sign of either side */
-    uint64_t held_us;     /* since when dispatch is held; 0 = it is not */
+    uint64_t bytes_per_second; /* that its copy may take */
+    uint64_t queued_us;        /* since when it waits for an attempt */
+    uint64_t copying_us;       /* when the present attempt began */
+    uint64_t progress_us;      /* the last sign of either side */
+    uint64_t held_us;          /* since when dispatch is held; 0 = it is not */
     uint64_t hold_again_us;
     uint32_t holds;
     uint64_t longest_hold_us;
@@ -82,10 +83,23 @@ struct ek_move {
 const char *ek_move_phase_name(enum ek_move_phase phase);
 const char *ek_move_reason_name(enum ek_move_reason reason);
 
+/* A move that somebody wants. */
+struct ek_move_wish {
+    uint16_t shard;
+    int target;
+    enum ek_move_reason reason;
+    uint64_t bytes_per_second;
+};
 /* Asks for a move. NULL, or why it cannot be. */
-const char *ek_moves_ask(struct ek_broker *broker, uint16_t shard, int target, enum ek_move_reason reason, uint64_t *ret_number);
+const char *ek_moves_ask(struct ek_broker *broker, const struct ek_move_wish *wish, uint64_t *ret_number);
 /* Ends one before its switch. NULL, or why not. */
 const char *ek_moves_cancel(struct ek_broker *broker, uint64_t number);
+/* The worker is to end empty: what is on its way to it goes no further. */
+void ek_moves_target_leaves(struct ek_broker *broker, int worker);
+/* It is not, after all: what the drain has asked for goes no further. */
+void ek_moves_drain_cancelled(struct ek_broker *broker, int worker);
+/* Whether a move in this phase, or one before it, comes from or goes to the worker. */
+bool ek_moves_involve(const struct ek_broker *broker, int worker, enum ek_move_phase up_to);
 /* Begins what may begin, and looks at bounds in time. At each tick. */
 void ek_moves_run(struct ek_broker *broker);
 /* The actions of the step before are carried out; this one has none yet. Holds that are beyond their bound end. */

@@ -149,7 +149,13 @@ const struct ek_plan_entry *ek_planner_step(struct ek_planner *planner, const st
 void ek_planner_moved(struct ek_planner *planner, uint16_t shard, const struct ek_worker_id *source, uint64_t now_us);
 void ek_planner_failed(struct ek_planner *planner, uint16_t shard, uint64_t now_us);
 
+/* The workers' indexes are others than before: what was planned is dropped. */
+void ek_planner_renumbered(struct ek_planner *planner);
+
 const struct ek_plan *ek_planner_plan(const struct ek_planner *planner);
+
+/* What is believed of a shard's busy time, in microseconds a second; 0: nothing. */
+double ek_planner_busy_us(const struct ek_planner *planner, uint16_t shard);
 
 /* Whether the other workers could hold what this one holds: NONE, DISK, TARGET, or MOVING for one that is away. */
 enum ek_plan_rule ek_planner_may_drain(struct ek_planner *planner, const struct ek_plan_snapshot *snapshot, int worker);

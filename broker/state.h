@@ -32,7 +32,9 @@ struct ek_passing {
 };
 
 struct ek_move;
+struct ek_check;
 struct ek_feed_entry;
+struct ek_balance;
 
 struct ek_shard {
     uint16_t number;
@@ -60,6 +62,8 @@ struct ek_shard {
     struct ek_shard *next_ready;
     struct ek_closed_ring closed; /* for its next writes */
     struct ek_shard_load load;
+    bool load_known;  /* it is of the present holder, on its present link */
+    uint64_t arrived; /* operations, since the broker's start */
 };
 
 enum ek_worker_state { EK_WORKER_AWAY, EK_WORKER_JOINING, EK_WORKER_UP };
@@ -72,6 +76,14 @@ struct ek_watch {
     bool counts;       /* its probe had been answered */
     uint32_t bound;    /* jobs in flight at most; 0 = none but the credit */
     uint32_t suspects; /* sum over its shards */
+};
+
+/* That it is to end empty; broker/drain.h. */
+struct ek_drain {
+    bool wanted;
+    bool told_over; /* the log has it that it is empty */
+    uint64_t began_us;
+    uint64_t began_bytes; /* that it held then */
 };
 
 struct ek_worker {
@@ -97,6 +109,8 @@ struct ek_worker {
     uint32_t ready_count;
     struct ek_passing passing; /* sum over its shards */
     uint32_t shards;
+    uint64_t up_us; /* when it came, on the present link */
+    struct ek_drain drain;
     uint32_t copies_out; /* of moves under way */
     uint32_t copies_in;
     uint64_t full_us; /* since when its heartbeats take no writes; 0 = they do */
@@ -194,19 +208,21 @@ struct ek_broker {
     double writes_per_second;
     uint64_t reads; /* operations answered */
     uint64_t writes;
-    uint64_t now_us;       /* of the present step */
-    struct ek_move *moves; /* in the order in which they were asked for; the last ones that have ended, too */
-    size_t moves_open;     /* not ended */
-    size_t moves_ended;    /* and still in the list */
-    size_t moves_active;   /* with an attempt under way */
-    bool moves_paused;
+    uint64_t now_us;                /* of the present step */
+    struct ek_move *moves;          /* in the order in which they were asked for; the last ones that have ended, too */
+    size_t moves_open;              /* not ended */
+    size_t moves_ended;             /* and still in the list */
+    size_t moves_active;            /* with an attempt under way */
     bool moves_may_begin;           /* one that was under way has ended in this step */
     uint64_t holds_due_us;          /* no hold passes its bound before; UINT64_MAX: there is none */
-    uint64_t move_bytes_per_second; /* of one copy */
+    uint64_t settings[EK_SETTINGS]; /* broker/settings.h */
+    struct ek_balance *balance;
     uint64_t last_move;
     uint64_t last_attempt;
     uint64_t feed_bytes;             /* writes that wait for learners */
     struct ek_feed_entry *feed_over; /* not needed any more once this step's actions are carried out */
+    struct ek_check *check;          /* the one under way, or NULL; broker/check.h */
+    uint64_t last_check;
     bool stopping;
     bool more;
     struct ek_alarm alarms[EK_ALARMS_MAX];

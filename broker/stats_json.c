@@ -1,5 +1,6 @@
 #include "broker/stats_json.h"
 
+#include "broker/plan_json.h"
 #include "common/args.h"
 
 #include <jansson.h>
@@ -38,11 +39,13 @@ static void set_real(json_t *object, const char *name, double value)
 
 static const char *worker_state(const struct ek_worker_view *worker)
 {
+    if (worker->drained)
+        return "drained";
     if (worker->state == EK_WORKER_AWAY)
         return "away";
     if (worker->state == EK_WORKER_JOINING)
         return "joining";
-    return worker->quarantined ? "quarantined" : worker->full ? "full" : "up";
+    return worker->quarantined ? "quarantined" : worker->draining ? "draining" : worker->full ? "full" : "up";
 }
 
 static const char *shard_state(const struct ek_shard_view *shard)
@@ -61,7 +64,7 @@ static const char *shard_state(const struct ek_shard_view *shard)
     return "away";
 }
 
-static json_t *worker_json(const struct ek_worker_view *worker, double mean_busy_ratio)
+static json_t *worker_json(const struct ek_worker_view *worker)
 {
     char id[ID_TEXT_BYTES];
     id_text(&worker->id, id);
@@ -72,9 +75,10 @@ static json_t *worker_json(const struct ek_worker_view *worker, double mean_busy
     (void)json_object_set_new(object, "address", text_or_null(worker->endpoint));
     set_uint(object, "shards", worker->shards);
     set_uint(object, "stored_bytes", worker->stored_bytes);
+    set_uint(object, "disk_used_bytes", worker->disk_used_bytes);
     set_uint(object, "stored_keys", worker->stored_keys);
-    if (mean_busy_ratio > 0)
-        set_real(object, "load_ratio", worker->busy_ratio / mean_busy_ratio);
+    if (worker->planned)
+        set_real(object, "load_ratio", worker->load.ratio[EK_PLAN_BUSY]);
     else
         (void)json_object_set_new(object, "load_ratio", json_null());
     set_real(object, "busy_ratio", worker->busy_ratio);
@@ -92,19 +96,16 @@ static json_t *worker_json(const struct ek_worker_view *worker, double mean_busy
     set_uint(object, "heartbeat_age_ms", worker->heartbeat_age_ms);
     set_uint(object, "moves_in", worker->moves_in);
     set_uint(object, "moves_out", worker->moves_out);
-    (void)json_object_set_new(object, "safe_to_stop", json_boolean(worker->shards == 0));
+    (void)json_object_set_new(object, "safe_to_stop", json_boolean(worker->safe_to_stop));
     (void)json_object_set_new(object, "alarm", text_or_null(worker->alarm));
     return object;
 }
 
 static json_t *workers_json(const struct ek_snapshot *snapshot)
 {
-    double busy = 0;
-    for (size_t i = 0; i < snapshot->worker_count; i++)
-        busy += snapshot->workers[i].busy_ratio;
     json_t *array = json_array();
     for (size_t i = 0; i < snapshot->worker_count; i++)
-        (void)json_array_append_new(array, worker_json(&snapshot->workers[i], busy / (double)snapshot->worker_count));
+        (void)json_array_append_new(array, worker_json(&snapshot->workers[i]));
     return array;
 }
 
@@ -127,7 +128,10 @@ static json_t *shard_json(const struct ek_snapshot *snapshot, size_t number)
     set_uint(object, "oldest_job_age_ms", shard->oldest_job_age_ms);
     set_uint(object, "in_flight_jobs", shard->in_flight_jobs);
     set_uint(object, "stored_bytes", shard->stored_bytes);
-    (void)json_object_set_new(object, "load_ratio", json_null());
+    if (snapshot->busy_us > 0)
+        set_real(object, "load_ratio", shard->busy_us / snapshot->busy_us);
+    else
+        (void)json_object_set_new(object, "load_ratio", json_null());
     return object;
 }
 
@@ -256,7 +260,10 @@ static void add_cluster(json_t *object, const struct ek_snapshot *snapshot)
     set_uint(object, "end_to_end_p99_us", snapshot->end_to_end.p99_us);
     set_uint(object, "workers_up", spread.up);
     set_uint(object, "workers_known", snapshot->worker_count);
-    (void)json_object_set_new(object, "workers_wanted", json_null());
+    if (snapshot->plan.plan.round)
+        set_uint(object, "workers_wanted", snapshot->plan.plan.workers_wanted);
+    else
+        (void)json_object_set_new(object, "workers_wanted", json_null());
     set_uint(object, "shards_total", snapshot->shard_count);
     set_uint(object, "shards_unavailable", unavailable);
     set_uint(object, "moves_active", snapshot->moves_active);
@@ -286,6 +293,8 @@ static json_t *stats_json(const struct ek_snapshot *snapshot)
 
 char *ek_stats_json(const struct ek_snapshot *snapshot, const char *what)
 {
+    if (strcmp(what, "plan") == 0)
+        return ek_plan_json(snapshot);
     bool full = strcmp(what, "full") == 0;
     json_t *object = full || strcmp(what, "stats") == 0 ? stats_json(snapshot) : json_object();
     if (full || strcmp(what, "workers") == 0)

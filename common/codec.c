@@ -18,9 +18,11 @@ enum {
     LINK_FIELDS = 4,
     LINK_ENVELOPE_FIELDS = 5,
     BYE_FIELDS = 5,
-    HEARTBEAT_FIELDS = 17,
+    HEARTBEAT_FIELDS = 19,
     MOVE_FIELDS = 11,
     MOVED_FIELDS = 10,
+    CHECK_FIELDS = 5,
+    CHECKED_FIELDS = 7,
     COPY_ASK_FIELDS = 6,
     COPY_CHUNK_FIELDS = 12,
     JOB_FIELDS = 5,
@@ -77,6 +79,10 @@ static uint32_t fields_of(enum ek_message_type type)
         return MOVE_FIELDS;
     case EK_MESSAGE_WORKER_MOVED:
         return MOVED_FIELDS;
+    case EK_MESSAGE_WORKER_CHECK:
+        return CHECK_FIELDS;
+    case EK_MESSAGE_WORKER_CHECKED:
+        return CHECKED_FIELDS;
     case EK_MESSAGE_COPY_ASK:
         return COPY_ASK_FIELDS;
     case EK_MESSAGE_COPY_CHUNK:
@@ -600,6 +606,8 @@ enum ek_status ek_decode_heartbeat(struct ek_reader *fields, struct ek_heartbeat
     ret->credit_bytes = (uint32_t)ek_read_uint_max(fields, EK_CREDIT_BYTES_MAX);
     ret->credit_reads = (uint32_t)ek_read_uint_max(fields, EK_CREDIT_READS_MAX);
     ret->disk_free_bytes = ek_read_uint(fields);
+    ret->disk_total_bytes = ek_read_uint(fields);
+    ret->rate_bytes = ek_read_uint(fields);
     ret->stored_bytes = ek_read_uint(fields);
     ret->stored_keys = ek_read_uint(fields);
     ret->commit_p50_us = (uint32_t)ek_read_uint_max(fields, UINT32_MAX);
@@ -647,6 +655,8 @@ void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *messa
     ek_write_uint(out, message->credit_bytes);
     ek_write_uint(out, message->credit_reads);
     ek_write_uint(out, message->disk_free_bytes);
+    ek_write_uint(out, message->disk_total_bytes);
+    ek_write_uint(out, message->rate_bytes);
     ek_write_uint(out, message->stored_bytes);
     ek_write_uint(out, message->stored_keys);
     ek_write_uint(out, message->commit_p50_us);

@@ -29,6 +29,7 @@ void ek_commit_done_destroy(struct ek_commit_done *done)
         if (item->step)
             ek_learn_step_done(item->step);
         free(item->step);
+        ek_survey_destroy(&item->survey);
         free(item);
     }
     ek_answers_done(&done->answers);
@@ -169,6 +170,9 @@ enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *don
         break;
     case EK_COMMIT_LEARN:
         status = ek_learn_run(engine, done->items->step, &done->error);
+        break;
+    case EK_COMMIT_SURVEY:
+        done->items->survey = ek_survey_open(engine, done->items->link, done->items->check);
         break;
     case EK_COMMIT_STOP:
         break;

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEASURE_US ((uint64_t)3000000)
-#define FADE_US    ((uint64_t)10000000)
-#define RECLAIM_US ((uint64_t)2000000)
+#define MEASURE_US  ((uint64_t)3000000)
+#define FADE_US     ((uint64_t)10000000)
+#define RECLAIM_US  ((uint64_t)2000000)
+#define US_A_SECOND UINT64_C(1000000)
+enum { RATE_BYTES_MIN = 64 * 1024, RATE_FADES = 64 };
 enum { RECLAIM_LEVEL0_FILES_MAX = 8 }; /* beyond it compaction is under way, and a flush might have to wait for it */
 
 struct ek_pulse *ek_pulse_new(struct ek_store *store, struct ek_load *load, uint64_t reserve_bytes)
@@ -28,6 +30,16 @@ void ek_pulse_destroy(struct ek_pulse **pulse)
     *pulse = NULL;
 }
 
+/* Small groups say more of the sync than of the disk. */
+static void note_rate(struct ek_pulse *pulse, uint64_t bytes, uint64_t took_us)
+{
+    if (bytes < RATE_BYTES_MIN || took_us == 0)
+        return;
+    uint64_t rate = bytes * US_A_SECOND / took_us;
+    uint64_t faded = pulse->rate_bytes - pulse->rate_bytes / RATE_FADES;
+    pulse->rate_bytes = rate > faded ? rate : faded;
+}
+
 void ek_pulse_wrote(struct ek_pulse *pulse, uint64_t bytes)
 {
     pulse->written_bytes += bytes;
@@ -38,6 +50,7 @@ void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, const struct e
 {
     ek_histogram_add(&pulse->commits, took_us);
     ek_pace_add(&pulse->pace, work->jobs, work->body_bytes, took_us);
+    note_rate(pulse, work->bytes, took_us);
     ek_pulse_wrote(pulse, work->bytes);
 }
 
@@ -106,6 +119,8 @@ void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_lin
                                      .credit_bytes = credit.bytes,
                                      .credit_reads = credit.reads,
                                      .disk_free_bytes = figures.disk_free_bytes,
+                                     .disk_total_bytes = figures.disk_bytes,
+                                     .rate_bytes = pulse->rate_bytes,
                                      .stored_bytes = figures.table_bytes + figures.unflushed_bytes,
                                      .stored_keys = figures.keys,
                                      .commit_p50_us = capped(ek_histogram_percentile(&pulse->commits, 0.5)),

@@ -17,6 +17,7 @@ struct ek_pulse {
     uint64_t measured_us; /* when the shards' sizes were asked for last */
     uint64_t faded_us;
     struct ek_histogram commits;
+    uint64_t rate_bytes; /* a second, that the storage was seen to take: the most of late */
     struct ek_pace pace;
     struct ek_worker_credit credit; /* the last one given */
     uint64_t written_bytes;         /* since then */

@@ -1,6 +1,6 @@
 #include "client/cli/answer.h"
 
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/output.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* bench: how many operations a second, and how long each takes. */
 #include "client/cli/bench.h"
 
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/output.h"
 #include "client/cli/progress.h"
 #include "common/args.h"

@@ -1,7 +1,7 @@
 /* dead: jobs that were set aside because workers died of them. */
 #include "client/cli/cli.h"
 #include "client/cli/connect.h"
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/output.h"
 #include "common/hash.h"
 #include "common/letters.h"

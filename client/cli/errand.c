@@ -1,8 +1,8 @@
 #include "client/cli/errand.h"
 
 #include "client/cli/answer.h"
-#include "client/cli/base64.h"
-#include "client/cli/json.h"
+#include "common/base64.h"
+#include "common/json.h"
 #include "client/cli/output.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "client/cli/connect.h"
 #include "client/cli/dump.h"
 #include "client/cli/errand.h"
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/output.h"
 #include "client/cli/progress.h"
 #include "common/clock.h"

@@ -3,7 +3,7 @@
 
 #include "client/cli/connect.h"
 #include "client/cli/errand.h"
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/output.h"
 #include "common/clock.h"
 

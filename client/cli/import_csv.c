@@ -1,7 +1,7 @@
 /* import of CSV (RFC 4180): the first row names the columns, each other row becomes a JSON object. libcsv reads it. */
 #include "client/cli/import.h"
 
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/operation.h"
 
 #include <csv.h>

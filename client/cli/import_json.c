@@ -1,7 +1,7 @@
 /* import of JSON lines, and of dumps, which are JSON lines with a head and an end. jansson reads them. */
 #include "client/cli/import.h"
 
-#include "client/cli/base64.h"
+#include "common/base64.h"
 #include "client/cli/dump.h"
 #include "client/cli/operation.h"
 #include "common/clock.h"

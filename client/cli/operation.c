@@ -1,6 +1,6 @@
 #include "client/cli/operation.h"
 
-#include "client/cli/base64.h"
+#include "common/base64.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* ping: is a broker there, and how far away. */
 #include "client/cli/cli.h"
 #include "client/cli/connect.h"
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/output.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "client/cli/answer.h"
 #include "client/cli/cli.h"
 #include "client/cli/connect.h"
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/lines.h"
 #include "client/cli/operation.h"
 #include "client/cli/output.h"

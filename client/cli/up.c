@@ -2,7 +2,7 @@
 #include "client/cli/child.h"
 #include "client/cli/cli.h"
 #include "client/cli/connect.h"
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/output.h"
 #include "client/cli/view.h"
 #include "common/args.h"

@@ -1,12 +1,16 @@
 /* The broker's durable state on a simulated disk. */
 #include "broker/meta.h"
+#include "tests/sim/course.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/eras.h"
+#include "tests/sim/holders.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { BEHIND_US = 2 };
 
 struct ek_meta {
     char unused;
@@ -59,13 +63,16 @@ static bool same(const struct ek_record *a, const struct ek_record *b)
 {
     if (a->type != b->type)
         return false;
-    return a->type == EK_RECORD_WORKER ? memcmp(a->worker.bytes, b->worker.bytes, sizeof a->worker.bytes) == 0
-                                       : a->shard == b->shard;
+    if (a->type == EK_RECORD_SETTING)
+        return a->setting == b->setting;
+    if (a->type == EK_RECORD_WORKER || a->type == EK_RECORD_DRAIN)
+        return memcmp(a->worker.bytes, b->worker.bytes, sizeof a->worker.bytes) == 0;
+    return a->shard == b->shard;
 }
 
-static void take_away(struct sim_records *present, const struct ek_worker_id *worker)
+static void take_away(struct sim_records *present, enum ek_record_type type, const struct ek_worker_id *worker)
 {
-    struct ek_record gone = {.type = EK_RECORD_WORKER, .worker = *worker};
+    struct ek_record gone = {.type = type, .worker = *worker};
     for (size_t at = 0; at < present->record_count; at++)
         if (same(&present->records[at], &gone))
             present->records[at] = present->records[--present->record_count];
@@ -82,8 +89,8 @@ static bool has_data(const struct sim_records *present, uint16_t shard)
 static void put(struct sim_records *present, const struct ek_record *record)
 {
     size_t at = 0;
-    if (record->type == EK_RECORD_WORKER_GONE) {
-        take_away(present, &record->worker);
+    if (record->type == EK_RECORD_WORKER_GONE || record->type == EK_RECORD_DRAIN_OVER) {
+        take_away(present, record->type == EK_RECORD_WORKER_GONE ? EK_RECORD_WORKER : EK_RECORD_DRAIN, &record->worker);
         return;
     }
     while (at < present->record_count && !same(&present->records[at], record))
@@ -94,10 +101,17 @@ static void put(struct sim_records *present, const struct ek_record *record)
                  memcmp(record->worker.bytes, present->records[at].worker.bytes, sizeof record->worker.bytes) != 0;
     if (moves && has_data(present, record->shard))
         sim_count(SIM_COUNT_MOVE_SWITCHED);
+    sim_holders_assigned(at < present->record_count ? &present->records[at] : NULL, record);
     sim_eras_assigned(at < present->record_count ? &present->records[at] : NULL, record);
     present->records[at] = *record;
     if (at == present->record_count)
         present->record_count++;
+}
+
+static uint64_t sync_time_us(void)
+{
+    bool slow = sim_now_us() < directory.slow_until_us;
+    return slow ? sim_between(directory.slow_us / 4, directory.slow_us) : sim_delay_us(directory.sync_us);
 }
 
 /* Two may be under way at once; a sync makes everything that was written before it durable. */
@@ -112,10 +126,13 @@ static enum ek_status write_all(const struct ek_record *records, size_t count, u
     present->writes++;
     struct sim_records *written = sim_alloc(1, sizeof *written);
     *written = *present;
-    sim_sleep_us(sim_delay_us(directory.sync_us));
+    sim_sleep_us(sync_time_us());
     if (written->writes > directory.durable.writes)
         directory.durable = *written;
     free(written);
+    for (size_t i = 0; i < count; i++)
+        sim_course_durable(&records[i]);
+    sim_sleep_us(BEHIND_US); /* the disk has it, and nobody knows yet */
     return EK_OK;
 }
 

@@ -52,18 +52,15 @@ void moves_teardown(void)
 enum ek_wire_status moves_command(const char *second, const char *third)
 {
     unsigned long long given = 0;
-    char text[EK_TEXT_BYTES_MAX] = "";
-    struct ek_admin admin = {.id = 77, .count = third ? 3 : 2, .words = {"move"}};
-    (void)snprintf(admin.words[1], sizeof admin.words[1], "%s", second);
-    (void)snprintf(admin.words[2], sizeof admin.words[2], "%s", third ? third : "");
-    rig_step(&moves.rig, (struct ek_event){.type = EK_EVENT_CLIENT_ADMIN, .peer = CLIENT, .admin = &admin});
-    const struct ek_answer *answer = &rig_action(&moves.rig, EK_ACTION_ANSWER, 0)->answer;
-    memcpy(text, answer->text.data, answer->text.size < sizeof text ? answer->text.size : sizeof text - 1);
-    if (answer->status == EK_WIRE_OK) {
+    char words[2 * EK_TEXT_BYTES_MAX];
+    char text[RIG_TEXT_BYTES];
+    (void)snprintf(words, sizeof words, "move %s %s", second, third ? third : "");
+    enum ek_wire_status status = rig_command(&moves.rig, words, text);
+    if (status == EK_WIRE_OK) {
         ck_assert_int_eq(sscanf(text, "{\"status\":\"ok\",\"move\":%llu}", &given), 1);
         moves.number = given;
     }
-    return answer->status;
+    return status;
 }
 
 /* A worker's name in commands: the first digits of its id. */

@@ -1,6 +1,6 @@
-#include "client/cli/base64.h"
+#include "common/base64.h"
 #include "client/cli/connect.h"
-#include "client/cli/json.h"
+#include "common/json.h"
 #include "client/cli/lines.h"
 #include "client/cli/output.h"
 #include "client/cli/template.h"

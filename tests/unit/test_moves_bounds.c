@@ -69,7 +69,7 @@ START_TEST(one_copy_goes_out_of_a_worker_and_two_into_one)
     ck_assert_str_eq(moves_view(second).phase, "queued");
     ck_assert_str_eq(moves_view(last).phase, "queued");
     ck_assert_int_eq(moves_cancel(first), EK_WIRE_OK);
-    ck_assert_uint_eq(fills(), 2); /* at once */
+    ck_assert_uint_eq(fills(), 2); /* in the same step */
     ck_assert_str_eq(moves_view(second).phase, "copying");
     ck_assert_str_eq(moves_view(last).phase, "copying");
     struct ek_snapshot *snapshot = ek_snapshot_take(moves.rig.broker, moves.rig.now_us);

@@ -1,6 +1,6 @@
-#include "client/cli/json.h"
+#include "common/json.h"
 
-#include "client/cli/base64.h"
+#include "common/base64.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -106,6 +106,12 @@ void ek_json_real(struct ek_buffer *out, const char *name, double value)
     begin(out, name);
     (void)snprintf(text, sizeof text, "%.3f", value);
     append_text(out, text);
+}
+
+void ek_json_bool(struct ek_buffer *out, const char *name, bool value)
+{
+    begin(out, name);
+    append_text(out, value ? "true" : "false");
 }
 
 void ek_json_null(struct ek_buffer *out, const char *name)

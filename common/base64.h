@@ -1,8 +1,8 @@
 /*
  * Bytes as text: base64 (RFC 4648, section 4, padded) and hexadecimal. Pure; any thread.
  */
-#ifndef EK_CLI_BASE64_H
-#define EK_CLI_BASE64_H
+#ifndef EK_COMMON_BASE64_H
+#define EK_COMMON_BASE64_H
 
 #include "common/bytes.h"
 #include "common/status.h"

@@ -3,8 +3,8 @@
  * it would build an object of several allocations for each line of `run`. Bytes that are not UTF-8 become base64 under the name
  * with "64" behind it. One thread at a time for a buffer.
  */
-#ifndef EK_CLI_JSON_H
-#define EK_CLI_JSON_H
+#ifndef EK_COMMON_JSON_H
+#define EK_COMMON_JSON_H
 
 #include "common/bytes.h"
 
@@ -18,6 +18,7 @@ void ek_json_uint(struct ek_buffer *out, const char *name, uint64_t value);
 void ek_json_int(struct ek_buffer *out, const char *name, int64_t value);
 /* With three decimals. */
 void ek_json_real(struct ek_buffer *out, const char *name, double value);
+void ek_json_bool(struct ek_buffer *out, const char *name, bool value);
 void ek_json_null(struct ek_buffer *out, const char *name);
 /* What is not UTF-8 in a text becomes U+FFFD. */
 void ek_json_text(struct ek_buffer *out, const char *name, const char *text);
