@@ -122,6 +122,7 @@ void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_lin
                                      .credit_reads = credit.reads,
                                      .disk_free_bytes = figures.disk_free_bytes,
                                      .disk_total_bytes = figures.disk_bytes,
+                                     .disk_reserve_bytes = pulse->reserve_bytes,
                                      .rate_bytes = pulse->rate_bytes,
                                      .stored_bytes = figures.table_bytes + figures.unflushed_bytes,
                                      .stored_keys = figures.keys,
