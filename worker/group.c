@@ -174,6 +174,9 @@ enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *don
     case EK_COMMIT_SURVEY:
         done->items->survey = ek_survey_open(engine, done->items->link, done->items->check);
         break;
+    case EK_COMMIT_FLUSH:
+        done->items->begun = ek_store_flush_beside(engine->store);
+        break;
     case EK_COMMIT_STOP:
         break;
     }

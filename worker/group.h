@@ -25,6 +25,7 @@ enum ek_commit_kind {
     EK_COMMIT_LOSS,   /* make accepted losses durable */
     EK_COMMIT_LEARN,  /* a step of a move */
     EK_COMMIT_SURVEY, /* open a survey as of the groups before */
+    EK_COMMIT_FLUSH,  /* begin to bring what is in memory into files */
     EK_COMMIT_STOP    /* finish what is before it, then end the thread */
 };
 
@@ -42,6 +43,7 @@ struct ek_commit_item {
     struct ek_survey *survey;
     uint32_t *passed; /* done JOBS: reads with a number that may be served, by index */
     uint32_t passed_count;
+    bool begun; /* done FLUSH: nothing was in its way */
 };
 
 struct ek_commit_position {

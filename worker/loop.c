@@ -110,10 +110,19 @@ static void say_hello(struct loop *loop)
     (void)send_or_drop(loop, ek_owned_of(&out));
 }
 
+static struct ek_commit_item *item_of(enum ek_commit_kind kind)
+{
+    struct ek_commit_item *item = ek_alloc_zero(1, sizeof *item);
+    item->kind = kind;
+    return item;
+}
+
 static void send_heartbeat(struct loop *loop)
 {
     struct ek_buffer out = {0};
     ek_pulse_write(loop->pulse, &out, loop->link.link, loop->serve->shard_count, loop->commit, ek_clock_monotonic_us());
+    if (loop->pulse->wants_flush)
+        ek_commit_push(loop->commit, item_of(EK_COMMIT_FLUSH));
     if (!send_or_drop(loop, ek_owned_of(&out)))
         ek_load_forget_told(loop->load); /* it was not told after all */
     ek_moving_set_full(loop->moving, loop->pulse->credit.full, &loop->outbox);
@@ -281,18 +290,13 @@ static void take_done(struct loop *loop)
             finished_step(loop, done->items->step);
         else if (done->items->kind == EK_COMMIT_SURVEY)
             opened_survey(loop, done->items);
+        else if (done->items->kind == EK_COMMIT_FLUSH && done->items->begun)
+            loop->pulse->wants_flush = false;
         ek_commit_done_destroy(done);
     }
 }
 
 /* ---- what the broker says ---- */
-
-static struct ek_commit_item *item_of(enum ek_commit_kind kind)
-{
-    struct ek_commit_item *item = ek_alloc_zero(1, sizeof *item);
-    item->kind = kind;
-    return item;
-}
 
 static enum ek_status take_welcome(struct loop *loop, struct ek_reader *fields)
 {

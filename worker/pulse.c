@@ -60,15 +60,15 @@ bool ek_pulse_is_overdue(const struct ek_pulse *pulse)
 }
 
 /* While the disk is short, what was deleted has to leave it soon, though so little is written that RocksDB sees no need. */
-static void reclaim(struct ek_pulse *pulse, const struct ek_store_figures *figures, uint64_t now_us)
+static bool reclaim(struct ek_pulse *pulse, const struct ek_store_figures *figures, uint64_t now_us)
 {
     if (!pulse->credit.full || pulse->unreclaimed_bytes == 0 || now_us - pulse->reclaimed_us < RECLAIM_US ||
         figures->level0_files > RECLAIM_LEVEL0_FILES_MAX || figures->writes_stopped)
-        return;
+        return false;
     pulse->reclaimed_us = now_us;
     pulse->unreclaimed_bytes = 0;
-    ek_store_flush_beside(pulse->store);
     ek_store_compact_beside(pulse->store, 0, EK_PREFIXES);
+    return true;
 }
 
 static void measure(struct ek_pulse *pulse, uint32_t shards, uint64_t unflushed_bytes)
@@ -113,8 +113,8 @@ void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_lin
     pulse->credit = credit;
     pulse->written_bytes = 0;
     tell(pulse, credit.alarm);
-    reclaim(pulse, &figures, now_us);
-    ek_reclaim_run(&pulse->swept, pulse->store, shards, now_us);
+    if (reclaim(pulse, &figures, now_us) || ek_reclaim_run(&pulse->swept, pulse->store, shards, now_us))
+        pulse->wants_flush = true;
     struct ek_heartbeat heartbeat = {.link = link,
                                      .stalled_ms = capped(ek_commit_stalled_us(commit, now_us) / 1000),
                                      .credit_jobs = credit.jobs,

@@ -20,16 +20,16 @@ static void compact(const struct ek_reclaim *reclaim, struct ek_store *store, ui
             ek_store_compact_beside(store, ek_shard_first(shard, shards), ek_shard_first(shard + 1, shards));
 }
 
-void ek_reclaim_run(struct ek_reclaim *reclaim, struct ek_store *store, uint32_t shards, uint64_t now_us)
+bool ek_reclaim_run(struct ek_reclaim *reclaim, struct ek_store *store, uint32_t shards, uint64_t now_us)
 {
     if (reclaim->since_us == 0 || now_us - reclaim->since_us < REST_US)
-        return;
+        return false;
     if (!reclaim->flushed) {
-        ek_store_flush_beside(store);
         reclaim->flushed = true;
         reclaim->since_us = now_us;
-        return;
+        return true;
     }
     compact(reclaim, store, shards);
     *reclaim = (struct ek_reclaim){0};
+    return false;
 }

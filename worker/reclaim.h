@@ -18,7 +18,7 @@ struct ek_reclaim {
 
 /* The rows of a shard were deleted. */
 void ek_reclaim_swept(struct ek_reclaim *reclaim, uint16_t shard, uint64_t now_us);
-/* Now and then; `shards` of the cluster. */
-void ek_reclaim_run(struct ek_reclaim *reclaim, struct ek_store *store, uint32_t shards, uint64_t now_us);
+/* Now and then; `shards` of the cluster. True: a flush has to be begun. */
+bool ek_reclaim_run(struct ek_reclaim *reclaim, struct ek_store *store, uint32_t shards, uint64_t now_us);
 
 #endif

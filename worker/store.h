@@ -91,8 +91,11 @@ void ek_store_figures(struct ek_store *store, struct ek_store_figures *ret);
 void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t count, uint64_t *ret_bytes);
 /* These two give back the room of what was deleted: soon, in the background. They wait for nothing, and tell of no failure: one
  * that matters ends the next commit. First what is in memory has to be in files; then those with rows of the hash prefixes from
- * `first` to below `end` are written anew, without what is gone. */
-void ek_store_flush_beside(struct ek_store *store);
+ * `first` to below `end` are written anew, without what is gone.
+ *
+ * The first one belongs to the thread that commits. It does nothing, and says false, while a flush is under way that RocksDB began
+ * by itself: that one is of all spaces at once, and an assertion ends the process when another one of one of them comes between. */
+bool ek_store_flush_beside(struct ek_store *store);
 void ek_store_compact_beside(struct ek_store *store, uint32_t first, uint32_t end);
 /* Rows of the hash prefixes from `first` to below `end` that had expired at `stamp_unix_ms` may vanish. */
 void ek_store_set_horizon(struct ek_store *store, uint32_t first, uint32_t end, uint64_t stamp_unix_ms);

@@ -494,8 +494,19 @@ void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t
     free(sizes);
 }
 
-void ek_store_flush_beside(struct ek_store *store)
+static bool is_flushing(struct ek_store *store)
 {
+    for (size_t space = 0; space < SPACES; space++)
+        if (property(store, (enum ek_store_space)space, "rocksdb.mem-table-flush-pending") ||
+            property(store, (enum ek_store_space)space, "rocksdb.num-running-flushes"))
+            return true;
+    return false;
+}
+
+bool ek_store_flush_beside(struct ek_store *store)
+{
+    if (is_flushing(store))
+        return false;
     rocksdb_flushoptions_t *beside = rocksdb_flushoptions_create();
     rocksdb_flushoptions_set_wait(beside, 0);
     for (size_t space = 0; space < SPACES; space++) { /* a log goes once no space needs it any more */
@@ -504,6 +515,7 @@ void ek_store_flush_beside(struct ek_store *store)
         rocksdb_free(text);
     }
     rocksdb_flushoptions_destroy(beside);
+    return true;
 }
 
 void ek_store_compact_beside(struct ek_store *store, uint32_t first, uint32_t end)

@@ -513,9 +513,10 @@ void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t
     (void)store, (void)bounds, (void)count, (void)ret_bytes;
 }
 
-void ek_store_flush_beside(struct ek_store *store)
+bool ek_store_flush_beside(struct ek_store *store)
 {
     (void)store; /* nothing is kept that was deleted */
+    return true;
 }
 
 void ek_store_compact_beside(struct ek_store *store, uint32_t first, uint32_t end)
