@@ -248,6 +248,11 @@ scale: deps ## a third worker starts and one of three is drained under load: sec
 	$(SUBMAKE) programs $(BUILD)/tests/bench/steady
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/scale.py --keys $(KEYS) --repetitions $(REPETITIONS)
 
+.PHONY: skew
+skew: deps ## a zipfian load that begins on the shards of one of three workers: seconds until it is spread; KEYS=1000000, REPETITIONS=3 times
+	$(SUBMAKE) programs $(BUILD)/tests/bench/steady
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/skew.py --keys $(KEYS) --repetitions $(REPETITIONS)
+
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 
 .PHONY: test-asan

@@ -69,6 +69,7 @@ class Moment:
         self.holders = [shard["worker"] for shard in stats["shards"]]
         self.positions = [shard["position"] for shard in stats["shards"]]
         self.stored = [shard["stored_bytes"] for shard in stats["shards"]]
+        self.hottest_share = max(shard["load_ratio"] or 0 for shard in stats["shards"]) / len(stats["shards"])  # of all busy time
         self.workers = {worker["name"]: worker for worker in stats["workers"]}
         self.alarms = stats["alarms"]
         self.balanced = stats["ledger_balanced"]
@@ -112,7 +113,10 @@ class Watch(threading.Thread):
                 raise AssertionError("nothing comes from the stats socket")
             return self.moments[-1]
 
-    def end(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
         self.over = True
         self.join()
 

@@ -144,13 +144,12 @@ class Part:
 
     def run(self, rate):
         load = {"pipeline": PIPELINE} if self.closed else {"rate": rate}
-        self.watch = Watch(self.cluster)
-        self.steady = Steady(self.cluster, "steady", keys=self.options.keys, clients=CLIENTS, **load)
-        self.join()
-        self.drain()
-        self.add("operations that failed", self.steady.end(), 0, "operations")
-        self.check_all_there()
-        self.watch.end()
+        with Watch(self.cluster) as self.watch:
+            self.steady = Steady(self.cluster, "steady", keys=self.options.keys, clients=CLIENTS, **load)
+            self.join()
+            self.drain()
+            self.add("operations that failed", self.steady.end(), 0, "operations")
+            self.check_all_there()
 
 
 def measure(figures, options, closed):
