@@ -218,6 +218,12 @@ chaos: ## CYCLES=20 rounds of kills, pauses, power cuts and failing disks agains
 	$(SUBMAKE) programs $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS)
 	@BUILD=$(BUILD) $(PYTHON) tests/chaos/chaos.py $(CYCLES) $(SEED)
 
+MOVES ?= 200
+.PHONY: moves
+moves: ## MOVES=200 moves of shards under load, each with somebody killed, robbed of power or paused at a random step of it, from SEED=1 on
+	$(SUBMAKE) programs $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS)
+	@BUILD=$(BUILD) $(PYTHON) tests/chaos/moves.py $(MOVES) $(SEED)
+
 .PHONY: mutants
 mutants: ## put one bug at a time into a copy and see whether the simulation notices; MUTANTS="name..." for some, SEEDS=n, WRITE=1 keeps the table
 	@BUILD=$(BUILD)/mutants $(PYTHON) tests/mutants/run.py $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(WRITE),--write) $(MUTANTS)
