@@ -1,6 +1,7 @@
 #include "broker/admin.h"
 
 #include "broker/drain.h"
+#include "broker/check.h"
 #include "broker/loss.h"
 #include "broker/moves.h"
 #include "broker/settings.h"
@@ -144,14 +145,18 @@ static struct outcome move(struct ek_broker *broker, const struct ek_admin *admi
 
 static struct outcome drain(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
 {
-    bool cancels = admin->count == 3 && strcmp(admin->words[2], "--cancel") == 0;
+    const char *flag = admin->count == 3 ? admin->words[2] : "";
+    bool cancels = strcmp(flag, "--cancel") == 0;
+    bool asks = strcmp(flag, "--status") == 0;
     (void)now_us;
-    if (admin->count != 2 && !cancels)
-        return (struct outcome){EK_WIRE_USAGE, "drain wants a worker, and perhaps --cancel"};
-    const char *reason;
+    if (admin->count != 2 && !cancels && !asks)
+        return (struct outcome){EK_WIRE_USAGE, "drain wants a worker, and perhaps --cancel or --status"};
+    const char *reason = NULL;
     int worker = ek_admin_find_worker(broker, admin->words[1], &reason);
-    if (worker != EK_NOBODY)
-        reason = cancels ? ek_drain_cancel(broker, worker) : ek_drain_begin(broker, worker);
+    if (worker != EK_NOBODY && cancels)
+        ek_drain_cancel(broker, worker);
+    else if (worker != EK_NOBODY && !asks)
+        reason = ek_drain_begin(broker, worker);
     if (!reason)
         ek_drain_describe(broker, worker, &broker->answer);
     return outcome_of(reason);
@@ -197,6 +202,14 @@ static struct outcome balance(struct ek_broker *broker, const struct ek_admin *a
     return outcome_of(NULL);
 }
 
+/* Answered by the check itself, once it is over. */
+static struct outcome check(struct ek_broker *broker, ek_broker_peer peer, const struct ek_admin *admin)
+{
+    if (admin->count != 1)
+        return (struct outcome){EK_WIRE_USAGE, "check wants nothing behind it"};
+    return outcome_of(ek_check_ask(broker, peer, admin->id));
+}
+
 static const struct command {
     const char *name;
     struct outcome (*run)(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us);
@@ -207,7 +220,7 @@ static const struct command {
 static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
 {
     if (broker->stopping)
-        return outcome_of("this broker is stopping");
+        return (struct outcome){EK_WIRE_BUSY, "this broker is stopping"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, admin->words[0]) == 0)
             return commands[i].run(broker, admin, now_us);
@@ -217,7 +230,10 @@ static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin
 void ek_admin_run(struct ek_broker *broker, ek_broker_peer peer, const struct ek_admin *admin, uint64_t now_us)
 {
     ek_buffer_clear(&broker->answer);
-    struct outcome outcome = run(broker, admin, now_us);
+    bool later = !broker->stopping && strcmp(admin->words[0], "check") == 0;
+    struct outcome outcome = later ? check(broker, peer, admin) : run(broker, admin, now_us);
+    if (later && outcome.status == EK_WIRE_OK)
+        return;
     struct ek_action *action = ek_broker_act(broker, EK_ACTION_ANSWER, peer);
     action->answer = (struct ek_answer){.id = admin->id,
                                         .status = outcome.status,

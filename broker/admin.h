@@ -6,7 +6,7 @@
 
 #include "broker/state.h"
 
-/* Answers with JSON and OK, or with the reason and USAGE or DENIED. */
+/* Answers with JSON and OK, or with the reason and USAGE or DENIED; a check that was begun, when it is over. */
 void ek_admin_run(struct ek_broker *broker, ek_broker_peer peer, const struct ek_admin *admin, uint64_t now_us);
 /* A worker by its name or by the beginning of its id as `workers` shows it. EK_NOBODY, with the reason, when it is none or several.
  */

@@ -10,13 +10,16 @@
 /* What clients may be kept waiting; beyond it copies go slower. */
 #define LATENCY_OBJECTIVE_US UINT64_C(100000)
 
+/* A worker that has taken no writes for so long has no room for anybody. */
+#define FULL_US (10 * SECOND_US)
+
 /* How much of a new measurement of the time that an operation takes is believed. */
 #define SERVICE_WEIGHT 0.3
 
 /* A shard's counters at the last sample. */
 struct meter {
     struct ek_shard_load then;
-    bool based; /* `then` is of the present holder */
+    uint64_t link; /* whose counters these are: another one's stand elsewhere; 0 = nobody's */
     uint64_t arrived_then;
     double service_us; /* of one operation; 0 = not known */
 };
@@ -61,17 +64,18 @@ static uint64_t rise(uint64_t now, uint64_t then)
 }
 
 /* Rates since the last sample. False: there is none, since the holder is new or has not been heard. */
-static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shard, double seconds, double heard_seconds)
+static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shard, uint64_t link, double seconds,
+                         double heard_seconds)
 {
     struct meter *meter = &balance->meters[shard->number];
     struct ek_plan_shard *out = &balance->shards[shard->number];
     struct ek_shard_load then = meter->then;
-    bool based = meter->based;
+    bool is_based = link && meter->link == link;
     double arrived = (double)(shard->arrived - meter->arrived_then) / seconds;
     meter->then = shard->load;
-    meter->based = shard->load_known;
+    meter->link = link;
     meter->arrived_then = shard->arrived;
-    if (!based || !meter->based || heard_seconds <= 0)
+    if (!is_based || heard_seconds <= 0)
         return false;
     uint64_t operations = rise(shard->load.operations, then.operations);
     double served_us = operations ? (double)rise(shard->load.busy_us, then.busy_us) / (double)operations : 0;
@@ -108,7 +112,8 @@ static void sample(struct ek_broker *broker)
         struct ek_shard *shard = &broker->shards[i];
         double heard = shard->holder == EK_NOBODY ? 0 : heard_seconds[shard->holder];
         note_silence(broker, shard);
-        balance->shards[i].sampled = sample_shard(balance, shard, seconds, heard);
+        uint64_t link = shard->load_known ? broker->workers[shard->holder].link : 0;
+        balance->shards[i].sampled = sample_shard(balance, shard, link, seconds, heard);
     }
     balance->sampled_us = broker->now_us;
 }
@@ -137,7 +142,13 @@ static uint64_t queued_us(const struct ek_broker *broker, const struct ek_shard 
     return broker->now_us - (oldest->arrived_us > shard->served_us ? oldest->arrived_us : shard->served_us);
 }
 
-static struct ek_plan_worker see_worker(const struct ek_worker *worker)
+/* Storage that stands still for a moment takes no writes either. */
+static bool is_full(const struct ek_worker *worker, uint64_t now_us)
+{
+    return worker->full_us && now_us - worker->full_us >= FULL_US;
+}
+
+static struct ek_plan_worker see_worker(const struct ek_worker *worker, uint64_t now_us)
 {
     const struct ek_heartbeat *heartbeat = &worker->heartbeat;
     bool is_up = worker->state == EK_WORKER_UP && worker->has_credit;
@@ -148,8 +159,7 @@ static struct ek_plan_worker see_worker(const struct ek_worker *worker)
                                         : EK_PLAN_UP,
         .capacity_milli = worker->capacity_milli,
         .up_since_us = worker->up_us,
-        /* Below its reserve a disk has no room for anybody. */
-        .disk_free_bytes = heartbeat->credit_bytes ? heartbeat->disk_free_bytes : 0,
+        .disk_free_bytes = is_full(worker, now_us) ? 0 : heartbeat->disk_free_bytes,
         .disk_total_bytes = heartbeat->disk_total_bytes,
         .rate_bytes = heartbeat->rate_bytes,
         .late = heartbeat->commit_p99_us > LATENCY_OBJECTIVE_US,
@@ -160,7 +170,7 @@ static void see_workers(struct ek_broker *broker)
 {
     struct ek_balance *balance = broker->balance;
     for (size_t i = 0; i < broker->worker_count; i++)
-        balance->workers[i] = see_worker(&broker->workers[i]);
+        balance->workers[i] = see_worker(&broker->workers[i], broker->now_us);
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         const struct ek_shard *shard = &broker->shards[i];
         uint64_t waits_us = queued_us(broker, shard);
@@ -203,6 +213,7 @@ static void start(struct ek_broker *broker, const struct ek_plan_entry *entry)
     uint64_t number;
     if (ek_moves_ask(broker, &wish, &number))
         ek_planner_failed(broker->balance->planner, entry->shard, broker->now_us);
+    broker->moves_may_begin = true;
 }
 
 static void run(struct ek_broker *broker)
@@ -230,7 +241,6 @@ void ek_balance_go_on(struct ek_broker *broker)
     if (broker->stopping || !broker->balance->due)
         return;
     run(broker);
-    ek_moves_run(broker);
 }
 
 /* ---- what became of it ---- */
@@ -255,7 +265,7 @@ void ek_balance_renumbered(struct ek_broker *broker)
     ek_planner_renumbered(balance->planner);
     memset(balance->heard_then, 0, sizeof balance->heard_then);
     for (uint32_t i = 0; i < broker->config.shards; i++)
-        balance->meters[i].based = false;
+        balance->meters[i].link = 0;
 }
 
 const char *ek_balance_why_no_drain(struct ek_broker *broker, int worker)

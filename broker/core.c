@@ -2,6 +2,7 @@
 
 #include "broker/admin.h"
 #include "broker/balance.h"
+#include "broker/check.h"
 #include "broker/clients.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
@@ -160,6 +161,7 @@ enum ek_status ek_broker_new(const struct ek_broker_config *config, const struct
     struct ek_broker *broker = ek_alloc_zero(1, sizeof *broker);
     broker->config = *config;
     broker->second_us = broker->now_us = config->started_us;
+    broker->holds_due_us = UINT64_MAX;
     broker->shards = ek_alloc_zero(config->shards, sizeof *broker->shards);
     for (uint32_t i = 0; i < config->shards; i++) {
         broker->shards[i].number = (uint16_t)i;
@@ -204,6 +206,7 @@ void ek_broker_destroy(struct ek_broker **destroyed)
     }
     ek_moves_done(broker);
     ek_balance_close(broker);
+    ek_check_done(broker);
     ek_jobs_done(&broker->jobs);
     ek_clients_done(broker);
     ek_buffer_done(&broker->scratch);
@@ -229,6 +232,7 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_balance_tick(broker);
     ek_drain_tick(broker);
     ek_moves_run(broker);
+    ek_check_run(broker);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
         ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
                         broker->time.jump_refused
@@ -259,6 +263,9 @@ static void worker_event(struct ek_broker *broker, const struct ek_event *event)
     case EK_EVENT_WORKER_MOVED:
         ek_moves_reported(broker, worker, event->moved);
         break;
+    case EK_EVENT_WORKER_CHECKED:
+        ek_check_reported(broker, worker, event->checked);
+        break;
     default: /* BYE */
         ek_links_bye(broker, worker, event->bye);
     }
@@ -268,13 +275,13 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
 {
     broker->action_count = 0;
     broker->now_us = event->now_us;
-    ek_moves_begin_step(broker);
     broker->holding_count = 0;
     broker->record_count = 0;
     broker->records_asked = 0;
     broker->loss_count = 0;
     ek_buffer_clear(&broker->scratch);
     ek_buffer_clear(&broker->texts);
+    ek_moves_begin_step(broker);
     switch (event->type) {
     case EK_EVENT_CLIENT_HELLO:
         ek_door_hello(broker, event->peer, event->hello, event->now_us);
@@ -300,6 +307,7 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
     case EK_EVENT_WORKER_HEARTBEAT:
     case EK_EVENT_WORKER_BYE:
     case EK_EVENT_WORKER_MOVED:
+    case EK_EVENT_WORKER_CHECKED:
         worker_event(broker, event);
         break;
     case EK_EVENT_WORKER_LOST:
@@ -316,9 +324,11 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
         break;
     case EK_EVENT_STOP:
         broker->stopping = true;
+        ek_check_stop(broker);
         break;
     }
     ek_balance_go_on(broker);
+    ek_moves_end_step(broker);
     *ret_count = broker->action_count;
     return broker->actions;
 }
@@ -326,6 +336,11 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
 bool ek_broker_has_more(const struct ek_broker *broker)
 {
     return broker->more;
+}
+
+uint64_t ek_broker_due_us(const struct ek_broker *broker)
+{
+    return broker->holds_due_us;
 }
 
 size_t ek_broker_in_flight(const struct ek_broker *broker)

@@ -42,6 +42,7 @@ enum ek_event_type {
     EK_EVENT_WORKER_HEARTBEAT,
     EK_EVENT_WORKER_BYE,
     EK_EVENT_WORKER_MOVED,
+    EK_EVENT_WORKER_CHECKED,
     EK_EVENT_WORKER_LOST,     /* cannot be reached any more */
     EK_EVENT_CEILING_DURABLE, /* the time ceiling that ek_broker_wanted_ceiling named is on disk */
     EK_EVENT_DISPATCH,        /* all messages at hand were handed in: send what can be sent */
@@ -64,6 +65,7 @@ struct ek_event {
         const struct ek_worker_reply *replies;
         const struct ek_heartbeat *heartbeat;
         const struct ek_move_report *moved;
+        const struct ek_check_report *checked;
         enum ek_bye_cause bye;
         uint64_t ceiling_unix_ms;
         uint64_t wall_unix_ms; /* TICK */
@@ -83,6 +85,7 @@ enum ek_action_type {
     EK_ACTION_WORKER_JOB,     /* to a worker, into its open envelope */
     EK_ACTION_WORKER_MOVE,    /* to a worker, behind the jobs before it */
     EK_ACTION_WORKER_FEED,    /* to a learner, into its open envelope */
+    EK_ACTION_WORKER_CHECK,   /* to a worker, behind the jobs before it */
     EK_ACTION_WORKER_PULSE,   /* to a worker */
     EK_ACTION_PERSIST,        /* write and sync before the next action; when that fails the broker ends */
     EK_ACTION_NOTICE,         /* worth a line in the log */
@@ -101,6 +104,7 @@ struct ek_action {
         struct ek_worker_welcome worker_welcome;
         struct ek_worker_job job;
         struct ek_move_order move;
+        uint64_t check;           /* its number */
         const struct ek_fed *fed; /* until the learner has it */
         struct {
             const struct ek_holding *holdings;
@@ -131,6 +135,8 @@ const struct ek_action *ek_broker_step(struct ek_broker *broker, const struct ek
 
 /* True when DISPATCH left jobs that could go out at once, because one step is bounded. */
 bool ek_broker_has_more(const struct ek_broker *broker);
+/* When a step is due at the latest, whatever comes; ticks aside. UINT64_MAX: none is. */
+uint64_t ek_broker_due_us(const struct ek_broker *broker);
 size_t ek_broker_in_flight(const struct ek_broker *broker);
 
 /* Acknowledged floors that changed since the last call, at most `capacity` of them; written beside the loop. */

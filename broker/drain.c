@@ -40,16 +40,15 @@ const char *ek_drain_begin(struct ek_broker *broker, int index)
     return NULL;
 }
 
-const char *ek_drain_cancel(struct ek_broker *broker, int index)
+void ek_drain_cancel(struct ek_broker *broker, int index)
 {
     struct ek_worker *worker = &broker->workers[index];
     if (!worker->drain.wanted)
-        return "this worker is not being drained";
+        return;
     worker->drain = (struct ek_drain){0};
     ek_durable_add(broker, EK_RECORD_DRAIN_OVER)->worker = worker->id;
     ek_durable_write(broker);
     ek_moves_drain_cancelled(broker, index);
-    return NULL;
 }
 
 bool ek_drain_is_safe_to_stop(const struct ek_broker *broker, int worker)
@@ -99,7 +98,7 @@ void ek_drain_describe(struct ek_broker *broker, int index, struct ek_buffer *ou
     ek_json_uint(out, "shards_left", worker->shards);
     ek_json_uint(out, "bytes_left", left);
     append_known(out, "bytes_per_second", drain->wanted && took_us, rate);
-    append_known(out, "eta_ms", over || rate, rate ? left * 1000 / rate : 0);
+    append_known(out, "eta_ms", over || (rate && left), rate ? left * 1000 / rate : 0);
     ek_json_bool(out, "safe_to_stop", ek_drain_is_safe_to_stop(broker, index));
     if (hindrance)
         ek_json_text(out, "error", hindrance);

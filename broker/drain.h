@@ -11,7 +11,7 @@
 EK_MUST enum ek_status ek_drain_load(struct ek_broker *broker, const struct ek_record *record);
 /* The operator's word. NULL, or why it cannot be. Saying it twice is the same as once. */
 const char *ek_drain_begin(struct ek_broker *broker, int worker);
-const char *ek_drain_cancel(struct ek_broker *broker, int worker);
+void ek_drain_cancel(struct ek_broker *broker, int worker);
 /* It holds no shard, gets none, and has deleted what it held. */
 bool ek_drain_is_over(const struct ek_broker *broker, int worker);
 /* No shard would be missed if it stopped now: it holds none and gets none. */

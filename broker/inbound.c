@@ -9,6 +9,8 @@ struct ek_inbound {
     struct ek_worker_hello worker_hello;
     struct ek_heartbeat heartbeat;
     struct ek_move_report moved;
+    struct ek_check_report checked;
+    struct ek_checked checked_shards[EK_SHARDS_MAX];
     struct ek_job jobs[EK_ENVELOPE_JOBS_MAX];
     struct ek_closed closed[EK_SHARDS_MAX];
     struct ek_worker_reply replies[EK_ENVELOPE_JOBS_MAX];
@@ -141,7 +143,19 @@ static enum ek_status read_moved(struct ek_inbound *inbound, struct ek_reader *f
     return status;
 }
 
-/* The messages that begin with a link; of a heartbeat, a BYE and a move's report it is read with their other fields. */
+static enum ek_status read_checked(struct ek_inbound *inbound, struct ek_reader *fields, struct ek_event *event)
+{
+    enum ek_status status = ek_decode_check_report(fields, &inbound->checked);
+    for (uint32_t i = 0; status == EK_OK && i < inbound->checked.count; i++)
+        status = ek_decode_checked(fields, &inbound->checked_shards[i]);
+    inbound->checked.shards = inbound->checked_shards;
+    event->type = EK_EVENT_WORKER_CHECKED;
+    event->link = inbound->checked.link;
+    event->checked = &inbound->checked;
+    return status == EK_OK ? ek_decode_end(fields) : status;
+}
+
+/* The messages that begin with a link; of a heartbeat, a BYE and reports of moves and checks it is read with their other fields. */
 static enum ek_status read_linked(struct ek_inbound *inbound, enum ek_message_type type, struct ek_reader *fields,
                                   struct ek_event *event)
 {
@@ -183,5 +197,7 @@ enum ek_status ek_inbound_worker(struct ek_inbound *inbound, struct ek_slice mes
         return read_bye(&fields, ret_event);
     if (type == EK_MESSAGE_WORKER_MOVED)
         return read_moved(inbound, &fields, ret_event);
+    if (type == EK_MESSAGE_WORKER_CHECKED)
+        return read_checked(inbound, &fields, ret_event);
     return read_linked(inbound, type, &fields, ret_event);
 }

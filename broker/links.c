@@ -1,6 +1,7 @@
 #include "broker/links.h"
 
 #include "broker/assign.h"
+#include "broker/check.h"
 #include "broker/dispatch.h"
 #include "broker/durable.h"
 #include "broker/loss.h"
@@ -308,7 +309,9 @@ static void spread_and_tell(struct ek_broker *broker, const struct ek_worker *jo
 static void judge_stray(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *said, struct part *strays)
 {
     const struct ek_shard *shard = &broker->shards[said->shard];
-    bool given_up = said->state == EK_HOLDING_SERVING && said->position && said->epoch < shard->loss.epoch;
+    /* A learner has everything up to its position, and may be the last one that does; what fills is worth nothing. */
+    bool has_rows = (said->state == EK_HOLDING_SERVING || said->state == EK_HOLDING_LEARNER) && said->position;
+    bool given_up = has_rows && said->epoch < shard->loss.epoch;
     if (given_up || said->state == EK_HOLDING_ASIDE)
         ek_loss_set_aside(broker, worker, said->shard);
     bool has_role = said->state != EK_HOLDING_RELEASED && said->state != EK_HOLDING_ASIDE;
@@ -416,6 +419,7 @@ void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, cons
     worker->heartbeat = *heartbeat;
     ek_poison_note_kept(broker, worker, kept_before);
     worker->has_credit = true;
+    worker->full_us = heartbeat->credit_bytes ? 0 : worker->full_us ? worker->full_us : now_us;
     worker->heard_us = now_us;
     take_loads(broker, index_of(broker, worker), loads, heartbeat->load_count);
     if (heartbeat->alarm[0])
@@ -446,6 +450,7 @@ void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char
     worker->state = EK_WORKER_AWAY;
     worker->has_credit = false;
     ek_moves_link_ended(broker, index_of(broker, worker));
+    ek_check_link_ended(broker, index_of(broker, worker));
     if (worker->drain.wanted && worker->shards == 0)
         return; /* that is what it was drained for */
     char text[EK_TEXT_BYTES_MAX];

@@ -59,6 +59,13 @@ static void send_move(struct loop *loop, const struct ek_action *action)
     ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
 }
 
+static void send_check(struct loop *loop, const struct ek_action *action)
+{
+    struct ek_buffer message = {0};
+    ek_encode_check_order(&message, &(struct ek_check_order){.link = action->link, .check = action->check});
+    ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
+}
+
 static void send_single(struct loop *loop, const struct ek_action *action)
 {
     struct ek_buffer message = {0};
@@ -99,6 +106,9 @@ static void perform(struct loop *loop, const struct ek_action *action)
         break;
     case EK_ACTION_WORKER_MOVE:
         send_move(loop, action);
+        break;
+    case EK_ACTION_WORKER_CHECK:
+        send_check(loop, action);
         break;
     case EK_ACTION_WORKER_ASSIGN:
         send_assign(loop, action);
@@ -283,7 +293,10 @@ static int64_t wait_ms(const struct loop *loop)
     if (ek_outbox_waits(loop->to_clients) || ek_outbox_waits(loop->to_workers))
         return PIPE_FULL_WAIT_MS;
     uint64_t now_us = ek_clock_monotonic_us();
-    return loop->next_tick_us > now_us ? (int64_t)((loop->next_tick_us - now_us) / 1000 + 1) : 0;
+    uint64_t due_us = ek_broker_due_us(loop->options.broker);
+    if (loop->next_tick_us < due_us)
+        due_us = loop->next_tick_us;
+    return due_us > now_us ? (int64_t)((due_us - now_us) / 1000 + 1) : 0;
 }
 
 static void turn(struct loop *loop)

@@ -1,6 +1,7 @@
 #include "broker/loss.h"
 
 #include "broker/balance.h"
+#include "broker/check.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
 #include "broker/durable.h"
@@ -183,6 +184,7 @@ static void remove_worker(struct ek_broker *broker, int index)
         broker->forgotten[broker->forgotten_count++ % EK_FORGOTTEN_MAX] = broker->workers[index].id;
     ek_balance_renumbered(broker);
     ek_moves_renumber(broker, index, EK_NOBODY);
+    ek_check_renumber(broker, index, EK_NOBODY);
     int last = (int)--broker->worker_count;
     for (size_t i = 0; i < broker->alarm_count;)
         if (broker->alarms[i].worker == index)
@@ -193,6 +195,7 @@ static void remove_worker(struct ek_broker *broker, int index)
         return;
     broker->workers[index] = broker->workers[last];
     ek_moves_renumber(broker, last, index);
+    ek_check_renumber(broker, last, index);
     for (uint32_t i = 0; i < broker->config.shards; i++)
         if (broker->shards[i].holder == last)
             broker->shards[i].holder = index;

@@ -85,7 +85,7 @@ static struct ek_worker_view view_worker(const struct ek_broker *broker, int ind
         .load = plan->loads[index],
         .shards = worker->shards,
         .capacity_milli = worker->capacity_milli,
-        .stored_bytes = worker->heartbeat.stored_bytes,
+        .disk_used_bytes = worker->heartbeat.stored_bytes,
         .stored_keys = worker->heartbeat.stored_keys,
         .busy_ratio = worker->busy_ratio,
         .reads_per_second = worker->reads_per_second,
@@ -115,6 +115,7 @@ static void add_shard(struct ek_snapshot *snapshot, const struct ek_shard_view *
     struct ek_worker_view *worker = &snapshot->workers[shard->worker];
     worker->queued_jobs += shard->queued_jobs;
     worker->queued_bytes += shard->queued_bytes;
+    worker->stored_bytes += shard->stored_bytes;
     worker->quarantined |= shard->state == EK_SHARD_QUARANTINED;
 }
 

@@ -47,7 +47,8 @@ struct ek_worker_view {
     struct ek_plan_load load;
     uint32_t shards;
     uint32_t capacity_milli;
-    uint64_t stored_bytes;
+    uint64_t stored_bytes;    /* of the shards that it holds */
+    uint64_t disk_used_bytes; /* with what is deleted and not cleaned up yet */
     uint64_t stored_keys;
     double busy_ratio;
     double reads_per_second;

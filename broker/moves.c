@@ -3,6 +3,7 @@
 #include "broker/balance.h"
 #include "broker/dispatch.h"
 #include "broker/durable.h"
+#include "broker/feed.h"
 #include "broker/links.h"
 #include "broker/loss.h"
 
@@ -11,11 +12,11 @@
 enum {
     COPIES_OUT_MAX = 1, /* of one worker */
     COPIES_IN_MAX = 2,
-    FEED_WINDOW_BYTES = 1024 * 1024, /* sent to a learner and not synced yet */
-    NEAR_BYTES = 256 * 1024,         /* what may still wait for the learner when a hold begins */
-    HOLDS_MAX = 20
+    NEAR_BYTES = 256 * 1024, /* what may still wait for the learner when a hold begins */
+    HOLDS_MAX = 20,
+    ROOM_TIMES = 2 /* of a copy's bytes must be free: files are written once more when they are merged */
 };
-#define PATIENCE_US   UINT64_C(10000000) /* without a sign of either side */
+#define PATIENCE_US   UINT64_C(10000000) /* without a sign of either side; and with a target that takes no writes */
 #define HOLD_AGAIN_US UINT64_C(300000)
 #define AWAY_US       UINT64_C(30000000) /* that one by the planner waits for a worker that is away */
 
@@ -46,66 +47,6 @@ static bool is_before_switch(const struct ek_move *move)
 static bool is_attempted(const struct ek_move *move)
 {
     return move->phase >= EK_MOVE_COPYING && move->phase <= EK_MOVE_HOLDING;
-}
-
-/* ---- what the learner is fed ---- */
-
-static void free_feed(struct ek_broker *broker, struct ek_move *move, uint64_t up_to)
-{
-    while (move->first && move->first->fed.job.position <= up_to) {
-        struct ek_feed_entry *entry = move->first;
-        if (entry == move->unsent)
-            move->unsent = entry->next;
-        else
-            move->sent_bytes -= entry->bytes;
-        move->first = entry->next;
-        move->feed_bytes -= entry->bytes;
-        broker->feed_bytes -= entry->bytes;
-        entry->next = broker->feed_over; /* an action of this step may point to it */
-        broker->feed_over = entry;
-    }
-    if (!move->first)
-        move->end = &move->first;
-}
-
-static struct ek_feed_entry *entry_of(const struct ek_move *move, const struct ek_broker_job *job,
-                                      const struct ek_worker_reply *reply, uint64_t confirmed)
-{
-    size_t bodies = job->body_bytes + reply->body.size;
-    struct ek_feed_entry *entry = ek_alloc(sizeof *entry + bodies);
-    *entry = (struct ek_feed_entry){.bytes = sizeof *entry + bodies};
-    memcpy(entry->bodies, job->body, job->body_bytes);
-    if (reply->body.size)
-        memcpy(entry->bodies + job->body_bytes, reply->body.data, reply->body.size);
-    entry->fed.job = (struct ek_worker_job){.token = move->attempt,
-                                            .shard = move->shard,
-                                            .kind = job->kind,
-                                            .position = job->position,
-                                            .stamp_unix_ms = job->stamp_unix_ms,
-                                            .producer = job->producer,
-                                            .number = job->number,
-                                            .lowest = job->lowest,
-                                            .confirmed = confirmed,
-                                            .closed = job->closed,
-                                            .body = ek_slice_of(entry->bodies, job->body_bytes),
-                                            .count = job->count};
-    entry->fed.reply = *reply;
-    entry->fed.reply.token = move->attempt;
-    entry->fed.reply.body =
-        reply->body.data ? ek_slice_of(entry->bodies + job->body_bytes, reply->body.size) : ek_slice_of(NULL, 0);
-    return entry;
-}
-
-static void send_feed(struct ek_broker *broker, struct ek_move *move)
-{
-    const struct ek_worker *target = &broker->workers[move->target];
-    while (move->unsent && move->sent_bytes < FEED_WINDOW_BYTES) {
-        struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_FEED, target->peer);
-        action->link = (struct ek_link){.link = target->link, .generation = broker->config.generation};
-        action->fed = &move->unsent->fed;
-        move->sent_bytes += move->unsent->bytes;
-        move->unsent = move->unsent->next;
-    }
 }
 
 /* ---- attempts ---- */
@@ -142,16 +83,25 @@ static void let_go(struct ek_broker *broker, struct ek_move *move)
     uint64_t held_us = move->held_us ? broker->now_us - move->held_us : 0;
     move->longest_hold_us = held_us > move->longest_hold_us ? held_us : move->longest_hold_us;
     move->held_us = 0;
-    if (!shard->held)
+    if (!shard->held || shard->move != move) /* a later move's hold is not this one's */
         return;
     shard->held = false;
     ek_dispatch_make_ready(broker, shard);
 }
 
+/* From now on it counts among those that are under way, or no more: another one may begin then. */
+static void count_active(struct ek_broker *broker, const struct ek_move *move, bool begins)
+{
+    broker->moves_active += begins ? 1 : (size_t)-1;
+    broker->workers[move->source].copies_out += begins ? 1 : UINT32_MAX;
+    broker->workers[move->target].copies_in += begins ? 1 : UINT32_MAX;
+    broker->moves_may_begin |= !begins;
+}
+
 /* What either side has of it is dropped; nothing is left behind. */
 static void end_attempt(struct ek_broker *broker, struct ek_move *move)
 {
-    free_feed(broker, move, UINT64_MAX);
+    ek_feed_free(broker, move, UINT64_MAX);
     let_go(broker, move);
     if (is_attempted(move)) {
         if (is_up(broker, move->source))
@@ -160,7 +110,7 @@ static void end_attempt(struct ek_broker *broker, struct ek_move *move)
             order(broker, move, move->target, EK_MOVE_DROP);
             ek_links_tell(broker, move->target, move->shard, EK_HOLDING_RELEASED);
         }
-        broker->moves_active--;
+        count_active(broker, move, false);
     }
     move->emptied = move->placed = false;
     move->copied_bytes = 0;
@@ -177,6 +127,7 @@ static void end_move(struct ek_broker *broker, struct ek_move *move, enum ek_mov
     if (shard->move == move)
         shard->move = NULL;
     broker->moves_open--;
+    broker->moves_ended++;
     move->phase = phase;
     move->ended_unix_ms = ek_time_unix_ms(&broker->time, broker->now_us);
     (void)snprintf(move->error, sizeof move->error, "%s", error ? error : "");
@@ -201,21 +152,38 @@ static void try_again(struct ek_broker *broker, struct ek_move *move, const char
 
 /* ---- beginning ---- */
 
-static size_t count_copies(const struct ek_broker *broker, int worker, bool out)
+/* Both have said how they are since they joined. */
+static bool is_up_and_heard(const struct ek_broker *broker, int worker)
 {
-    size_t count = 0;
-    for (const struct ek_move *move = broker->moves; move; move = move->next)
-        count += is_attempted(move) && (out ? move->source : move->target) == worker;
-    return count;
+    return is_up(broker, worker) && broker->workers[worker].has_credit;
 }
 
 static bool may_begin(const struct ek_broker *broker, const struct ek_move *move)
 {
     const struct ek_shard *shard = &broker->shards[move->shard];
-    return move->phase == EK_MOVE_QUEUED && !broker->settings[EK_SETTING_MOVES_PAUSED] &&
-           broker->moves_active < EK_MOVES_ACTIVE_MAX && shard->state == EK_SHARD_SERVING && is_up(broker, move->source) &&
-           is_up(broker, move->target) && count_copies(broker, move->source, true) < COPIES_OUT_MAX &&
-           count_copies(broker, move->target, false) < COPIES_IN_MAX;
+    return move->phase == EK_MOVE_QUEUED && shard->state == EK_SHARD_SERVING && is_up_and_heard(broker, move->source) &&
+           is_up_and_heard(broker, move->target) && broker->workers[move->source].copies_out < COPIES_OUT_MAX &&
+           broker->workers[move->target].copies_in < COPIES_IN_MAX;
+}
+
+static uint64_t bytes_to_come(const struct ek_move *move)
+{
+    return move->total_bytes > move->copied_bytes ? move->total_bytes - move->copied_bytes : 0;
+}
+
+/* What the target's last heartbeat calls free holds this copy and those that are under way to it. Its reserve is its own affair: it
+ * takes no writes below it, and gives the copy up. */
+static bool has_room(const struct ek_broker *broker, const struct ek_move *move)
+{
+    uint64_t room = broker->workers[move->target].heartbeat.disk_free_bytes / ROOM_TIMES;
+    for (const struct ek_move *other = broker->moves; other; other = other->next) {
+        if (!is_attempted(other) || other->target != move->target)
+            continue;
+        if (bytes_to_come(other) > room)
+            return false;
+        room -= bytes_to_come(other);
+    }
+    return broker->shards[move->shard].load.stored_bytes <= room;
 }
 
 void ek_moves_gained(struct ek_broker *broker, uint16_t shard, int worker)
@@ -238,8 +206,32 @@ static void begin(struct ek_broker *broker, struct ek_move *move)
     move->hold_again_us = 0;
     move->fed = 0;
     move->total_bytes = shard_of(broker, move)->load.stored_bytes;
-    broker->moves_active++;
+    count_active(broker, move, true);
     order(broker, move, move->target, EK_MOVE_FILL);
+}
+
+/* A target that takes no writes for a moment may take them again; one whose disk is full will not. */
+static void begin_or_fail(struct ek_broker *broker, struct ek_move *move)
+{
+    uint64_t full_us = broker->workers[move->target].full_us;
+    if (!has_room(broker, move))
+        end_move(broker, move, EK_MOVE_FAILED, "the target's disk has no room");
+    else if (full_us && broker->now_us - full_us >= PATIENCE_US)
+        end_move(broker, move, EK_MOVE_FAILED, "the target takes no writes: its disk has no room, or its storage stands still");
+    else if (!full_us)
+        begin(broker, move);
+}
+
+/* In the order in which they were asked for. An attempt that has failed is not begun anew in the same breath. */
+static void begin_some(struct ek_broker *broker, bool anew)
+{
+    for (struct ek_move *move = broker->moves, *next; move; move = next) {
+        if (broker->settings[EK_SETTING_MOVES_PAUSED] || broker->moves_active >= EK_MOVES_ACTIVE_MAX)
+            return;
+        next = move->next;
+        if ((anew || move->attempts == 0) && may_begin(broker, move))
+            begin_or_fail(broker, move);
+    }
 }
 
 static const char *why_not(const struct ek_broker *broker, const struct ek_shard *shard, int target)
@@ -346,7 +338,7 @@ static void switch_over(struct ek_broker *broker, struct ek_move *move)
     struct ek_shard *shard = shard_of(broker, move);
     move->phase = EK_MOVE_RELEASING;
     ek_balance_moved(broker, move);
-    broker->moves_active--;
+    count_active(broker, move, false);
     shard->epoch++;
     ek_dispatch_set_holder(broker, shard, move->target);
     ek_shard_set_state(broker, shard, EK_SHARD_OPENING);
@@ -357,12 +349,20 @@ static void switch_over(struct ek_broker *broker, struct ek_move *move)
     ek_links_tell(broker, move->source, move->shard, EK_HOLDING_RELEASED);
 }
 
+static void note_hold_ends(struct ek_broker *broker, const struct ek_move *move)
+{
+    uint64_t end_us = move->held_us + EK_MOVE_HOLD_US;
+    if (end_us < broker->holds_due_us)
+        broker->holds_due_us = end_us;
+}
+
 static void hold(struct ek_broker *broker, struct ek_move *move)
 {
     move->phase = EK_MOVE_HOLDING;
     move->held_us = broker->now_us;
     move->holds++;
     shard_of(broker, move)->held = true;
+    note_hold_ends(broker, move);
 }
 
 static void undo_hold(struct ek_broker *broker, struct ek_move *move)
@@ -379,7 +379,7 @@ static void undo_hold(struct ek_broker *broker, struct ek_move *move)
 static void go_on(struct ek_broker *broker, struct ek_move *move)
 {
     if (move->phase == EK_MOVE_CATCHING_UP || move->phase == EK_MOVE_HOLDING)
-        send_feed(broker, move);
+        ek_feed_send(broker, move);
     if (move->phase == EK_MOVE_CATCHING_UP && move->feed_bytes < NEAR_BYTES && broker->now_us >= move->hold_again_us)
         hold(broker, move);
     if (move->phase != EK_MOVE_HOLDING)
@@ -399,11 +399,10 @@ static bool waits_in_vain(const struct ek_broker *broker, const struct ek_move *
 
 void ek_moves_run(struct ek_broker *broker)
 {
+    begin_some(broker, true);
     for (struct ek_move *move = broker->moves, *next; move; move = next) {
         next = move->next;
-        if (may_begin(broker, move))
-            begin(broker, move);
-        else if (waits_in_vain(broker, move))
+        if (waits_in_vain(broker, move))
             end_move(broker, move, EK_MOVE_FAILED, "one of the two workers is away");
         else if (is_attempted(move) && broker->now_us - move->progress_us >= PATIENCE_US)
             try_again(broker, move, "one of the two workers did not go on");
@@ -412,32 +411,57 @@ void ek_moves_run(struct ek_broker *broker)
     }
 }
 
+static void end_holds(struct ek_broker *broker)
+{
+    if (broker->now_us < broker->holds_due_us)
+        return;
+    broker->holds_due_us = UINT64_MAX;
+    for (struct ek_move *move = broker->moves; move; move = move->next) {
+        if (move->phase != EK_MOVE_HOLDING)
+            continue;
+        go_on(broker, move);
+        if (move->phase == EK_MOVE_HOLDING)
+            note_hold_ends(broker, move);
+    }
+}
+
 /* The last ones are kept for people. */
 static void keep_few(struct ek_broker *broker)
 {
-    size_t ended = 0;
-    for (const struct ek_move *move = broker->moves; move; move = move->next)
-        ended += move->phase >= EK_MOVE_DONE;
-    for (struct ek_move **at = &broker->moves; *at && ended > EK_MOVES_KEPT;) {
+    for (struct ek_move **at = &broker->moves; *at && broker->moves_ended > EK_MOVES_KEPT;) {
         struct ek_move *move = *at;
         if (move->phase < EK_MOVE_DONE) {
             at = &move->next;
             continue;
         }
         *at = move->next;
-        ended--;
+        broker->moves_ended--;
         free(move);
     }
 }
 
-void ek_moves_begin_step(struct ek_broker *broker)
+static void free_feed_over(struct ek_broker *broker)
 {
     while (broker->feed_over) {
         struct ek_feed_entry *entry = broker->feed_over;
         broker->feed_over = entry->next;
         free(entry);
     }
+}
+
+void ek_moves_begin_step(struct ek_broker *broker)
+{
+    free_feed_over(broker);
     keep_few(broker);
+    end_holds(broker);
+}
+
+void ek_moves_end_step(struct ek_broker *broker)
+{
+    if (!broker->moves_may_begin)
+        return;
+    broker->moves_may_begin = false;
+    begin_some(broker, false);
 }
 
 void ek_moves_done(struct ek_broker *broker)
@@ -445,10 +469,10 @@ void ek_moves_done(struct ek_broker *broker)
     while (broker->moves) {
         struct ek_move *move = broker->moves;
         broker->moves = move->next;
-        free_feed(broker, move, UINT64_MAX);
+        ek_feed_free(broker, move, UINT64_MAX);
         free(move);
     }
-    ek_moves_begin_step(broker);
+    free_feed_over(broker);
 }
 
 /* ---- what the workers say ---- */
@@ -468,7 +492,7 @@ static void take_report(struct ek_broker *broker, struct ek_move *move, bool fro
             return;
         move->placed = true;
         move->position = report->position;
-        free_feed(broker, move, report->position);
+        ek_feed_free(broker, move, report->position);
         order(broker, move, move->target, EK_MOVE_PULL);
         break;
     case EK_MOVED_FETCHED:
@@ -486,31 +510,42 @@ static void take_report(struct ek_broker *broker, struct ek_move *move, bool fro
         if (from_source || report->position < move->fed)
             return;
         move->fed = report->position;
-        free_feed(broker, move, report->position);
+        ek_feed_free(broker, move, report->position);
         break;
     case EK_MOVED_FAILED:
         try_again(broker, move, report->text[0] ? report->text : "a worker gave up");
         return;
-    case EK_MOVED_CLEANED:
+    case EK_MOVED_CLEANED: /* take_cleaned */
         return;
     }
     go_on(broker, move);
 }
 
+static void take_cleaned(struct ek_broker *broker, uint16_t shard, int worker)
+{
+    for (struct ek_move *move = broker->moves, *next; move; move = next) {
+        next = move->next;
+        if (move->shard != shard || move->source != worker)
+            continue;
+        if (move->phase == EK_MOVE_CLEANING)
+            end_move(broker, move, EK_MOVE_DONE, NULL);
+        else if (move->phase == EK_MOVE_RELEASING)
+            move->cleaned = true; /* its grace was over before the new owner was there */
+    }
+}
+
 void ek_moves_reported(struct ek_broker *broker, const struct ek_worker *worker, const struct ek_move_report *report)
 {
     int index = (int)(worker - broker->workers);
-    for (struct ek_move *move = broker->moves, *next; move; move = next) {
-        next = move->next;
-        if (move->shard != report->attempt.shard)
-            continue;
-        if (report->step == EK_MOVED_CLEANED && move->phase == EK_MOVE_CLEANING && move->source == index)
-            end_move(broker, move, EK_MOVE_DONE, NULL);
-        else if (report->step == EK_MOVED_CLEANED && move->phase == EK_MOVE_RELEASING && move->source == index)
-            move->cleaned = true; /* its grace was over before the new owner was there */
-        else if (is_attempted(move) && move->attempt == report->attempt.number && (move->source == index || move->target == index))
-            take_report(broker, move, move->source == index, report);
+    if (report->attempt.shard >= broker->config.shards)
+        return;
+    if (report->step == EK_MOVED_CLEANED) {
+        take_cleaned(broker, report->attempt.shard, index);
+        return;
     }
+    struct ek_move *move = broker->shards[report->attempt.shard].move;
+    if (move && is_attempted(move) && move->attempt == report->attempt.number && (move->source == index || move->target == index))
+        take_report(broker, move, move->source == index, report);
 }
 
 /* ---- what the rest of the core tells ---- */
@@ -521,15 +556,16 @@ void ek_moves_answered(struct ek_broker *broker, struct ek_shard *shard, const s
     struct ek_move *move = shard->move;
     if (!move || !is_attempted(move) || !move->emptied || !ek_job_writes(job) || job->position <= move->position)
         return;
-    struct ek_feed_entry *entry = entry_of(move, job, reply, ek_dispatch_confirmed(shard));
-    *move->end = entry;
-    move->end = &entry->next;
-    if (!move->unsent)
-        move->unsent = entry;
-    move->feed_bytes += entry->bytes;
-    broker->feed_bytes += entry->bytes;
-    if (move->feed_bytes > EK_FEED_BYTES_MAX)
-        try_again(broker, move, "writes came faster than the learner took them");
+    ek_feed_add(broker, move, job, reply);
+    struct ek_move *ended = ek_feed_beyond_limit(broker, move);
+    if (ended)
+        try_again(broker, ended, "writes came faster than the learner took them");
+}
+
+void ek_moves_settled(struct ek_broker *broker, struct ek_shard *shard)
+{
+    if (shard->move)
+        go_on(broker, shard->move);
 }
 
 void ek_moves_link_ended(struct ek_broker *broker, int worker)

@@ -9,7 +9,7 @@
  *
  * Until the switch the source owns the shard and its opinion counts alone. The switch is one durable record. A new link of either
  * side, or another broker, ends the attempt. Limits: EK_MOVES_QUEUED_MAX moves, EK_MOVES_ACTIVE_MAX under way, one copy out of and
- * two into a worker, EK_FEED_BYTES_MAX of writes that wait for one learner.
+ * two into a worker; writes that wait for learners are feed.h's.
  */
 #ifndef EK_BROKER_MOVES_H
 #define EK_BROKER_MOVES_H
@@ -17,7 +17,7 @@
 #include "broker/state.h"
 
 enum { EK_MOVES_QUEUED_MAX = 8192, EK_MOVES_ACTIVE_MAX = 64, EK_MOVES_KEPT = 100, EK_MOVE_ATTEMPTS_MAX = 4 };
-#define EK_FEED_BYTES_MAX    (16u * EK_MIB)
+#define EK_FEED_BYTES_MAX    (64u * EK_MIB)
 #define EK_MOVE_HOLD_US      UINT64_C(250000)
 #define EK_MOVE_RATE_DEFAULT (64ull * EK_MIB) /* bytes a second of a copy that an operator asks for */
 
@@ -100,10 +100,12 @@ void ek_moves_target_leaves(struct ek_broker *broker, int worker);
 void ek_moves_drain_cancelled(struct ek_broker *broker, int worker);
 /* Whether a move in this phase, or one before it, comes from or goes to the worker. */
 bool ek_moves_involve(const struct ek_broker *broker, int worker, enum ek_move_phase up_to);
-/* Begins what may begin, and looks at bounds in time. At each tick, and when something came of a move. */
+/* Begins what may begin, and looks at bounds in time. At each tick. */
 void ek_moves_run(struct ek_broker *broker);
-/* The actions of the step before are carried out. */
+/* The actions of the step before are carried out; this one has none yet. Holds that are beyond their bound end. */
 void ek_moves_begin_step(struct ek_broker *broker);
+/* When one of the moves under way has ended in this step, the next one begins. */
+void ek_moves_end_step(struct ek_broker *broker);
 void ek_moves_done(struct ek_broker *broker);
 
 /* ---- what the rest of the core tells ---- */
@@ -112,6 +114,8 @@ void ek_moves_reported(struct ek_broker *broker, const struct ek_worker *worker,
 /* The holder has answered a write; called before the job goes. */
 void ek_moves_answered(struct ek_broker *broker, struct ek_shard *shard, const struct ek_broker_job *job,
                        const struct ek_worker_reply *reply);
+/* That job is gone. */
+void ek_moves_settled(struct ek_broker *broker, struct ek_shard *shard);
 /* The worker's link has ended. */
 void ek_moves_link_ended(struct ek_broker *broker, int worker);
 /* The shard is not served any more, for another reason than its move. */

@@ -67,7 +67,8 @@ static void take_samples(struct ek_planner *planner)
         if (seconds != weights.seconds)
             weights = ek_load_weights(planner->rules, seconds);
         for (size_t r = 0; r < EK_PLAN_RATES; r++)
-            ek_load_sample(&memory->loads[r], planner->rules, &weights, seen->rates[r]);
+            if (ek_load_sample(&memory->loads[r], planner->rules, &weights, seen->rates[r]))
+                planner->shifted = true;
     }
 }
 
@@ -151,14 +152,14 @@ static double hottest(const struct ek_planner *planner, bool *ret_above)
 }
 
 /* Begins and ends balancing. */
-static void decide(struct ek_planner *planner)
+static void decide(struct ek_planner *planner, bool regular)
 {
     struct ek_plan *plan = &planner->plan;
     bool above;
     double most = hottest(planner, &above);
     planner->above = above;
     plan->urgent = is_urgent(planner);
-    planner->above_rounds = above ? planner->above_rounds + (planner->above_rounds < UINT32_MAX) : 0;
+    planner->above_rounds = above ? planner->above_rounds + (regular && planner->above_rounds < UINT32_MAX) : 0;
     if (above && (plan->urgent || planner->above_rounds >= planner->rules->wait_rounds))
         plan->balancing = true;
     if (most <= planner->rules->end_ratio)
@@ -243,30 +244,43 @@ static void describe(struct ek_planner *planner)
     plan->workers_wanted = wanted(planner);
 }
 
+/* A regular round has a share of the key space to move. One that comes early, because a load has changed, has what is left of it.
+ */
+static bool begin_regular_round(struct ek_planner *planner)
+{
+    uint64_t now_us = planner->snapshot->now_us;
+    if (planner->planned && now_us - planner->regular_us < planner->rules->round_us)
+        return false;
+    planner->regular_us = now_us;
+    planner->round_left = (uint32_t)fmax(ROUND_MOVES_MIN, floor(planner->rules->round_share * planner->shards));
+    return true;
+}
+
 static void plan_round(struct ek_planner *planner)
 {
     struct ek_plan *plan = &planner->plan;
+    bool regular = begin_regular_round(planner);
     plan->round++;
     plan->planned_us = planner->snapshot->now_us;
     plan->count = plan->held_count = 0;
     planner->exchanges_left = planner->rules->exchanges;
-    planner->round_left = (uint32_t)fmax(ROUND_MOVES_MIN, floor(planner->rules->round_share * planner->shards));
     ek_plan_survey(planner);
     note_arrivals(planner);
     describe(planner);
-    decide(planner);
+    decide(planner, regular);
     ek_plan_repair(planner);
     ek_plan_drain(planner);
     ek_plan_balance(planner);
     finish_joins(planner);
     finish_balance(planner);
     planner->planned = true;
+    planner->shifted = false;
 }
 
 static bool is_due(const struct ek_planner *planner)
 {
     const struct ek_plan_snapshot *snapshot = planner->snapshot;
-    if (!planner->planned || snapshot->now_us - planner->plan.planned_us >= planner->rules->round_us)
+    if (!planner->planned || planner->shifted || snapshot->now_us - planner->regular_us >= planner->rules->round_us)
         return true;
     bool anybody = false;
     for (size_t i = 0; i < snapshot->worker_count; i++)
@@ -304,7 +318,10 @@ static bool holds(const struct ek_planner *planner, const struct ek_plan_entry *
     const struct ek_plan_shard *seen = &snapshot->shards[entry->shard];
     if (seen->holder != entry->source || seen->learner >= 0 || snapshot->workers[entry->target].state != EK_PLAN_UP)
         return false;
-    return entry->source < 0 || (seen->movable && snapshot->workers[entry->source].state != EK_PLAN_AWAY);
+    if (entry->source < 0)
+        return true;
+    enum ek_plan_state source = snapshot->workers[entry->source].state;
+    return seen->movable && source != EK_PLAN_AWAY && (source == EK_PLAN_DRAINING || entry->reason != EK_PLAN_DRAIN);
 }
 
 static bool may_start(const struct ek_planner *planner, struct lanes *lanes, const struct ek_plan_entry *entry)

@@ -102,6 +102,8 @@ struct ek_planner {
     struct ek_plan_entry *starts; /* room for every shard */
     struct ek_weighed *weighed;   /* likewise */
     bool planned;
+    bool shifted;          /* since the last round some shard's load has changed */
+    uint64_t regular_us;   /* the last round that was not due to that */
     bool above;            /* the hottest worker is hotter than noise explains */
     uint32_t above_rounds; /* that it was */
     uint32_t exchanges_left;

@@ -73,6 +73,7 @@ static void settle(struct ek_broker *broker, struct ek_worker *worker, struct ek
         shard->floor = confirmed;
         shard->floor_changed = true;
     }
+    ek_moves_settled(broker, shard);
 }
 
 static bool shows_disagreement(enum ek_wire_status status)
@@ -101,6 +102,4 @@ void ek_settle_replies(struct ek_broker *broker, struct ek_worker *worker, const
         }
         settle(broker, worker, job, &replies[i], now_us);
     }
-    if (broker->moves_active)
-        ek_moves_run(broker);
 }

@@ -32,6 +32,7 @@ struct ek_passing {
 };
 
 struct ek_move;
+struct ek_check;
 struct ek_feed_entry;
 struct ek_balance;
 
@@ -110,6 +111,9 @@ struct ek_worker {
     uint32_t shards;
     uint64_t up_us; /* when it came, on the present link */
     struct ek_drain drain;
+    uint32_t copies_out; /* of moves under way */
+    uint32_t copies_in;
+    uint64_t full_us; /* since when its heartbeats take no writes; 0 = they do */
     struct ek_watch watch;
     ek_broker_peer former_peer;       /* the connection before */
     uint32_t turns;                   /* how often two connections took turns to say HELLO */
@@ -207,13 +211,18 @@ struct ek_broker {
     uint64_t now_us;                /* of the present step */
     struct ek_move *moves;          /* in the order in which they were asked for; the last ones that have ended, too */
     size_t moves_open;              /* not ended */
+    size_t moves_ended;             /* and still in the list */
     size_t moves_active;            /* with an attempt under way */
+    bool moves_may_begin;           /* one that was under way has ended in this step */
+    uint64_t holds_due_us;          /* no hold passes its bound before; UINT64_MAX: there is none */
     uint64_t settings[EK_SETTINGS]; /* broker/settings.h */
     struct ek_balance *balance;
     uint64_t last_move;
     uint64_t last_attempt;
     uint64_t feed_bytes;             /* writes that wait for learners */
     struct ek_feed_entry *feed_over; /* not needed any more once this step's actions are carried out */
+    struct ek_check *check;          /* the one under way, or NULL; broker/check.h */
+    uint64_t last_check;
     bool stopping;
     bool more;
     struct ek_alarm alarms[EK_ALARMS_MAX];

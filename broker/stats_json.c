@@ -75,6 +75,7 @@ static json_t *worker_json(const struct ek_worker_view *worker)
     (void)json_object_set_new(object, "address", text_or_null(worker->endpoint));
     set_uint(object, "shards", worker->shards);
     set_uint(object, "stored_bytes", worker->stored_bytes);
+    set_uint(object, "disk_used_bytes", worker->disk_used_bytes);
     set_uint(object, "stored_keys", worker->stored_keys);
     if (worker->planned)
         set_real(object, "load_ratio", worker->load.ratio[EK_PLAN_BUSY]);

@@ -191,7 +191,7 @@ enum ek_outcome ek_client_command(struct ek_client *client, const char *const *w
     if (outcome != EK_OUTCOME_OK)
         return refuse(client, outcome, "a command has 1 to 8 words of at most 255 bytes");
     outcome = await_answer(client, ret_json);
-    return outcome == EK_OUTCOME_UNAVAILABLE ? EK_OUTCOME_UNKNOWN : outcome;
+    return is_answered(client, 0) ? outcome : EK_OUTCOME_UNKNOWN;
 }
 
 enum ek_outcome ek_client_ping(struct ek_client *client, struct ek_broker_view *ret)

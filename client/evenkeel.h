@@ -194,7 +194,7 @@ EK_PUBLIC uint64_t ek_client_busy_retries(const struct ek_client *client);
 
 /* ---- what operators ask ---- */
 
-/* Asks the broker "stats", "full", "workers" or "shards". `ret_json` borrows from the client until the next call on it, and is
+/* Asks the broker "stats", "full", "workers", "shards", "moves" or "plan". `ret_json` borrows from the client until the next call on it, and is
  * terminated. */
 EK_PUBLIC enum ek_outcome ek_client_query(struct ek_client *client, const char *what, const char **ret_json);
 

@@ -21,6 +21,8 @@ enum {
     HEARTBEAT_FIELDS = 19,
     MOVE_FIELDS = 11,
     MOVED_FIELDS = 10,
+    CHECK_FIELDS = 5,
+    CHECKED_FIELDS = 7,
     COPY_ASK_FIELDS = 6,
     COPY_CHUNK_FIELDS = 12,
     JOB_FIELDS = 5,
@@ -77,6 +79,10 @@ static uint32_t fields_of(enum ek_message_type type)
         return MOVE_FIELDS;
     case EK_MESSAGE_WORKER_MOVED:
         return MOVED_FIELDS;
+    case EK_MESSAGE_WORKER_CHECK:
+        return CHECK_FIELDS;
+    case EK_MESSAGE_WORKER_CHECKED:
+        return CHECKED_FIELDS;
     case EK_MESSAGE_COPY_ASK:
         return COPY_ASK_FIELDS;
     case EK_MESSAGE_COPY_CHUNK:

@@ -41,6 +41,10 @@ EK_MUST enum ek_status ek_decode_shard_load(struct ek_reader *fields, struct ek_
 EK_MUST enum ek_status ek_decode_fed(struct ek_reader *fields, struct ek_fed *ret);
 EK_MUST enum ek_status ek_decode_move_order(struct ek_reader *fields, struct ek_move_order *ret);
 EK_MUST enum ek_status ek_decode_move_report(struct ek_reader *fields, struct ek_move_report *ret);
+EK_MUST enum ek_status ek_decode_check_order(struct ek_reader *fields, struct ek_check_order *ret);
+/* Then `count` of ek_decode_checked, and ek_decode_end. */
+EK_MUST enum ek_status ek_decode_check_report(struct ek_reader *fields, struct ek_check_report *ret);
+EK_MUST enum ek_status ek_decode_checked(struct ek_reader *fields, struct ek_checked *ret);
 EK_MUST enum ek_status ek_decode_copy_ask(struct ek_reader *fields, struct ek_copy_ask *ret);
 EK_MUST enum ek_status ek_decode_copy_chunk(struct ek_reader *fields, struct ek_copy_chunk *ret);
 /* Nothing may follow. */
@@ -66,6 +70,8 @@ void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *messa
 
 void ek_encode_move_order(struct ek_buffer *out, const struct ek_move_order *message);
 void ek_encode_move_report(struct ek_buffer *out, const struct ek_move_report *message);
+void ek_encode_check_order(struct ek_buffer *out, const struct ek_check_order *message);
+void ek_encode_check_report(struct ek_buffer *out, const struct ek_check_report *message);
 void ek_encode_copy_ask(struct ek_buffer *out, const struct ek_copy_ask *message);
 void ek_encode_copy_chunk(struct ek_buffer *out, const struct ek_copy_chunk *message);
 /* The first fields of a message: their count, the version and the type. */

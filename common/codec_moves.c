@@ -1,7 +1,7 @@
 #include "common/codec.h"
 #include "common/writer.h"
 
-enum { CHUNK_LAST = 1 };
+enum { CHUNK_LAST = 1, REPORT_LAST = 1, CHECKED_FIELDS = 9 };
 
 static void read_attempt(struct ek_reader *fields, struct ek_attempt *ret)
 {
@@ -71,6 +71,69 @@ void ek_encode_move_report(struct ek_buffer *out, const struct ek_move_report *m
     ek_write_uint(out, message->position);
     ek_write_uint(out, message->bytes);
     ek_write_text(out, message->text);
+}
+
+/* ---- checks ---- */
+
+enum ek_status ek_decode_check_order(struct ek_reader *fields, struct ek_check_order *ret)
+{
+    if (ek_decode_link(fields, &ret->link) != EK_OK)
+        return EK_MALFORMED;
+    ret->check = ek_read_uint(fields);
+    return ek_decode_end(fields);
+}
+
+void ek_encode_check_order(struct ek_buffer *out, const struct ek_check_order *message)
+{
+    ek_encode_head(out, EK_MESSAGE_WORKER_CHECK);
+    write_link(out, message->link);
+    ek_write_uint(out, message->check);
+}
+
+enum ek_status ek_decode_check_report(struct ek_reader *fields, struct ek_check_report *ret)
+{
+    if (ek_decode_link(fields, &ret->link) != EK_OK)
+        return EK_MALFORMED;
+    ret->check = ek_read_uint(fields);
+    ret->last = ek_read_uint_max(fields, REPORT_LAST) != 0;
+    return ek_decode_count(fields, EK_SHARDS_MAX, &ret->count);
+}
+
+enum ek_status ek_decode_checked(struct ek_reader *fields, struct ek_checked *ret)
+{
+    ek_read_array_of(fields, CHECKED_FIELDS);
+    ret->shard = (uint16_t)ek_read_uint_max(fields, EK_SHARDS_MAX - 1);
+    ret->state = (uint32_t)ek_read_uint_max(fields, EK_HOLDING_LEARNER);
+    ret->epoch = ek_read_uint(fields);
+    ret->position = ek_read_uint(fields);
+    ret->rows = ek_read_uint(fields);
+    ret->expired_rows = ek_read_uint_max(fields, ret->rows);
+    ret->bad_rows = ek_read_uint_max(fields, ret->rows);
+    ret->bad_entries = ek_read_uint(fields);
+    ret->hash = ek_read_uint(fields);
+    return ek_reader_ok(fields) ? EK_OK : EK_MALFORMED;
+}
+
+void ek_encode_check_report(struct ek_buffer *out, const struct ek_check_report *message)
+{
+    ek_encode_head(out, EK_MESSAGE_WORKER_CHECKED);
+    write_link(out, message->link);
+    ek_write_uint(out, message->check);
+    ek_write_uint(out, message->last ? REPORT_LAST : 0);
+    ek_write_array(out, message->count);
+    for (uint32_t i = 0; i < message->count; i++) {
+        const struct ek_checked *shard = &message->shards[i];
+        ek_write_array(out, CHECKED_FIELDS);
+        ek_write_uint(out, shard->shard);
+        ek_write_uint(out, shard->state);
+        ek_write_uint(out, shard->epoch);
+        ek_write_uint(out, shard->position);
+        ek_write_uint(out, shard->rows);
+        ek_write_uint(out, shard->expired_rows);
+        ek_write_uint(out, shard->bad_rows);
+        ek_write_uint(out, shard->bad_entries);
+        ek_write_uint(out, shard->hash);
+    }
 }
 
 /* ---- worker and worker ---- */

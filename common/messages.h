@@ -39,6 +39,8 @@ enum ek_message_type {
     EK_MESSAGE_WORKER_MOVE = 44,      /* to the worker: ek_move_order */
     EK_MESSAGE_WORKER_FEED = 45,      /* to the worker: ek_link and an envelope of ek_fed */
     EK_MESSAGE_WORKER_MOVED = 46,     /* to the broker: ek_move_report */
+    EK_MESSAGE_WORKER_CHECK = 47,     /* to the worker: ek_check_order */
+    EK_MESSAGE_WORKER_CHECKED = 48,   /* to the broker: ek_check_report */
     /* worker and worker */
     EK_MESSAGE_COPY_ASK = 64,  /* to the source of a copy: ek_copy_ask */
     EK_MESSAGE_COPY_CHUNK = 65 /* to the learner: ek_copy_chunk */
@@ -399,6 +401,36 @@ struct ek_copy_chunk {
     struct ek_slice memory; /* the producers' memory; the last chunk's, data = NULL in others */
     uint64_t checksum;      /* XXH3-64 of the body */
     struct ek_slice body;   /* entries, worker/copy.h */
+};
+
+/* ---- checks ---- */
+
+/* Look at everything that is stored, as of the jobs before this message. A later one takes its place. */
+struct ek_check_order {
+    struct ek_link link;
+    uint64_t check; /* the broker's number; comes back in each report */
+};
+
+/* What a worker has of one shard. A shard without a role and without rows is not told. */
+struct ek_checked {
+    uint16_t shard;
+    uint32_t state; /* enum ek_holding_state, or 0: no role */
+    uint64_t epoch;
+    uint64_t position;
+    uint64_t rows;         /* expired ones too */
+    uint64_t expired_rows; /* of these, at the shard's last stamp; they may vanish at any time, and are not in the hash */
+    uint64_t bad_rows;     /* unreadable, under a prefix that is not their key's, or newer than the position */
+    uint64_t bad_entries;  /* of a served shard's book-keeping: not what the worker goes by */
+    uint64_t hash;         /* worker/survey.h */
+};
+
+/* A part of what a check found; may be empty, as a sign that it goes on. Shards rise from part to part. */
+struct ek_check_report {
+    struct ek_link link;
+    uint64_t check;
+    bool last;
+    uint32_t count;
+    const struct ek_checked *shards; /* `count` of them; the decoder leaves it alone, they follow one by one */
 };
 
 struct ek_heartbeat {

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRY_HEAD_BYTES = 11 };
+enum {
+    ENTRY_HEAD_BYTES = 11,
+    /* Rows that had expired are passed over, so many in one chunk, which may come out empty then: a chunk is read between jobs. */
+    PASSED_ROWS_MAX = 4096,
+    PASSED_BYTES_MAX = 1024 * 1024
+};
 
 struct ek_copy {
     struct ek_attempt attempt;
@@ -136,17 +141,28 @@ static bool is_gone(const struct ek_copy *copy, const struct ek_copy_entry *entr
            ek_row_expired(row.expiry_unix_ms, copy->stamp_unix_ms);
 }
 
-/* The entry that comes next; false when there is none left in this space. */
-static bool peek(struct ek_copy *copy, struct ek_copy_entry *ret)
+/* What one chunk may pass over still. */
+struct patience {
+    size_t rows;
+    size_t bytes;
+};
+
+/* The entry that comes next. EK_NOT_FOUND: there is none left in this space; EK_AGAIN: it was not found with that patience. */
+static enum ek_status peek(struct ek_copy *copy, struct patience *patience, struct ek_copy_entry *ret)
 {
     struct ek_store_cursor *cursor = copy->cursors[copy->space];
     ret->space = copy->space;
     while (ek_store_cursor_entry(cursor, &ret->key, &ret->value)) {
         if (!is_gone(copy, ret))
-            return true;
+            return EK_OK;
+        if (patience->rows == 0 || patience->bytes == 0)
+            return EK_AGAIN;
+        size_t bytes = ret->key.size + ret->value.size;
+        patience->rows--;
+        patience->bytes -= bytes < patience->bytes ? bytes : patience->bytes;
         ek_store_cursor_step(cursor);
     }
-    return false;
+    return EK_NOT_FOUND;
 }
 
 static enum ek_status end_space(struct ek_copy *copy, struct ek_error *error)
@@ -159,11 +175,15 @@ static enum ek_status end_space(struct ek_copy *copy, struct ek_error *error)
 
 static enum ek_status fill_body(struct ek_copy *copy, struct ek_error *error)
 {
+    struct patience patience = {.rows = PASSED_ROWS_MAX, .bytes = PASSED_BYTES_MAX};
     ek_buffer_clear(&copy->body);
     while (!copy->ended && copy->body.size < EK_COPY_CHUNK_BYTES_GOAL) {
         struct ek_copy_entry entry;
-        if (!peek(copy, &entry)) {
-            enum ek_status status = end_space(copy, error);
+        enum ek_status status = peek(copy, &patience, &entry);
+        if (status == EK_AGAIN)
+            return EK_OK;
+        if (status == EK_NOT_FOUND) {
+            status = end_space(copy, error);
             if (status != EK_OK)
                 return status;
             continue;

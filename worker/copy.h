@@ -41,8 +41,8 @@ struct ek_copy *ek_copy_open(const struct ek_engine *engine, struct ek_attempt a
 void ek_copy_destroy(struct ek_copy **copy);
 struct ek_attempt ek_copy_attempt(const struct ek_copy *copy);
 uint64_t ek_copy_position(const struct ek_copy *copy);
-/* Appends the message with this chunk; the next one, or once more the one before. EK_NOT_FOUND: another one. EK_IO, EK_CORRUPT: the
- * store failed. */
+/* Appends the message with this chunk; the next one, or once more the one before. It may be empty and not the last one: what one
+ * call looks at is bounded. EK_NOT_FOUND: another one. EK_IO, EK_CORRUPT: the store failed. */
 EK_MUST enum ek_status ek_copy_chunk(struct ek_copy *copy, uint64_t generation, uint64_t chunk, struct ek_buffer *out,
                                      struct ek_error *error);
 

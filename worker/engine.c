@@ -205,12 +205,25 @@ static bool is_news(const struct ek_engine *engine, const struct ek_holding *rol
     return role->epoch > shard->epoch || (role->epoch == shard->epoch && role->state != shard->state);
 }
 
+static bool is_filling(const struct ek_judge_shard *shard)
+{
+    return shard->epoch && shard->state == EK_HOLDING_FILLING;
+}
+
 /* Part of a copy cannot be served. One of which nothing has come yet can, when the broker knows that there is nothing to copy. */
 static bool is_part_of_copy(struct ek_engine *engine, const struct ek_holding *role)
 {
-    const struct ek_judge_shard *shard = &engine->judge.shards[role->shard];
-    return shard->epoch && shard->state == EK_HOLDING_FILLING && role->state == EK_HOLDING_SERVING &&
+    return is_filling(&engine->judge.shards[role->shard]) && role->state == EK_HOLDING_SERVING &&
            !ek_learn_is_empty(engine, role->shard);
+}
+
+/* Adds to the batch under construction. What is released may be served again, with the rows that it has: part of a copy goes with
+ * the role. The memory of what fills is empty as it is. */
+static void put_news(struct ek_engine *engine, const struct ek_holding *role)
+{
+    if (role->state == EK_HOLDING_RELEASED && is_filling(&engine->judge.shards[role->shard]))
+        ek_learn_empty(engine, role->shard);
+    ek_engine_put_role(engine, role);
 }
 
 static enum ek_status no_such_shard(const struct ek_judge *judge, uint16_t shard, struct ek_error *error)
@@ -230,25 +243,30 @@ enum ek_status ek_engine_assign(struct ek_engine *engine, struct ek_link link, s
     struct ek_judge *judge = &engine->judge;
     if (!ek_judge_has_link(judge, link))
         return EK_AGAIN;
-    size_t news = 0;
     for (size_t i = 0; i < count; i++)
         if (holdings[i].shard >= judge->shard_count)
             return no_such_shard(judge, holdings[i].shard, error);
-    for (size_t i = 0; i < count; i++)
-        if (is_news(engine, &holdings[i]) && !is_part_of_copy(engine, &holdings[i])) {
-            ek_engine_put_role(engine, &holdings[i]);
-            news++;
-        }
-    if (news && ek_store_commit(engine->store, error) != EK_OK)
-        return EK_IO;
+    size_t news = 0;
+    bool *taken = ek_alloc_zero(count + 1, sizeof *taken);
     for (size_t i = 0; i < count; i++) {
+        taken[i] = is_news(engine, &holdings[i]) && !is_part_of_copy(engine, &holdings[i]);
+        if (taken[i])
+            put_news(engine, &holdings[i]);
+        news += taken[i];
+    }
+    enum ek_status status = news ? ek_store_commit(engine->store, error) : EK_OK;
+    for (size_t i = 0; i < count && status == EK_OK; i++) {
         struct ek_judge_shard *shard = &judge->shards[holdings[i].shard];
-        if (is_news(engine, &holdings[i]) && !is_part_of_copy(engine, &holdings[i])) {
+        if (taken[i]) {
             shard->epoch = holdings[i].epoch;
             shard->state = holdings[i].state;
         }
         holdings[i] = holding_of(judge, holdings[i].shard);
     }
+    free(taken);
+    if (status != EK_OK)
+        return EK_IO;
+    ek_learners_tidy(engine);
     engine->dead_kept = ek_dead_kept(judge);
     return EK_OK;
 }
@@ -261,13 +279,19 @@ static bool is_new_loss(const struct ek_engine *engine, const struct ek_loss *lo
     return loss->epoch > engine->judge.shards[loss->shard].epoch && is_news(engine, &role);
 }
 
+/* Rows that are left of an earlier role: no part of the shard. */
+static bool has_leftovers(const struct ek_judge_shard *shard)
+{
+    bool has_data = shard->state == EK_HOLDING_SERVING || shard->state == EK_HOLDING_LEARNER;
+    return shard->epoch && !has_data;
+}
+
 /* Nothing in memory changes before the batch is synced. The snapshot covers every record there is: its position lies beyond. */
 static void put_loss(struct ek_engine *engine, const struct ek_loss *loss)
 {
     const struct ek_judge_shard *shard = &engine->judge.shards[loss->shard];
     const struct ek_producers *memory = &shard->memory;
-    bool has_data = shard->state == EK_HOLDING_SERVING || shard->state == EK_HOLDING_LEARNER;
-    if (shard->epoch && !has_data) /* what is left of an earlier role is no part of the shard */
+    if (has_leftovers(shard))
         ek_learn_empty(engine, loss->shard);
     struct ek_producers fresh = {.stamp_unix_ms = memory->stamp_unix_ms, .expires_unix_ms = memory->expires_unix_ms};
     ek_producers_give_up(&fresh, loss->position, loss->floor);
@@ -278,6 +302,10 @@ static void put_loss(struct ek_engine *engine, const struct ek_loss *loss)
 static void take_loss(struct ek_engine *engine, const struct ek_loss *loss)
 {
     struct ek_judge_shard *shard = &engine->judge.shards[loss->shard];
+    if (has_leftovers(shard)) {
+        shard->letters = 0;
+        shard->letter_bytes = 0;
+    }
     shard->epoch = loss->epoch;
     shard->state = EK_HOLDING_SERVING;
     ek_producers_give_up(&shard->memory, loss->position, loss->floor);
@@ -306,6 +334,7 @@ enum ek_status ek_engine_give_up(struct ek_engine *engine, struct ek_link link, 
             take_loss(engine, &losses[i]);
         ret[i] = holding_of(judge, losses[i].shard);
     }
+    ek_learners_tidy(engine);
     engine->dead_kept = ek_dead_kept(judge);
     return EK_OK;
 }

@@ -29,6 +29,7 @@ void ek_commit_done_destroy(struct ek_commit_done *done)
         if (item->step)
             ek_learn_step_done(item->step);
         free(item->step);
+        ek_survey_destroy(&item->survey);
         free(item);
     }
     ek_answers_done(&done->answers);
@@ -100,6 +101,10 @@ void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_d
     /* A start knows of expiring rows from the book-keeping alone. */
     for (uint32_t i = 0; done->items->kind == EK_COMMIT_ADOPT && i < judge->shard_count; i++)
         ek_load_expires(load, (uint16_t)i, ek_engine_expiry(engine, (uint16_t)i));
+    /* So does a new owner, of what it learned. */
+    bool assigns = (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS) && done->status == EK_OK;
+    for (size_t i = 0; assigns && i < done->items->holding_count; i++)
+        ek_load_expires(load, done->items->holdings[i].shard, ek_engine_expiry(engine, done->items->holdings[i].shard));
     for (size_t i = 0; done->items->kind == EK_COMMIT_JOBS && i < judge->touched_count; i++) {
         const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
         ek_load_add(load, judge->touched[i], shard->group_operations, shard->group_bytes, 0,
@@ -165,6 +170,9 @@ enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *don
         break;
     case EK_COMMIT_LEARN:
         status = ek_learn_run(engine, done->items->step, &done->error);
+        break;
+    case EK_COMMIT_SURVEY:
+        done->items->survey = ek_survey_open(engine, done->items->link, done->items->check);
         break;
     case EK_COMMIT_STOP:
         break;

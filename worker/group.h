@@ -12,6 +12,7 @@
 #include "worker/learn.h"
 #include "worker/load.h"
 #include "worker/parcel.h"
+#include "worker/survey.h"
 
 /* A group takes jobs until one of these is reached. */
 #define EK_COMMIT_OPERATIONS_GOAL 32768u
@@ -23,6 +24,7 @@ enum ek_commit_kind {
     EK_COMMIT_ASSIGN, /* make roles durable */
     EK_COMMIT_LOSS,   /* make accepted losses durable */
     EK_COMMIT_LEARN,  /* a step of a move */
+    EK_COMMIT_SURVEY, /* open a survey as of the groups before */
     EK_COMMIT_STOP    /* finish what is before it, then end the thread */
 };
 
@@ -31,12 +33,14 @@ struct ek_commit_item {
     enum ek_commit_kind kind;
     struct ek_parcel *parcel;         /* JOBS; the item is one of its users */
     struct ek_worker_welcome welcome; /* ADOPT */
-    struct ek_link link;              /* ASSIGN, LOSS */
+    struct ek_link link;              /* ASSIGN, LOSS, SURVEY */
     struct ek_loss *losses;           /* LOSS; as many as there is room in `holdings` */
     struct ek_holding *holdings;      /* ASSIGN: what to do; done, and after ADOPT and LOSS: what holds */
     size_t holding_count;
     struct ek_learn_step *step; /* LEARN */
-    uint32_t *passed;           /* done JOBS: reads with a number that may be served, by index */
+    uint64_t check;             /* SURVEY: its number; then what was opened, or NULL for a link that is over */
+    struct ek_survey *survey;
+    uint32_t *passed; /* done JOBS: reads with a number that may be served, by index */
     uint32_t passed_count;
 };
 

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERIFY_BYTES = 4 * 1024 * 1024 }; /* looked at between two groups */
+enum {
+    VERIFY_BYTES = 4 * 1024 * 1024, /* looked at between two groups */
+    MARK_BYTES = 64                 /* what a deletion writes, about: small, but it gives room back */
+};
 
 /* ---- steps and learners ---- */
 
@@ -42,6 +45,13 @@ void ek_learners_done(struct ek_engine *engine)
     engine->learners = NULL;
 }
 
+static void forget_attempt(struct ek_engine *engine, struct ek_attempt attempt)
+{
+    for (size_t i = 0; i < EK_COPIES_MAX; i++)
+        if (engine->learners[i].active && engine->learners[i].attempt.number == attempt.number)
+            forget(&engine->learners[i]);
+}
+
 /* Of an attempt that is under way. Steps may come behind the word that it is over: the role alone counts. */
 static struct ek_learner *find(struct ek_engine *engine, struct ek_attempt attempt, enum ek_holding_state role)
 {
@@ -62,6 +72,13 @@ static bool is_over(const struct ek_engine *engine, const struct ek_learner *lea
     return role != EK_HOLDING_FILLING && role != EK_HOLDING_LEARNER;
 }
 
+void ek_learners_tidy(struct ek_engine *engine)
+{
+    for (size_t i = 0; i < EK_COPIES_MAX; i++)
+        if (engine->learners[i].active && is_over(engine, &engine->learners[i]))
+            forget(&engine->learners[i]);
+}
+
 /* The shard's place, or a free one; NULL when there are too many. */
 static struct ek_learner *place_for(struct ek_engine *engine, uint16_t shard)
 {
@@ -70,7 +87,7 @@ static struct ek_learner *place_for(struct ek_engine *engine, uint16_t shard)
         struct ek_learner *learner = &engine->learners[i];
         if (learner->active && learner->attempt.shard == shard)
             return learner;
-        if (!learner->active || is_over(engine, learner))
+        if (!learner->active)
             found = learner;
     }
     return found;
@@ -85,9 +102,7 @@ static void tell(struct ek_learn_step *step, enum ek_moved_step what, uint64_t p
 
 static enum ek_status fail(struct ek_engine *engine, struct ek_learn_step *step, const char *why)
 {
-    for (size_t i = 0; i < EK_COPIES_MAX; i++)
-        if (engine->learners[i].active && engine->learners[i].attempt.number == step->attempt.number)
-            forget(&engine->learners[i]);
+    forget_attempt(engine, step->attempt);
     tell(step, EK_MOVED_FAILED, 0, 0);
     (void)snprintf(step->report.text, sizeof step->report.text, "%s", why);
     return EK_OK;
@@ -215,6 +230,7 @@ static enum ek_status sweep(struct ek_engine *engine, struct ek_learn_step *step
         if (status == EK_OK)
             note_emptied(engine, number);
     }
+    step->written_bytes = MARK_BYTES;
     tell(step, EK_MOVED_CLEANED, 0, 0);
     return status;
 }
@@ -379,6 +395,8 @@ static enum ek_status verify(struct ek_engine *engine, struct ek_learn_step *ste
         return EK_OK;
     enum ek_status status = look_on(engine, learner, &end, error);
     step->more = !end;
+    if (status == EK_OK && !end)
+        tell(step, EK_MOVED_FETCHED, 0, learner->bytes); /* a sign that it goes on */
     if (status != EK_OK || !end)
         return status;
     if (learner->seen_entries != learner->entries || learner->seen_hash != learner->hash)
@@ -426,6 +444,9 @@ enum ek_status ek_learn_run(struct ek_engine *engine, struct ek_learn_step *step
         return verify(engine, step, error);
     case EK_LEARN_FEED:
         return feed(engine, step, error);
+    case EK_LEARN_DROP:
+        forget_attempt(engine, step->attempt);
+        return EK_OK;
     case EK_LEARN_SWEEP:
         return sweep(engine, step, error);
     }

@@ -17,6 +17,7 @@ enum ek_learn_kind {
     EK_LEARN_CHUNK,
     EK_LEARN_VERIFY, /* a part of the comparison; again while `more` */
     EK_LEARN_FEED,
+    EK_LEARN_DROP, /* the attempt is over; what the steps before it brought goes */
     EK_LEARN_SWEEP /* delete what is left of a released shard */
 };
 
@@ -35,9 +36,9 @@ struct ek_learn_step {
     /* afterwards */
     bool reports; /* `report` is to be sent over `link` */
     struct ek_move_report report;
-    bool more;            /* VERIFY is to be asked again */
-    struct ek_copy *copy; /* COPY: the caller's */
-    uint64_t written_bytes;
+    bool more;              /* VERIFY is to be asked again */
+    struct ek_copy *copy;   /* COPY: the caller's */
+    uint64_t written_bytes; /* to the disk, that is */
 };
 
 /* A copy that is coming in. */
@@ -61,6 +62,8 @@ struct ek_learner {
 void ek_learners_done(struct ek_engine *engine);
 /* Another link was adopted: all attempts of the one before are over. */
 void ek_learners_forget(struct ek_engine *engine);
+/* Roles have changed: attempts whose learner is none any more are over. */
+void ek_learners_tidy(struct ek_engine *engine);
 /* After a start: the range of a learner that was not complete is emptied, in the batch under construction. */
 void ek_learners_recover(struct ek_engine *engine);
 /* Adds to the batch under construction the deletion of everything of a shard but its role and its position. */

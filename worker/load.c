@@ -39,6 +39,11 @@ void ek_load_expires(struct ek_load *load, uint16_t shard, uint64_t expires_unix
     atomic_store_explicit(&load->shards[shard].expires_unix_ms, expires_unix_ms, memory_order_relaxed);
 }
 
+void ek_load_copied(struct ek_load *load, uint16_t shard, uint64_t bytes)
+{
+    load->shards[shard].flushed_at -= bytes; /* only the difference to bytes_in counts, also below 0 */
+}
+
 static uint64_t unflushed(const struct ek_load_shard *entry)
 {
     return value_of(&entry->bytes_in) - entry->flushed_at;
@@ -91,4 +96,9 @@ void ek_load_forget_told(struct ek_load *load)
 {
     for (size_t i = 0; i < EK_SHARDS_MAX; i++)
         load->shards[i].told = (struct ek_shard_load){0};
+}
+
+void ek_load_forget_shard(struct ek_load *load, uint16_t shard)
+{
+    load->shards[shard].told = (struct ek_shard_load){0};
 }

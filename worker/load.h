@@ -32,6 +32,8 @@ void ek_load_add(struct ek_load *load, uint16_t shard, uint64_t operations, uint
                  uint64_t busy_us);
 /* Until when rows of the shard expire, 0 = none will; from the thread that writes. */
 void ek_load_expires(struct ek_load *load, uint16_t shard, uint64_t expires_unix_ms);
+/* Bytes of a copy were stored: no work that the shard costs, but a part of its size until RocksDB's figures have it. */
+void ek_load_copied(struct ek_load *load, uint16_t shard, uint64_t bytes);
 /* RocksDB's figures: `table_bytes` of each of `shards` shards, and what lies unflushed in all. */
 void ek_load_measure(struct ek_load *load, uint32_t shards, const uint64_t *table_bytes, uint64_t unflushed_bytes);
 uint64_t ek_load_stored_bytes(const struct ek_load *load, uint16_t shard);
@@ -39,5 +41,7 @@ uint64_t ek_load_stored_bytes(const struct ek_load *load, uint16_t shard);
 size_t ek_load_changed(struct ek_load *load, uint32_t shards, struct ek_shard_load *ret);
 /* A new broker knows nothing yet. */
 void ek_load_forget_told(struct ek_load *load);
+/* Nor does it of a shard that was served elsewhere until now. */
+void ek_load_forget_shard(struct ek_load *load, uint16_t shard);
 
 #endif

@@ -38,6 +38,8 @@ struct loop {
     struct ek_pulse *pulse;
     struct ek_commit *commit;
     struct ek_moving *moving;
+    struct ek_survey *survey; /* of the broker's last check, until its last report */
+    uint64_t survey_due_us;
     struct ek_answers outbox;
     size_t parcel_bytes; /* of jobs that the storage thread has */
     bool more_reads;
@@ -114,6 +116,7 @@ static void send_heartbeat(struct loop *loop)
     ek_pulse_write(loop->pulse, &out, loop->link.link, loop->serve->shard_count, loop->commit, ek_clock_monotonic_us());
     if (!send_or_drop(loop, ek_owned_of(&out)))
         ek_load_forget_told(loop->load); /* it was not told after all */
+    ek_moving_set_full(loop->moving, loop->pulse->credit.full, &loop->outbox);
 }
 
 static void step_link(struct loop *loop)
@@ -179,6 +182,7 @@ static void adopted(struct loop *loop, const struct ek_commit_done *done)
     loop->identity = done->identity;
     ek_serve_adopt(loop->serve, welcome->link, welcome->shards, item->holdings, item->holding_count);
     ek_moving_adopt(loop->moving, welcome->link);
+    ek_survey_destroy(&loop->survey);
     note_released(loop, item);
     if (!ek_worker_link_adopted(&loop->link, welcome->link))
         return; /* another WELCOME is on its way through the queue */
@@ -200,8 +204,21 @@ static void assigned(struct loop *loop, const struct ek_commit_done *done)
         return;
     }
     note_released(loop, item);
+    for (size_t i = 0; i < item->holding_count; i++)
+        if (item->holdings[i].state == EK_HOLDING_SERVING)
+            ek_load_forget_shard(loop->load, item->holdings[i].shard);
     ek_serve_assign(loop->serve, item->holdings, item->holding_count);
     send_holdings(loop, EK_MESSAGE_WORKER_ASSIGNED, item->link, item);
+}
+
+static void opened_survey(struct loop *loop, struct ek_commit_item *item)
+{
+    if (!item->survey)
+        return; /* of a link that has ended */
+    ek_survey_destroy(&loop->survey);
+    loop->survey = item->survey;
+    loop->survey_due_us = 0;
+    item->survey = NULL;
 }
 
 static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
@@ -219,6 +236,16 @@ static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
     ek_answers_move(&loop->outbox, &done->answers);
     if (done->position_count)
         ek_pulse_committed(loop->pulse, done->took_us, &work);
+    if (ek_pulse_is_overdue(loop->pulse))
+        ek_worker_link_hurry(&loop->link);
+}
+
+static void finished_step(struct loop *loop, struct ek_learn_step *step)
+{
+    if (step->written_bytes)
+        ek_load_copied(loop->load, step->attempt.shard, step->written_bytes);
+    ek_pulse_wrote(loop->pulse, step->written_bytes);
+    ek_moving_done(loop->moving, step, &loop->outbox);
     if (ek_pulse_is_overdue(loop->pulse))
         ek_worker_link_hurry(&loop->link);
 }
@@ -249,7 +276,9 @@ static void take_done(struct loop *loop)
         else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
             assigned(loop, done);
         else if (done->items->kind == EK_COMMIT_LEARN)
-            ek_moving_done(loop->moving, done->items->step, &loop->outbox);
+            finished_step(loop, done->items->step);
+        else if (done->items->kind == EK_COMMIT_SURVEY)
+            opened_survey(loop, done->items);
         ek_commit_done_destroy(done);
     }
 }
@@ -353,6 +382,19 @@ static enum ek_status take_jobs(struct loop *loop, struct ek_frame *frame)
     return EK_OK;
 }
 
+static enum ek_status take_check(struct loop *loop, struct ek_reader *fields)
+{
+    struct ek_check_order order;
+    enum ek_status status = ek_decode_check_order(fields, &order);
+    if (status != EK_OK)
+        return status;
+    struct ek_commit_item *item = item_of(EK_COMMIT_SURVEY);
+    item->link = order.link;
+    item->check = order.check;
+    ek_commit_push(loop->commit, item);
+    return EK_OK;
+}
+
 static enum ek_status take_message(struct loop *loop, enum ek_message_type type, struct ek_reader *fields)
 {
     switch (type) {
@@ -367,7 +409,9 @@ static enum ek_status take_message(struct loop *loop, enum ek_message_type type,
     case EK_MESSAGE_WORKER_PULSE:
         return take_pulse(loop, fields);
     case EK_MESSAGE_WORKER_MOVE:
-        return ek_moving_order(loop->moving, fields, ek_clock_monotonic_us());
+        return ek_moving_order(loop->moving, fields, &loop->outbox, ek_clock_monotonic_us());
+    case EK_MESSAGE_WORKER_CHECK:
+        return take_check(loop, fields);
     default:
         return EK_MALFORMED;
     }
@@ -381,7 +425,7 @@ static void take_frame(struct loop *loop, struct ek_frame *frame)
     if (status == EK_OK && type == EK_MESSAGE_WORKER_JOBS)
         status = take_jobs(loop, frame);
     else if (status == EK_OK && type == EK_MESSAGE_WORKER_FEED)
-        status = ek_moving_feed(loop->moving, frame);
+        status = ek_moving_feed(loop->moving, frame, &loop->outbox);
     else {
         if (status == EK_OK)
             status = take_message(loop, type, &fields);
@@ -424,6 +468,29 @@ static void serve_reads(struct loop *loop)
     ek_answers_done(&answers);
 }
 
+static bool may_survey(const struct loop *loop)
+{
+    return loop->survey && !loop->stopping && loop->outbox.bytes < UNSENT_BYTES_MAX;
+}
+
+/* A part of the check, and then as long a break: whoever is served waits for one part, and half of the time is theirs. */
+static void survey_on(struct loop *loop)
+{
+    uint64_t began_us = ek_clock_monotonic_us();
+    struct ek_buffer out = {0};
+    bool last = false;
+    if (!may_survey(loop) || began_us < loop->survey_due_us)
+        return;
+    if (ek_survey_run(loop->survey, &out, &last, loop->error) != EK_OK)
+        loop->verdict = EK_IO;
+    else
+        ek_answers_push(&loop->outbox, ek_survey_link(loop->survey), ek_owned_of(&out));
+    if (last || loop->verdict != EK_OK)
+        ek_survey_destroy(&loop->survey);
+    uint64_t now_us = ek_clock_monotonic_us();
+    loop->survey_due_us = now_us + (now_us - began_us);
+}
+
 static int64_t wait_ms(const struct loop *loop, uint64_t due_us)
 {
     if (ek_answers_peek(&loop->outbox))
@@ -433,6 +500,8 @@ static int64_t wait_ms(const struct loop *loop, uint64_t due_us)
     uint64_t now_us = ek_clock_monotonic_us();
     uint64_t moving_us = ek_moving_due_us(loop->moving);
     due_us = moving_us < due_us ? moving_us : due_us;
+    if (may_survey(loop) && loop->survey_due_us < due_us)
+        due_us = loop->survey_due_us;
     return due_us <= now_us ? 0 : (int64_t)((due_us - now_us + 999) / 1000);
 }
 
@@ -457,6 +526,7 @@ static bool turn(struct loop *loop, int signal_fd, uint64_t due_us)
         receive(loop);
     ek_moving_run(loop->moving, ek_clock_monotonic_us());
     serve_reads(loop);
+    survey_on(loop);
     flush_outbox(loop);
     return items[1].readable;
 }
@@ -531,6 +601,7 @@ enum ek_status ek_worker_loop_run(const struct ek_worker_settings *settings, str
     else if (loop.verdict == EK_IO)
         say_bye(&loop, EK_BYE_STORAGE);
     ek_moving_destroy(&loop.moving);
+    ek_survey_destroy(&loop.survey);
     close_sockets(&loop);
     if (loop.commit && !ek_commit_ended(loop.commit))
         return loop.verdict == EK_OK ? EK_AGAIN : loop.verdict;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STORING_MAX = 2 };
+enum { STORING_MAX = 2, PEERS_UNSENT_BYTES_MAX = 2 * EK_COPY_CHUNK_BYTES_MAX };
 #define ASK_AGAIN_US UINT64_C(500000)
 #define US_A_SECOND  UINT64_C(1000000)
 
@@ -35,6 +35,7 @@ struct ek_moving {
     struct ek_context *context;
     struct ek_commit *commit;
     struct ek_link link;
+    bool full; /* the disk is short */
     struct ek_copy *copies[EK_COPIES_MAX];
     struct fetch fetches[EK_COPIES_MAX];
     struct sweep *sweeps; /* at most one a shard */
@@ -111,6 +112,23 @@ static void fail(struct ek_answers *answers, struct ek_link link, struct ek_atte
     struct ek_move_report failed = {.link = link, .attempt = attempt, .step = EK_MOVED_FAILED};
     (void)snprintf(failed.text, sizeof failed.text, "%s", why);
     report(answers, &failed);
+}
+
+static void fail_for_room(struct ek_answers *answers, struct ek_link link, struct ek_attempt attempt)
+{
+    fail(answers, link, attempt, "the target's disk is nearly full");
+}
+
+void ek_moving_set_full(struct ek_moving *moving, bool full, struct ek_answers *answers)
+{
+    moving->full = full;
+    for (size_t i = 0; i < EK_COPIES_MAX && full; i++) {
+        struct fetch *fetch = &moving->fetches[i];
+        if (!fetch->active)
+            continue;
+        fail_for_room(answers, fetch->link, fetch->attempt);
+        end_fetch(fetch);
+    }
 }
 
 /* ---- deletions ---- */
@@ -202,7 +220,7 @@ static bool is_current(const struct ek_moving *moving, struct ek_link link)
     return link.link == moving->link.link && link.generation == moving->link.generation;
 }
 
-enum ek_status ek_moving_order(struct ek_moving *moving, struct ek_reader *fields, uint64_t now_us)
+enum ek_status ek_moving_order(struct ek_moving *moving, struct ek_reader *fields, struct ek_answers *answers, uint64_t now_us)
 {
     struct ek_move_order order;
     enum ek_status status = ek_decode_move_order(fields, &order);
@@ -211,6 +229,10 @@ enum ek_status ek_moving_order(struct ek_moving *moving, struct ek_reader *field
     struct ek_learn_step step = {.link = order.link, .attempt = order.attempt, .epoch = order.epoch};
     if (!is_current(moving, order.link))
         return EK_OK;
+    if (moving->full && (order.step == EK_MOVE_FILL || order.step == EK_MOVE_PULL)) {
+        fail_for_room(answers, order.link, order.attempt);
+        return EK_OK;
+    }
     switch (order.step) {
     case EK_MOVE_FILL:
         step.kind = EK_LEARN_FILL;
@@ -224,7 +246,8 @@ enum ek_status ek_moving_order(struct ek_moving *moving, struct ek_reader *field
         begin_fetch(moving, &order, now_us);
         break;
     case EK_MOVE_DROP:
-        drop(moving, order.attempt);
+        step.kind = EK_LEARN_DROP; /* behind a COPY that may still wait there */
+        push(moving, &step);
         break;
     }
     return EK_OK;
@@ -250,11 +273,14 @@ static enum ek_status decode_feed(struct ek_slice message, struct ek_learn_step 
     return status == EK_OK ? ek_decode_end(&fields) : status;
 }
 
-enum ek_status ek_moving_feed(struct ek_moving *moving, struct ek_frame *frame)
+enum ek_status ek_moving_feed(struct ek_moving *moving, struct ek_frame *frame, struct ek_answers *answers)
 {
     struct ek_learn_step step = {.kind = EK_LEARN_FEED, .frame = *frame, .has_frame = true};
     enum ek_status status = decode_feed(ek_frame_bytes(&step.frame), &step);
-    if (status == EK_OK && step.fed_count && is_current(moving, step.link))
+    bool counts = status == EK_OK && step.fed_count && is_current(moving, step.link);
+    if (counts && moving->full)
+        fail_for_room(answers, step.link, step.attempt);
+    if (counts && !moving->full)
         push(moving, &step);
     else
         ek_learn_step_done(&step);
@@ -288,6 +314,8 @@ void ek_moving_done(struct ek_moving *moving, struct ek_learn_step *step, struct
         return;
     if (step->copy)
         keep_copy(moving, step, answers);
+    if (step->kind == EK_LEARN_DROP)
+        drop(moving, step->attempt);
     if (step->kind == EK_LEARN_CHUNK && fetch && fetch->storing)
         fetch->storing--;
     if (step->more)
@@ -342,6 +370,8 @@ enum ek_status ek_moving_serve(struct ek_moving *moving, struct ek_socket *peers
         refuse(moving, peers, readable ? "there is no such copy here" : "this endpoint is for copies between workers");
         return EK_OK;
     }
+    if (ek_socket_unsent_bytes(peers) >= PEERS_UNSENT_BYTES_MAX)
+        return EK_OK; /* a learner that does not take what it asks for; it will be asked for again */
     struct ek_buffer out = {0};
     status = ek_copy_chunk(copy, ask.generation, ask.chunk, &out, error);
     if (status == EK_OK) {

@@ -3,7 +3,8 @@
  * rows are to be deleted. It threads orders, chunks and steps between the broker, other workers and the storage thread; what they
  * mean is learn.h's. Loop thread only.
  *
- * Limits: EK_COPIES_MAX copies given, as many fetched; of each fetch one chunk asked for and two in the storage thread.
+ * Limits: EK_COPIES_MAX copies given, as many fetched; of each fetch one chunk asked for and two in the storage thread; twice the
+ * largest chunk on its way to learners.
  */
 #ifndef EK_WORKER_MOVING_H
 #define EK_WORKER_MOVING_H
@@ -25,9 +26,14 @@ void ek_moving_destroy(struct ek_moving **moving);
 void ek_moving_adopt(struct ek_moving *moving, struct ek_link link);
 /* The shard is released since `epoch`; `due_us`: when what is left of it goes. */
 void ek_moving_released(struct ek_moving *moving, uint16_t shard, uint64_t epoch, uint64_t due_us);
+/* Whether the disk is short. While it is, what is being learned is given up, and nothing new is taken in; `answers` gets the
+ * reports.
+ */
+void ek_moving_set_full(struct ek_moving *moving, bool full, struct ek_answers *answers);
 /* Messages of the broker, whose fields follow. FEED takes the frame. EK_MALFORMED, EK_TOO_LARGE. */
-EK_MUST enum ek_status ek_moving_order(struct ek_moving *moving, struct ek_reader *fields, uint64_t now_us);
-EK_MUST enum ek_status ek_moving_feed(struct ek_moving *moving, struct ek_frame *frame);
+EK_MUST enum ek_status ek_moving_order(struct ek_moving *moving, struct ek_reader *fields, struct ek_answers *answers,
+                                       uint64_t now_us);
+EK_MUST enum ek_status ek_moving_feed(struct ek_moving *moving, struct ek_frame *frame, struct ek_answers *answers);
 /* The storage thread has carried a step out; what is to be told the broker goes to `answers`. */
 void ek_moving_done(struct ek_moving *moving, struct ek_learn_step *step, struct ek_answers *answers);
 

@@ -40,13 +40,18 @@ static void note_rate(struct ek_pulse *pulse, uint64_t bytes, uint64_t took_us)
     pulse->rate_bytes = rate > faded ? rate : faded;
 }
 
+void ek_pulse_wrote(struct ek_pulse *pulse, uint64_t bytes)
+{
+    pulse->written_bytes += bytes;
+    pulse->unreclaimed_bytes += bytes;
+}
+
 void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, const struct ek_pulse_work *work)
 {
     ek_histogram_add(&pulse->commits, took_us);
     ek_pace_add(&pulse->pace, work->jobs, work->body_bytes, took_us);
     note_rate(pulse, work->bytes, took_us);
-    pulse->written_bytes += work->bytes;
-    pulse->unreclaimed_bytes += work->bytes;
+    ek_pulse_wrote(pulse, work->bytes);
 }
 
 bool ek_pulse_is_overdue(const struct ek_pulse *pulse)

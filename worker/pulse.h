@@ -37,6 +37,8 @@ struct ek_pulse_work {
 };
 /* A group of jobs took this long. */
 void ek_pulse_committed(struct ek_pulse *pulse, uint64_t took_us, const struct ek_pulse_work *work);
+/* Likewise a step of a move; how long it took says nothing of jobs. */
+void ek_pulse_wrote(struct ek_pulse *pulse, uint64_t bytes);
 /* More was written than the credit reckoned with: a heartbeat should tell the broker how the disk is now. */
 bool ek_pulse_is_overdue(const struct ek_pulse *pulse);
 /* Appends a heartbeat of this link to `out`. */

@@ -63,6 +63,9 @@ EK_MUST enum ek_status ek_store_get_many(struct ek_store *store, const struct ek
 /* From `first` on, up to but without `end` (an empty slice: to the end of the space). Both must stay until the cursor is closed. */
 struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first,
                                       struct ek_slice end);
+/* Likewise for a walk through much that is read once: it leaves the cache to others. */
+struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store_space space, struct ek_slice first,
+                                           struct ek_slice end);
 /* The entry that the cursor stands at, or false at the end; slices are valid until the next step. */
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value);
 void ek_store_cursor_step(struct ek_store_cursor *cursor);

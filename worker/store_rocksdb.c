@@ -385,16 +385,29 @@ enum ek_status ek_store_get_many(struct ek_store *store, const struct ek_slice *
     return status;
 }
 
-struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end)
+static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end,
+                                    bool fills_cache)
 {
     struct ek_store_cursor *cursor = ek_alloc_zero(1, sizeof *cursor);
     cursor->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_fill_cache(cursor->read, fills_cache);
     if (end.size)
         rocksdb_readoptions_set_iterate_upper_bound(cursor->read, (const char *)end.data, end.size);
     cursor->iterator = rocksdb_create_iterator_cf(store->db, cursor->read, store->spaces[space]);
     struct ek_slice from = first.size ? first : ek_slice_of(first_key, sizeof first_key);
     rocksdb_iter_seek(cursor->iterator, (const char *)from.data, from.size);
     return cursor;
+}
+
+struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end)
+{
+    return walk(store, space, first, end, true);
+}
+
+struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store_space space, struct ek_slice first,
+                                           struct ek_slice end)
+{
+    return walk(store, space, first, end, false);
 }
 
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)

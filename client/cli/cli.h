@@ -49,10 +49,14 @@ extern const struct ek_command ek_command_workers;
 extern const struct ek_command ek_command_shards;
 extern const struct ek_command ek_command_stats;
 extern const struct ek_command ek_command_dead;
+extern const struct ek_command ek_command_plan;
+extern const struct ek_command ek_command_balance;
+extern const struct ek_command ek_command_drain;
 extern const struct ek_command ek_command_move;
 extern const struct ek_command ek_command_moves;
 extern const struct ek_command ek_command_forget;
 extern const struct ek_command ek_command_accept_loss;
+extern const struct ek_command ek_command_check;
 extern const struct ek_command ek_command_ping;
 
 /* The deadline of commands that have none unless one is given. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD_BYTES_MAX = 24, OPTION_COLUMN = 30, NAME_COLUMN = 10 };
+enum { WORD_BYTES_MAX = 24, OPTION_COLUMN = 30, NAME_COLUMN = 12 };
 
 static void print_options(const struct ek_option *options)
 {

@@ -1,16 +1,16 @@
 /* move and moves: shards on their way to other workers. */
 #include "client/cli/cli.h"
-#include "client/cli/connect.h"
 #include "client/cli/operator.h"
 #include "client/cli/output.h"
 #include "client/cli/view.h"
+#include "client/cli/wait.h"
 #include "common/args.h"
 #include "common/limits.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-enum { STEP_US = 1000 * 1000, NUMBER_BYTES = 24 };
+enum { NUMBER_BYTES = 24 };
 
 struct moves_options {
     bool watch;
@@ -35,21 +35,21 @@ static int run_move(const struct ek_cli *cli, const void *options, char **words,
 }
 
 /* True while some move is under way; `ret_code` gets what to exit with when not. */
-static bool show(const struct ek_cli *cli, struct ek_client *client, bool clears, int *ret_code)
+static bool show(const struct ek_cli *cli, struct ek_wait *wait, const struct ek_screen *screen, int *ret_code)
 {
     const char *json;
     struct ek_buffer out = {0};
     bool open = false;
-    enum ek_outcome outcome = ek_client_query(client, "moves", &json);
+    enum ek_outcome outcome = ek_wait_query(wait, "moves", &json);
     if (outcome) {
-        *ret_code = ek_fail_outcome(cli, outcome, ek_client_error(client));
+        *ret_code = ek_fail_outcome(cli, outcome, ek_client_error(wait->client));
         return false;
     }
     struct ek_slice text = ek_slice_text(json);
     static const char clear[] = "\033[H\033[2J";
-    if (clears && !cli->json)
+    if (screen->rows && !cli->json)
         ek_buffer_append(&out, clear, sizeof clear - 1);
-    bool understood = ek_view_moves(&out, text, &open);
+    bool understood = ek_view_moves(&out, text, screen, &open);
     if (cli->json) {
         ek_buffer_clear(&out);
         ek_buffer_append(&out, text.data, text.size);
@@ -61,10 +61,19 @@ static bool show(const struct ek_cli *cli, struct ek_client *client, bool clears
     return open && understood && ek_output_flush();
 }
 
+/* Its window may have another size each time. */
+static struct ek_screen screen_of(const struct moves_options *given)
+{
+    struct ek_screen screen = {.bars = ek_is_terminal(STDOUT_FILENO)};
+    if (screen.bars && given->watch)
+        ek_terminal_size(STDOUT_FILENO, &screen.rows, &screen.columns);
+    return screen;
+}
+
 static int run_moves(const struct ek_cli *cli, const void *options, char **words, size_t count)
 {
     const struct moves_options *given = options;
-    struct ek_client *client;
+    struct ek_wait wait;
     int code = 0;
     (void)words, (void)count;
     if (given->cancel) {
@@ -72,13 +81,14 @@ static int run_moves(const struct ek_cli *cli, const void *options, char **words
         (void)snprintf(number, sizeof number, "%llu", (unsigned long long)given->cancel);
         return ek_operator_command(cli, (const char *[]){"move", "cancel", number}, 3, "cancelled");
     }
-    enum ek_outcome outcome = ek_connect(cli, NULL, &client);
+    enum ek_outcome outcome = ek_wait_open(&wait, cli, given->watch);
     if (outcome)
         return ek_exit_code(outcome);
-    bool screen = given->watch && ek_is_terminal(STDOUT_FILENO);
-    while (show(cli, client, screen, &code) && given->watch)
-        (void)usleep(STEP_US);
-    ek_client_close(&client);
+    struct ek_screen screen;
+    do
+        screen = screen_of(given);
+    while (show(cli, &wait, &screen, &code) && given->watch && ek_wait_second(&wait));
+    ek_wait_close(&wait);
     return code ? code : ek_output_end(0);
 }
 
@@ -96,6 +106,7 @@ const struct ek_command ek_command_moves = {
     .name = "moves",
     .synopsis = "[--watch] [--cancel MOVE]",
     .summary = "shards that are on their way, and the last hundred that were",
+    .details = "Those under way come first. On a terminal --watch shows as many as fit, with bars.",
     .options = moves_table,
     .options_size = sizeof(struct moves_options),
     .run = run_moves,

@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+enum { ROWS_DEFAULT = 24, COLUMNS_DEFAULT = 80 };
 
 int ek_exit_code(enum ek_outcome outcome)
 {
@@ -161,6 +164,14 @@ bool ek_wants_colour(int fd)
 {
     const char *no_colour = getenv("NO_COLOR");
     return ek_is_terminal(fd) && !(no_colour && *no_colour);
+}
+
+void ek_terminal_size(int fd, size_t *ret_rows, size_t *ret_columns)
+{
+    struct winsize size;
+    bool known = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col;
+    *ret_rows = known ? size.ws_row : ROWS_DEFAULT;
+    *ret_columns = known ? size.ws_col : COLUMNS_DEFAULT;
 }
 
 void ek_text_bytes(struct ek_buffer *out, struct ek_slice bytes)

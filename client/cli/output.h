@@ -33,6 +33,8 @@ void ek_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Standard error (or output) is a terminal; for colour also: nobody set NO_COLOR. */
 bool ek_is_terminal(int fd);
 bool ek_wants_colour(int fd);
+/* Its size in characters, or what one has at least. */
+void ek_terminal_size(int fd, size_t *ret_rows, size_t *ret_columns);
 
 /* Bytes on a terminal or in a table: as they are when they are printable UTF-8, else escaped, else (not UTF-8) base64: behind a
  * mark. */

@@ -1,4 +1,4 @@
-/* stats, workers and shards: what the broker says of itself. */
+/* stats, workers, shards and plan: what the broker says of itself. */
 #include "client/cli/cli.h"
 #include "client/cli/connect.h"
 #include "client/cli/output.h"
@@ -69,6 +69,12 @@ static int run_shards(const struct ek_cli *cli, const void *options, char **word
     return ask(cli, "shards", ek_view_shards);
 }
 
+static int run_plan(const struct ek_cli *cli, const void *options, char **words, size_t count)
+{
+    (void)options, (void)words, (void)count;
+    return ask(cli, "plan", ek_view_plan);
+}
+
 const struct ek_command ek_command_stats = {
     .name = "stats",
     .synopsis = "",
@@ -90,4 +96,12 @@ const struct ek_command ek_command_shards = {
     .synopsis = "",
     .summary = "every shard and where it lies",
     .run = run_shards,
+};
+
+const struct ek_command ek_command_plan = {
+    .name = "plan",
+    .synopsis = "",
+    .summary = "what would move now and why, and what held other moves back",
+    .details = "Loads are of the mean: a worker at 1.00 carries its share.",
+    .run = run_plan,
 };

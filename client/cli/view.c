@@ -1,213 +1,124 @@
 #include "client/cli/view.h"
 
-#include "client/cli/output.h"
+#include "client/cli/columns.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { GAP = 2, TITLE_WIDTH = 24, CELL_BYTES = 128, COLUMNS_MAX = 20 };
+enum { TITLE_WIDTH = 24 };
 
-enum unit { TEXT, COUNT, BYTES, RATE, MS, US, RATIO, YES_NO };
-
-struct column {
-    const char *title;
-    const char *member;
-    enum unit unit;
+static const struct ek_column stats_columns[] = {
+    {"generation", "generation", EK_AS_COUNT},
+    {"version", "version", EK_AS_TEXT},
+    {"up since", "uptime_ms", EK_AS_MS},
+    {"workers up", "workers_up", EK_AS_COUNT},
+    {"workers known", "workers_known", EK_AS_COUNT},
+    {"workers wanted", "workers_wanted", EK_AS_COUNT},
+    {"shards", "shards_total", EK_AS_COUNT},
+    {"shards unavailable", "shards_unavailable", EK_AS_COUNT},
+    {"moves active", "moves_active", EK_AS_COUNT},
+    {"reads", "reads_per_second", EK_AS_RATE},
+    {"writes", "writes_per_second", EK_AS_RATE},
+    {"queued jobs", "queued_jobs", EK_AS_COUNT},
+    {"queued", "queued_bytes", EK_AS_BYTES},
+    {"queue limit", "queue_limit_bytes", EK_AS_BYTES},
+    {"oldest job", "oldest_job_age_ms", EK_AS_MS},
+    {"in flight", "in_flight_jobs", EK_AS_COUNT},
+    {"queue wait p50", "queue_wait_p50_us", EK_AS_US},
+    {"queue wait p99", "queue_wait_p99_us", EK_AS_US},
+    {"commit p50", "commit_p50_us", EK_AS_US},
+    {"commit p99", "commit_p99_us", EK_AS_US},
+    {"end to end p50", "end_to_end_p50_us", EK_AS_US},
+    {"end to end p99", "end_to_end_p99_us", EK_AS_US},
+    {"accepted jobs", "accepted_jobs", EK_AS_COUNT},
+    {"  done", "done_jobs", EK_AS_COUNT},
+    {"  failed", "failed_jobs", EK_AS_COUNT},
+    {"  expired", "expired_jobs", EK_AS_COUNT},
+    {"  dead", "dead_jobs", EK_AS_COUNT},
+    {"  given back", "given_back_jobs", EK_AS_COUNT},
+    {"ledger balanced", "ledger_balanced", EK_AS_YES_NO},
+    {"refused jobs", "refused_jobs", EK_AS_COUNT},
+    {"duplicate jobs", "duplicate_jobs", EK_AS_COUNT},
+    {"dead letters kept", "dead_kept", EK_AS_COUNT},
+    {"load, max over mean", "max_over_mean_load", EK_AS_RATIO},
+    {"bytes, max over mean", "max_over_mean_bytes", EK_AS_RATIO},
 };
 
-static const struct column stats_columns[] = {
-    {"generation", "generation", COUNT},
-    {"version", "version", TEXT},
-    {"up since", "uptime_ms", MS},
-    {"workers up", "workers_up", COUNT},
-    {"workers known", "workers_known", COUNT},
-    {"workers wanted", "workers_wanted", COUNT},
-    {"shards", "shards_total", COUNT},
-    {"shards unavailable", "shards_unavailable", COUNT},
-    {"moves active", "moves_active", COUNT},
-    {"reads", "reads_per_second", RATE},
-    {"writes", "writes_per_second", RATE},
-    {"queued jobs", "queued_jobs", COUNT},
-    {"queued", "queued_bytes", BYTES},
-    {"queue limit", "queue_limit_bytes", BYTES},
-    {"oldest job", "oldest_job_age_ms", MS},
-    {"in flight", "in_flight_jobs", COUNT},
-    {"queue wait p50", "queue_wait_p50_us", US},
-    {"queue wait p99", "queue_wait_p99_us", US},
-    {"commit p50", "commit_p50_us", US},
-    {"commit p99", "commit_p99_us", US},
-    {"end to end p50", "end_to_end_p50_us", US},
-    {"end to end p99", "end_to_end_p99_us", US},
-    {"accepted jobs", "accepted_jobs", COUNT},
-    {"  done", "done_jobs", COUNT},
-    {"  failed", "failed_jobs", COUNT},
-    {"  expired", "expired_jobs", COUNT},
-    {"  dead", "dead_jobs", COUNT},
-    {"  given back", "given_back_jobs", COUNT},
-    {"ledger balanced", "ledger_balanced", YES_NO},
-    {"refused jobs", "refused_jobs", COUNT},
-    {"duplicate jobs", "duplicate_jobs", COUNT},
-    {"dead letters kept", "dead_kept", COUNT},
-    {"load, max over mean", "max_over_mean_load", RATIO},
-    {"bytes, max over mean", "max_over_mean_bytes", RATIO},
+static const struct ek_column worker_columns[] = {
+    {"NAME", "name", EK_AS_TEXT},
+    {"STATE", "state", EK_AS_TEXT},
+    {"SHARDS", "shards", EK_AS_COUNT},
+    {"MAY STOP", "safe_to_stop", EK_AS_YES_NO},
+    {"KEYS", "stored_keys", EK_AS_COUNT},
+    {"STORED", "stored_bytes", EK_AS_BYTES},
+    {"LOAD", "load_ratio", EK_AS_RATIO},
+    {"BUSY", "busy_ratio", EK_AS_RATIO},
+    {"READS", "reads_per_second", EK_AS_RATE},
+    {"WRITES", "writes_per_second", EK_AS_RATE},
+    {"QUEUED", "queued_jobs", EK_AS_COUNT},
+    {"IN FLIGHT", "in_flight_jobs", EK_AS_COUNT},
+    {"COMMIT P99", "commit_p99_us", EK_AS_US},
+    {"DISK FREE", "disk_free_bytes", EK_AS_BYTES},
+    {"HEARD", "heartbeat_age_ms", EK_AS_MS},
+    {"ADDRESS", "address", EK_AS_TEXT},
+    {"ALARM", "alarm", EK_AS_TEXT},
 };
 
-static const struct column worker_columns[] = {
-    {"NAME", "name", TEXT},
-    {"STATE", "state", TEXT},
-    {"SHARDS", "shards", COUNT},
-    {"KEYS", "stored_keys", COUNT},
-    {"STORED", "stored_bytes", BYTES},
-    {"LOAD", "load_ratio", RATIO},
-    {"BUSY", "busy_ratio", RATIO},
-    {"READS", "reads_per_second", RATE},
-    {"WRITES", "writes_per_second", RATE},
-    {"QUEUED", "queued_jobs", COUNT},
-    {"IN FLIGHT", "in_flight_jobs", COUNT},
-    {"COMMIT P99", "commit_p99_us", US},
-    {"DISK FREE", "disk_free_bytes", BYTES},
-    {"HEARD", "heartbeat_age_ms", MS},
-    {"ADDRESS", "address", TEXT},
-    {"ALARM", "alarm", TEXT},
+static const struct ek_column shard_columns[] = {
+    {"SHARD", "shard", EK_AS_COUNT},
+    {"WORKER", "worker", EK_AS_TEXT},
+    {"TARGET", "target_worker", EK_AS_TEXT},
+    {"STATE", "state", EK_AS_TEXT},
+    {"EPOCH", "epoch", EK_AS_COUNT},
+    {"POSITION", "position", EK_AS_COUNT},
+    {"QUEUED", "queued_jobs", EK_AS_COUNT},
+    {"OLDEST", "oldest_job_age_ms", EK_AS_MS},
+    {"IN FLIGHT", "in_flight_jobs", EK_AS_COUNT},
+    {"STORED", "stored_bytes", EK_AS_BYTES},
+    {"LOAD", "load_ratio", EK_AS_RATIO},
 };
 
-static const struct column shard_columns[] = {
-    {"SHARD", "shard", COUNT},         {"WORKER", "worker", TEXT},          {"TARGET", "target_worker", TEXT},
-    {"STATE", "state", TEXT},          {"EPOCH", "epoch", COUNT},           {"POSITION", "position", COUNT},
-    {"QUEUED", "queued_jobs", COUNT},  {"OLDEST", "oldest_job_age_ms", MS}, {"IN FLIGHT", "in_flight_jobs", COUNT},
-    {"STORED", "stored_bytes", BYTES}, {"LOAD", "load_ratio", RATIO},
+static const struct ek_column alarm_columns[] = {
+    {"ALARM", "code", EK_AS_TEXT}, {"WORKER", "worker", EK_AS_TEXT}, {"SHARD", "shard", EK_AS_COUNT}, {"TEXT", "text", EK_AS_TEXT}};
+
+static const struct ek_column line_columns[] = {
+    {"writes", "writes_per_second", EK_AS_RATE},  {"reads", "reads_per_second", EK_AS_RATE},
+    {"queued", "queued_jobs", EK_AS_COUNT},       {"oldest", "oldest_job_age_ms", EK_AS_MS},
+    {"in flight", "in_flight_jobs", EK_AS_COUNT}, {"end to end p99", "end_to_end_p99_us", EK_AS_US},
+    {"workers", "workers_up", EK_AS_COUNT},       {"unavailable", "shards_unavailable", EK_AS_COUNT},
 };
 
-static const struct column move_columns[] = {
-    {"MOVE", "move", COUNT},
-    {"SHARD", "shard", COUNT},
-    {"SOURCE", "source", TEXT},
-    {"TARGET", "target", TEXT},
-    {"REASON", "reason", TEXT},
-    {"PHASE", "phase", TEXT},
-    {"COPIED", "copied_bytes", BYTES},
-    {"OF", "total_bytes", BYTES},
-    {"A SECOND", "bytes_per_second", BYTES},
-    {"LEFT", "eta_ms", MS},
-    {"LONGEST HOLD", "max_write_wait_us", US},
-    {"RESTARTS", "restarts", COUNT},
-    {"ERROR", "error", TEXT},
+static const struct ek_column check_columns[] = {
+    {"shards checked", "shards_checked", EK_AS_COUNT},
+    {"rows", "rows", EK_AS_COUNT},
+    {"mismatches", "mismatches", EK_AS_COUNT},
+    {"rows awaiting deletion", "rows_awaiting_deletion", EK_AS_COUNT},
+    {"foreign rows", "foreign_rows", EK_AS_COUNT},
+    {"shards changed", "shards_changed", EK_AS_COUNT},
+    {"shards unavailable", "shards_unavailable", EK_AS_COUNT},
 };
 
-static const struct column alarm_columns[] = {
-    {"ALARM", "code", TEXT}, {"WORKER", "worker", TEXT}, {"SHARD", "shard", COUNT}, {"TEXT", "text", TEXT}};
+static const struct ek_column detail_columns[] = {
+    {"WORKER", "worker", EK_AS_TEXT}, {"SHARD", "shard", EK_AS_COUNT}, {"TEXT", "text", EK_AS_TEXT}};
 
-static const struct column line_columns[] = {
-    {"writes", "writes_per_second", RATE},  {"reads", "reads_per_second", RATE},
-    {"queued", "queued_jobs", COUNT},       {"oldest", "oldest_job_age_ms", MS},
-    {"in flight", "in_flight_jobs", COUNT}, {"end to end p99", "end_to_end_p99_us", US},
-    {"workers", "workers_up", COUNT},       {"unavailable", "shards_unavailable", COUNT},
-};
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
-static void append(struct ek_buffer *out, const char *text)
+static void append_list(struct ek_buffer *out, const json_t *object, const struct ek_column *columns, size_t count)
 {
-    ek_buffer_append(out, text, strlen(text));
-}
-
-static void pad(struct ek_buffer *out, size_t width)
-{
-    while (width--)
-        ek_buffer_append(out, " ", 1);
-}
-
-/* One cell as text; unknown is a dash. */
-static void format(char cell[CELL_BYTES], const json_t *value, enum unit unit)
-{
-    char figure[EK_FIGURE_BYTES];
-    double number = json_number_value(value);
-    if (json_is_string(value) || (unit == TEXT && !json_is_number(value))) {
-        (void)snprintf(cell, CELL_BYTES, "%.100s", json_is_string(value) ? json_string_value(value) : "-");
-        for (char *at = cell; *at; at++)
-            if ((unsigned char)*at < 0x20)
-                *at = ' ';
-        return;
-    }
-    const char *text = "-";
-    if (json_is_boolean(value)) {
-        text = json_is_true(value) ? "yes" : "no";
-    } else if (json_is_number(value)) {
-        switch (unit) {
-        case BYTES:
-            text = ek_figure_bytes(figure, number);
-            break;
-        case MS:
-            text = ek_figure_us(figure, number * 1e3);
-            break;
-        case US:
-            text = ek_figure_us(figure, number);
-            break;
-        case RATIO:
-            (void)snprintf(figure, sizeof figure, "%.2f", number);
-            text = figure;
-            break;
-        case RATE:
-            (void)snprintf(cell, CELL_BYTES, "%s/s", ek_figure_count(figure, number));
-            return;
-        default:
-            text = ek_figure_count(figure, number);
-            break;
-        }
-    }
-    (void)snprintf(cell, CELL_BYTES, "%s", text);
-}
-
-static void append_row(struct ek_buffer *out, const json_t *row, const struct column *columns, size_t count, const size_t *widths)
-{
-    char cell[CELL_BYTES];
+    char cell[EK_CELL_BYTES];
     for (size_t i = 0; i < count; i++) {
-        if (row)
-            format(cell, json_object_get(row, columns[i].member), columns[i].unit);
-        else
-            (void)snprintf(cell, sizeof cell, "%s", columns[i].title);
-        size_t size = strlen(cell);
-        size_t space = widths[i] > size ? widths[i] - size : 0;
-        bool right = columns[i].unit != TEXT;
-        pad(out, right ? space : 0);
-        append(out, cell);
-        if (i + 1 < count)
-            pad(out, (right ? 0 : space) + GAP);
+        ek_cell(cell, json_object_get(object, columns[i].member), columns[i].unit);
+        ek_append_text(out, "%s", columns[i].title);
+        ek_append_spaces(out, TITLE_WIDTH - strlen(columns[i].title));
+        ek_append_text(out, "%s\n", cell);
     }
-    append(out, "\n");
-}
-
-static void append_table(struct ek_buffer *out, const json_t *rows, const struct column *columns, size_t count)
-{
-    size_t widths[COLUMNS_MAX] = {0};
-    char cell[CELL_BYTES];
-    for (size_t i = 0; i < count; i++) {
-        widths[i] = strlen(columns[i].title);
-        for (size_t row = 0; row < json_array_size(rows); row++) {
-            format(cell, json_object_get(json_array_get(rows, row), columns[i].member), columns[i].unit);
-            widths[i] = strlen(cell) > widths[i] ? strlen(cell) : widths[i];
-        }
-    }
-    append_row(out, NULL, columns, count, widths);
-    for (size_t row = 0; row < json_array_size(rows); row++)
-        append_row(out, json_array_get(rows, row), columns, count, widths);
 }
 
 static void append_stats(struct ek_buffer *out, const json_t *stats)
 {
-    char cell[CELL_BYTES];
-    for (size_t i = 0; i < COUNT_OF(stats_columns); i++) {
-        format(cell, json_object_get(stats, stats_columns[i].member), stats_columns[i].unit);
-        append(out, stats_columns[i].title);
-        pad(out, TITLE_WIDTH - strlen(stats_columns[i].title));
-        append(out, cell);
-        append(out, "\n");
-    }
+    append_list(out, stats, stats_columns, EK_COLUMN_COUNT(stats_columns));
     const json_t *alarms = json_object_get(stats, "alarms");
     if (json_array_size(alarms)) {
-        append(out, "\n");
-        append_table(out, alarms, alarm_columns, COUNT_OF(alarm_columns));
+        ek_append_text(out, "\n");
+        ek_columns(out, alarms, alarm_columns, EK_COLUMN_COUNT(alarm_columns));
     }
 }
 
@@ -227,55 +138,58 @@ bool ek_view_stats(struct ek_buffer *out, struct ek_slice json)
 
 bool ek_view_stats_line(struct ek_buffer *out, struct ek_slice json)
 {
-    char cell[CELL_BYTES];
+    char cell[EK_CELL_BYTES];
     json_t *stats = load(json);
-    for (size_t i = 0; stats && i < COUNT_OF(line_columns); i++) {
-        format(cell, json_object_get(stats, line_columns[i].member), line_columns[i].unit);
-        append(out, i ? ", " : "");
-        append(out, line_columns[i].title);
-        append(out, " ");
-        append(out, cell);
+    for (size_t i = 0; stats && i < EK_COLUMN_COUNT(line_columns); i++) {
+        ek_cell(cell, json_object_get(stats, line_columns[i].member), line_columns[i].unit);
+        ek_append_text(out, "%s%s %s", i ? ", " : "", line_columns[i].title, cell);
     }
     if (stats)
-        append(out, "\n");
+        ek_append_text(out, "\n");
     json_decref(stats);
     return stats != NULL;
 }
 
-static bool view_table(struct ek_buffer *out, struct ek_slice json, const char *member, const struct column *columns, size_t count)
+static bool view_table(struct ek_buffer *out, struct ek_slice json, const char *member, const struct ek_column *columns,
+                       size_t count)
 {
     json_t *all = load(json);
     const json_t *rows = json_object_get(all, member);
     bool understood = json_is_array(rows);
     if (understood)
-        append_table(out, rows, columns, count);
+        ek_columns(out, rows, columns, count);
     json_decref(all);
     return understood;
 }
 
 bool ek_view_workers(struct ek_buffer *out, struct ek_slice json)
 {
-    return view_table(out, json, "workers", worker_columns, COUNT_OF(worker_columns));
+    return view_table(out, json, "workers", worker_columns, EK_COLUMN_COUNT(worker_columns));
 }
 
 bool ek_view_shards(struct ek_buffer *out, struct ek_slice json)
 {
-    return view_table(out, json, "shards", shard_columns, COUNT_OF(shard_columns));
+    return view_table(out, json, "shards", shard_columns, EK_COLUMN_COUNT(shard_columns));
 }
 
-bool ek_view_moves(struct ek_buffer *out, struct ek_slice json, bool *ret_open)
+bool ek_view_check(struct ek_buffer *out, struct ek_slice json, char **ret_error)
 {
-    json_t *all = load(json);
-    const json_t *rows = json_object_get(all, "moves");
-    bool understood = json_is_array(rows);
-    *ret_open = false;
-    for (size_t i = 0; i < json_array_size(rows); i++)
-        *ret_open |= json_is_null(json_object_get(json_array_get(rows, i), "ended_unix_ms"));
-    if (json_array_size(rows))
-        append_table(out, rows, move_columns, COUNT_OF(move_columns));
-    else if (understood)
-        append(out, "no moves\n");
-    json_decref(all);
+    json_t *check = load(json);
+    const json_t *status = json_object_get(check, "status");
+    const json_t *error = json_object_get(check, "error");
+    const json_t *details = json_object_get(check, "details");
+    bool understood = json_is_string(status);
+    bool ok = understood && strcmp(json_string_value(status), "ok") == 0;
+    *ret_error = NULL;
+    if (understood) {
+        append_list(out, check, check_columns, EK_COLUMN_COUNT(check_columns));
+        *ret_error = ok ? NULL : ek_copy_text(json_is_string(error) ? json_string_value(error) : "the broker does not say why");
+    }
+    if (json_array_size(details)) {
+        ek_append_text(out, "\n");
+        ek_columns(out, details, detail_columns, EK_COLUMN_COUNT(detail_columns));
+    }
+    json_decref(check);
     return understood;
 }
 
@@ -288,12 +202,12 @@ bool ek_view_full(struct ek_buffer *out, struct ek_slice json)
     const json_t *workers = json_object_get(all, "workers");
     const json_t *shards = json_object_get(all, "shards");
     if (json_is_array(workers)) {
-        append(out, "\n");
-        append_table(out, workers, worker_columns, COUNT_OF(worker_columns));
+        ek_append_text(out, "\n");
+        ek_columns(out, workers, worker_columns, EK_COLUMN_COUNT(worker_columns));
     }
     if (json_is_array(shards)) {
-        append(out, "\n");
-        append_table(out, shards, shard_columns, COUNT_OF(shard_columns));
+        ek_append_text(out, "\n");
+        ek_columns(out, shards, shard_columns, EK_COLUMN_COUNT(shard_columns));
     }
     json_decref(all);
     return true;
@@ -308,4 +222,14 @@ bool ek_view_number(struct ek_slice json, const char *member, uint64_t *ret)
         *ret = (uint64_t)json_integer_value(value);
     json_decref(object);
     return found;
+}
+
+bool ek_view_text(struct ek_slice json, const char *member, char *out, size_t size)
+{
+    json_t *object = load(json);
+    const char *text = json_string_value(json_object_get(object, member));
+    if (text)
+        (void)snprintf(out, size, "%s", text);
+    json_decref(object);
+    return text != NULL;
 }

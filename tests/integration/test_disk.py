@@ -25,17 +25,9 @@ def noise(number, size=VALUE_BYTES):
 class SmallDisk(EvenkeelTest):
     """The worker's directory is a file system of 64 MiB."""
 
-    def mounted(self, cluster, name):
-        directory = cluster.directory / name
-        directory.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(directory)], capture_output=True)
-        if done.returncode != 0:
-            self.skipTest(f"a file system cannot be mounted here: {done.stderr.decode().strip()}")
-        self.addCleanup(subprocess.run, ["umount", "-l", str(directory)], capture_output=True)
-
     def start(self, *flags):
         cluster = self.own_cluster(workers=0, shards=4)
-        self.mounted(cluster, "w1")
+        self.mount(cluster, "w1", DISK_BYTES)
         cluster.start_worker("w1", "--write-buffer", "1M", "--cache", "4M", *flags)
         return cluster
 

@@ -124,14 +124,14 @@ class Directories(EvenkeelTest):
         for name, command, family, key, value in (
                 ("broker", self.with_free_ports(cluster), "default", b"format", (2).to_bytes(8, "big")),
                 ("w1", cluster.worker_command("w1"), "book", b"\x01", b"\x03")):
-            with rocks.opened(cluster.directory / name) as (get, put):
-                kept = get(family, key)
+            with rocks.opened(cluster.directory / name) as rows:
+                kept = rows.get(family, key)
                 self.assertTrue(kept, f"{name} keeps its format elsewhere")
-                put(family, key, value + kept[len(value):])
+                rows.put(family, key, value + kept[len(value):])
             self.assert_refused(command, "newer")
-            with rocks.opened(cluster.directory / name) as (get, put):
-                self.assertEqual(get(family, key), value + kept[len(value):])
-                put(family, key, kept)
+            with rocks.opened(cluster.directory / name) as rows:
+                self.assertEqual(rows.get(family, key), value + kept[len(value):])
+                rows.put(family, key, kept)
         cluster.start_all()
         self.assertEqual(cluster.store().get(b"k")[0], b"v")
 

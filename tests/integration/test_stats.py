@@ -12,7 +12,7 @@ STATS = """time_unix_ms generation uptime_ms version accepted_jobs done_jobs fai
 in_flight_jobs ledger_balanced refused_jobs duplicate_jobs dead_kept queued_bytes queue_limit_bytes oldest_job_age_ms reads_per_second
 writes_per_second queue_wait_p50_us queue_wait_p99_us commit_p50_us commit_p99_us end_to_end_p50_us end_to_end_p99_us workers_up workers_known
 workers_wanted shards_total shards_unavailable moves_active max_over_mean_load max_over_mean_bytes alarms""".split()
-WORKER = """id name state address shards stored_bytes stored_keys load_ratio busy_ratio capacity reads_per_second writes_per_second
+WORKER = """id name state address shards stored_bytes disk_used_bytes stored_keys load_ratio busy_ratio capacity reads_per_second writes_per_second
 write_bytes_per_second queued_jobs queued_bytes in_flight_jobs credit_jobs credit_bytes disk_free_bytes commit_p99_us heartbeat_age_ms moves_in
 moves_out safe_to_stop alarm""".split()
 SHARD = """shard first_prefix last_prefix worker target_worker state epoch position queued_jobs queued_bytes oldest_job_age_ms in_flight_jobs

@@ -78,6 +78,14 @@ uint64_t sim_stamp_high(uint64_t at_us)
     return behind < cluster.sample_count ? cluster.samples[behind].stamp_unix_ms : UINT64_MAX;
 }
 
+uint64_t sim_stamp_now(void)
+{
+    if (cluster.sample_count == 0)
+        return 0;
+    const struct sample *last = &cluster.samples[cluster.sample_count - 1];
+    return last->stamp_unix_ms + (sim_now_us() - last->at_us) / 1000 + 1;
+}
+
 /* ---- programs ---- */
 
 static void fail_program(const struct ek_error *error)

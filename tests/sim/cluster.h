@@ -44,5 +44,7 @@ void sim_cluster_look(const struct ek_snapshot *snapshot);
 /* The broker's time at `at_us` is known to lie between these; CHECK_NEVER: not known yet. */
 uint64_t sim_stamp_low(uint64_t at_us);
 uint64_t sim_stamp_high(uint64_t at_us);
+/* It is at most this now. */
+uint64_t sim_stamp_now(void);
 
 #endif

@@ -1,6 +1,10 @@
 #include "tests/sim/disk.h"
 
+#include "common/hash.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/course.h"
 #include "tests/sim/eras.h"
+#include "tests/sim/holders.h"
 #include "tests/sim/poison.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/world.h"
@@ -138,6 +142,7 @@ static void note_role(const struct sim_disk *disk, const struct change *change)
         return;
     role.shard = (uint16_t)shard;
     sim_eras_adopted(disk, &role);
+    sim_course_adopted(disk, &role);
 }
 
 struct ek_holding sim_disk_role(const struct sim_disk *disk, uint16_t shard)
@@ -170,12 +175,36 @@ static void apply(struct sim_disk *disk, struct change *change)
     free_row(&change->row);
 }
 
+/* A bit for each shard of which the record tells something. */
+static uint32_t shards_of(struct ek_slice bytes)
+{
+    struct ek_book_record record;
+    uint16_t shard;
+    struct ek_verdict verdict;
+    uint32_t bits = 0;
+    if (ek_book_record_open(bytes, &record) != EK_OK)
+        return 0;
+    while (ek_book_record_next(&record, &shard, &verdict) == EK_OK)
+        bits |= UINT32_C(1) << shard;
+    return bits;
+}
+
 static void apply_batch(struct ek_store *store)
 {
-    for (size_t i = 0; i < store->count; i++)
-        apply(store->disk, &store->batch[i]);
+    uint32_t roles = 0;
+    uint32_t positions = 0;
+    for (size_t i = 0; i < store->count; i++) {
+        struct change *change = &store->batch[i];
+        enum ek_book_kind kind = kind_of(change->space, key_of(&change->row));
+        if (kind == EK_BOOK_ROLE && !change->deletes)
+            roles |= UINT32_C(1) << ek_get_u16(change->row.key + 1);
+        if (kind == EK_BOOK_RECORD && !change->deletes)
+            positions |= shards_of(ek_slice_of(change->row.value, change->row.value_size));
+        apply(store->disk, change);
+    }
     store->count = 0;
     store->disk->commits++;
+    sim_holders_written(store->disk, roles, positions);
 }
 
 /* ---- what is not synced ---- */
@@ -290,6 +319,7 @@ void sim_disk_compact(struct sim_disk *disk)
             continue;
         remove_at(rows, i);
         sim_count(SIM_COUNT_ROW_FILTERED);
+        sim_course_filtered(disk, ek_shard_of(prefix, sim_shard_count()));
     }
 }
 
@@ -429,6 +459,12 @@ struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_spac
     cursor->space = space;
     sim_rows_copy(&range, &cursor->rows);
     return cursor;
+}
+
+struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store_space space, struct ek_slice first,
+                                           struct ek_slice end)
+{
+    return ek_store_walk(store, space, first, end);
 }
 
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)

@@ -57,7 +57,9 @@ struct sim_records {
 };
 
 struct sim_directory {
-    uint64_t sync_us;
+    uint64_t sync_us;       /* usual */
+    uint64_t slow_until_us; /* syncs take `slow_us` until then */
+    uint64_t slow_us;
     struct sim_records present;
     struct sim_records durable;
 };

@@ -1,6 +1,7 @@
 #include "tests/sim/faults.h"
 
 #include "tests/sim/cluster.h"
+#include "tests/sim/course.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/hazard.h"
 #include "tests/sim/mover.h"
@@ -134,6 +135,14 @@ static void kill_now(void *context, uint64_t argument)
         kill_at(place_of(process), some_while_us());
 }
 
+bool sim_faults_kill(struct sim_process *process)
+{
+    if (faults.over || process->state == SIM_ENDED || sim_hazard_protects(process))
+        return false;
+    kill_at(place_of(process), some_while_us());
+    return true;
+}
+
 static void break_now(void *context, uint64_t argument)
 {
     struct sim_process *process = context;
@@ -189,12 +198,37 @@ static void part(unsigned place)
     sim_net_hold(process_at(place), way != 2, way != 1, until_us);
 }
 
-static void slow_disk(unsigned worker)
+/* Mostly between the two of a move. */
+static void cut_workers(void)
 {
-    struct sim_disk *disk = sim_disk_of(worker);
-    disk->slow_until_us = sim_now_us() + some_while_us();
-    disk->slow_us = sim_between(20 * 1000, sim_chance(30) ? sim_liveness_us() * 2 : 300 * 1000);
-    sim_tell("FAULT slow disk %u", worker);
+    struct sim_process *a = sim_worker((unsigned)sim_draw(sim_worker_count()));
+    struct sim_process *b = sim_worker((unsigned)sim_draw(sim_worker_count()));
+    uint64_t way = sim_draw(4);
+    if (sim_chance(80) && sim_course_some(&a, &b))
+        sim_count(SIM_COUNT_CUT_IN_MOVE);
+    sim_tell("FAULT cut between %s and %s", a->name, b->name);
+    sim_net_cut(a, b, way != 1, way != 2, sim_now_us() + some_while_us());
+}
+
+/* The broker's, or a worker's. */
+static void slow_disk(unsigned place)
+{
+    uint64_t until_us = sim_now_us() + some_while_us();
+    uint64_t slow_us = sim_between(20 * 1000, sim_chance(30) ? sim_liveness_us() * 2 : 300 * 1000);
+    sim_tell("FAULT slow disk %u", place);
+    if (place == 0) {
+        sim_directory()->slow_until_us = until_us;
+        sim_directory()->slow_us = slow_us;
+    } else {
+        sim_disk_of(place)->slow_until_us = until_us;
+        sim_disk_of(place)->slow_us = slow_us;
+    }
+}
+
+void sim_faults_slow(const struct sim_process *worker)
+{
+    if (!faults.over)
+        slow_disk(place_of(worker));
 }
 
 static void empty_disk(void *context, uint64_t argument)
@@ -208,6 +242,30 @@ static void fill_disk(unsigned worker)
     sim_disk_of(worker)->full = true;
     sim_tell("FAULT full disk %u", worker);
     sim_at(sim_now_us() + some_while_us(), empty_disk, sim_disk_of(worker), 0);
+}
+
+/* One of the two workers of a move where there is one, mostly the one that learns; else any. */
+static unsigned some_mover(void)
+{
+    struct sim_process *source;
+    struct sim_process *target;
+    if (sim_chance(30) || !sim_course_some(&source, &target))
+        return some_worker();
+    return place_of(sim_chance(70) ? target : source);
+}
+
+/* Where a move is under way, mostly that of one of its two sides. */
+static void fill_some_disk(void)
+{
+    struct sim_process *source;
+    struct sim_process *target;
+    bool at_target = sim_chance(60);
+    if (sim_chance(30) || !sim_course_some(&source, &target)) {
+        fill_disk(some_worker());
+        return;
+    }
+    sim_count(at_target ? SIM_COUNT_FULL_TARGET : SIM_COUNT_FULL_SOURCE);
+    fill_disk(place_of(at_target ? target : source));
 }
 
 static void step_wall_clock(void)
@@ -278,7 +336,7 @@ static void strike(enum sim_fault fault)
         pause_at(anybody, some_while_us());
         break;
     case SIM_SLOW_DISK:
-        slow_disk(some_worker());
+        slow_disk(sim_chance(20) ? 0 : some_mover());
         break;
     case SIM_STOP:
         anybody %= 1 + sim_worker_count();
@@ -292,16 +350,19 @@ static void strike(enum sim_fault fault)
         step_wall_clock();
         break;
     case SIM_COMPACT:
-        sim_disk_compact(sim_disk_of(some_worker()));
+        sim_disk_compact(sim_disk_of(some_mover()));
         break;
     case SIM_FULL_DISK:
-        fill_disk(some_worker());
+        fill_some_disk();
         break;
     case SIM_SUSPEND:
         suspend_client();
         break;
     case SIM_PAST:
         send_past(some_worker());
+        break;
+    case SIM_CUT:
+        cut_workers();
         break;
     case SIM_FAULTS:
         break;
@@ -344,6 +405,8 @@ void sim_faults_heal(void)
     sim_poison_cure();
     sim_hazard_heal();
     sim_mover_heal();
+    sim_course_heal();
+    sim_directory()->slow_until_us = 0;
     for (unsigned i = 0; i < place_count(); i++) {
         faults.up_us[i] = 0;
         sim_continue(process_at(i));

@@ -22,11 +22,16 @@ enum sim_fault {
     SIM_FULL_DISK,
     SIM_SUSPEND, /* a client, while others come and go, so that its producers may be forgotten */
     SIM_PAST,    /* replies of an earlier link, jobs of an earlier epoch */
+    SIM_CUT,     /* nothing passes between two workers */
     SIM_FAULTS
 };
 
 /* `allowed`: a bit for each kind. Starts everybody, `late` workers a while later. */
 void sim_faults_open(uint32_t allowed, uint64_t usual_us, unsigned late);
+/* Ends a broker or worker, by itself or with its machine, and keeps it down for a while. False when it is down, or must not end. */
+bool sim_faults_kill(struct sim_process *process);
+/* Its disk gets slow for a while. */
+void sim_faults_slow(const struct sim_process *worker);
 /* No more of them: everything that is held or down comes back. */
 void sim_faults_heal(void);
 

@@ -1,12 +1,16 @@
 /* The broker's durable state on a simulated disk. */
 #include "broker/meta.h"
+#include "tests/sim/course.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/eras.h"
+#include "tests/sim/holders.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { BEHIND_US = 2 };
 
 struct ek_meta {
     char unused;
@@ -97,10 +101,17 @@ static void put(struct sim_records *present, const struct ek_record *record)
                  memcmp(record->worker.bytes, present->records[at].worker.bytes, sizeof record->worker.bytes) != 0;
     if (moves && has_data(present, record->shard))
         sim_count(SIM_COUNT_MOVE_SWITCHED);
+    sim_holders_assigned(at < present->record_count ? &present->records[at] : NULL, record);
     sim_eras_assigned(at < present->record_count ? &present->records[at] : NULL, record);
     present->records[at] = *record;
     if (at == present->record_count)
         present->record_count++;
+}
+
+static uint64_t sync_time_us(void)
+{
+    bool slow = sim_now_us() < directory.slow_until_us;
+    return slow ? sim_between(directory.slow_us / 4, directory.slow_us) : sim_delay_us(directory.sync_us);
 }
 
 /* Two may be under way at once; a sync makes everything that was written before it durable. */
@@ -115,10 +126,13 @@ static enum ek_status write_all(const struct ek_record *records, size_t count, u
     present->writes++;
     struct sim_records *written = sim_alloc(1, sizeof *written);
     *written = *present;
-    sim_sleep_us(sim_delay_us(directory.sync_us));
+    sim_sleep_us(sync_time_us());
     if (written->writes > directory.durable.writes)
         directory.durable = *written;
     free(written);
+    for (size_t i = 0; i < count; i++)
+        sim_course_durable(&records[i]);
+    sim_sleep_us(BEHIND_US); /* the disk has it, and nobody knows yet */
     return EK_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Somebody who moves shards to and fro while they are in use, and changes his mind; and the judgement of what that leaves behind:
- * each row lies with its shard's holder, and nowhere else.
+ * each row lies with its shard's holder, and nowhere else; so do dead letters and what is remembered of producers.
  */
 #ifndef EK_TESTS_SIM_MOVER_H
 #define EK_TESTS_SIM_MOVER_H

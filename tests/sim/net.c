@@ -74,6 +74,7 @@ struct countdown {
 
 struct hold {
     struct sim_process *process;
+    struct sim_process *peer; /* NULL: whoever it is */
     bool from;
     bool to;
     uint64_t until_us;
@@ -155,7 +156,9 @@ static bool is_held(const struct sim_process *from, const struct sim_process *to
 {
     for (size_t i = 0; i < net.hold_count; i++) {
         const struct hold *hold = &net.holds[i];
-        if (hold->until_us > sim_now_us() && ((hold->from && hold->process == from) || (hold->to && hold->process == to)))
+        bool out = hold->from && hold->process == from && (!hold->peer || hold->peer == to);
+        bool in = hold->to && hold->process == to && (!hold->peer || hold->peer == from);
+        if (hold->until_us > sim_now_us() && (out || in))
             return true;
     }
     return false;
@@ -168,12 +171,17 @@ static void stir_all(void *context, uint64_t argument)
         stir(net.sockets[i]->process);
 }
 
-void sim_net_hold(struct sim_process *process, bool from, bool to, uint64_t until_us)
+void sim_net_cut(struct sim_process *a, struct sim_process *b, bool from_a, bool from_b, uint64_t until_us)
 {
     if (net.hold_count == HOLDS_MAX)
         net.hold_count = 0;
-    net.holds[net.hold_count++] = (struct hold){.process = process, .from = from, .to = to, .until_us = until_us};
+    net.holds[net.hold_count++] = (struct hold){.process = a, .peer = b, .from = from_a, .to = from_b, .until_us = until_us};
     sim_at(until_us + 1, stir_all, NULL, 0);
+}
+
+void sim_net_hold(struct sim_process *process, bool from, bool to, uint64_t until_us)
+{
+    sim_net_cut(process, NULL, from, to, until_us);
 }
 
 void sim_net_heal(void)
@@ -392,6 +400,26 @@ bool sim_net_forge(const struct sim_process *process, bool up, struct ek_slice m
         return true;
     }
     return false;
+}
+
+void sim_net_lose(const struct sim_process *process, bool (*wanted)(struct ek_slice message))
+{
+    for (size_t i = 0; i < net.socket_count; i++) {
+        struct connection *connection = net.sockets[i]->connection;
+        if (net.sockets[i]->process != process || !connection)
+            continue;
+        struct queue rest = connection->down;
+        bool lost = false;
+        connection->down = (struct queue){.last_us = rest.last_us};
+        while (rest.first) {
+            struct message *message = take_first(&rest);
+            if (!lost && wanted(ek_slice_of(message->bytes, message->size))) {
+                lost = true;
+                free(message);
+            } else
+                append(&connection->down, message);
+        }
+    }
 }
 
 static void close_socket(struct ek_socket *socket)

@@ -26,9 +26,13 @@ void sim_net_count_down(struct sim_process *process, unsigned messages, void (*r
 void sim_net_break(struct sim_process *process);
 /* Holds what goes from, or to, `process` until `until_us`. */
 void sim_net_hold(struct sim_process *process, bool from, bool to, uint64_t until_us);
+/* Holds what goes between these two, until `until_us`; in one direction only where the other one is not asked for. */
+void sim_net_cut(struct sim_process *a, struct sim_process *b, bool from_a, bool from_b, uint64_t until_us);
 /* Puts a message on the present connection of the process' DEALER, as if the DEALER (`up`) or its ROUTER had sent it. False when
  * there is none. */
 bool sim_net_forge(const struct sim_process *process, bool up, struct ek_slice message);
+/* Takes the first such message out of what is on its way to the process' DEALER. */
+void sim_net_lose(const struct sim_process *process, bool (*wanted)(struct ek_slice message));
 /* Ends all holds; from now on nothing is lost, unless a process ends. */
 void sim_net_heal(void);
 /* A program is gone: its sockets are closed. */

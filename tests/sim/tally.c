@@ -4,6 +4,11 @@
 
 #include <inttypes.h>
 
+#define KILLED_BETWEEN(gap, steps)                                                                                                 \
+    [SIM_COUNT_STEP_KILLED + (gap)*3] = "broker killed between " steps,                                                            \
+                             [SIM_COUNT_STEP_KILLED + (gap)*3 + 1] = "source killed between " steps,                               \
+                             [SIM_COUNT_STEP_KILLED + (gap)*3 + 2] = "target killed between " steps
+
 static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_KILL_WORKER] = "fault: a worker killed",
     [SIM_COUNT_KILL_BROKER] = "fault: the broker killed",
@@ -19,6 +24,7 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_FULL_DISK] = "fault: full disk",
     [SIM_COUNT_SUSPEND] = "fault: a client suspended, others renewed",
     [SIM_COUNT_PAST] = "fault: messages of the past",
+    [SIM_COUNT_CUT] = "fault: cut between workers",
     [SIM_COUNT_PART_ONE_WAY] = "partitions one way only",
     [SIM_COUNT_LOST_UP] = "messages lost towards a listener",
     [SIM_COUNT_LOST_DOWN] = "messages lost from a listener",
@@ -56,7 +62,34 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_MOVE_CANCELLED] = "of these, cancelled",
     [SIM_COUNT_MOVE_DONE] = "moves done under the last broker",
     [SIM_COUNT_MOVE_SWITCHED] = "shards with data that changed hands",
+    [SIM_COUNT_CHECK] = "checks, which found everything in order",
+    [SIM_COUNT_MOVE_TRIED_AGAIN] = "further attempts at a move",
+    [SIM_COUNT_MOVE_FAILED] = "moves given up",
+    [SIM_COUNT_MOVE_REFILLED] = "learners' ranges emptied of rows of an earlier role",
+    [SIM_COUNT_MOVED_BACK] = "shards that went back inside the grace period",
+    [SIM_COUNT_HOLD_UNDONE] = "holds undone",
+    [SIM_COUNT_CANCELLED_IN + 0] = "moves cancelled while queued",
+    [SIM_COUNT_CANCELLED_IN + 1] = "moves cancelled while copying",
+    [SIM_COUNT_CANCELLED_IN + 2] = "moves cancelled while catching up",
+    [SIM_COUNT_CANCELLED_IN + 3] = "moves cancelled while holding",
+    [SIM_COUNT_CUT_IN_MOVE] = "cuts between the two workers of a move",
+    [SIM_COUNT_FULL_SOURCE] = "full disks of a move's source only",
+    [SIM_COUNT_FULL_TARGET] = "full disks of a move's target only",
+    [SIM_COUNT_FILTERED_AT_SOURCE] = "rows that the filter dropped at the source of a move",
+    [SIM_COUNT_FILTERED_AT_TARGET] = "rows that the filter dropped at the target of a move",
     [SIM_COUNT_FED] = "envelopes of writes for learners",
+    [SIM_COUNT_LEARNER_GAP] = "learners that missed some of these",
+    [SIM_COUNT_COMPARED] = "comparisons of a shard on two disks",
+    [SIM_COUNT_COMPARED_ROWS] = "rows in these",
+    [SIM_COUNT_ROW_READ_AND_STORED] = "rows that were compared with what was read",
+    KILLED_BETWEEN(0, "empty and flush"),
+    KILLED_BETWEEN(1, "flush and ingest"),
+    KILLED_BETWEEN(2, "ingest and record"),
+    KILLED_BETWEEN(3, "record and hold"),
+    KILLED_BETWEEN(4, "hold and switch"),
+    KILLED_BETWEEN(5, "switch and announce"),
+    KILLED_BETWEEN(6, "announce and release"),
+    KILLED_BETWEEN(7, "release and delete"),
 };
 
 static uint64_t counts[SIM_COUNTS];
@@ -90,4 +123,21 @@ void sim_tally_print(const struct sim_tally *sum, FILE *out)
                           answer ? "answer: " : "",
                           answer ? ek_wire_status_name((enum ek_wire_status)(i - SIM_COUNT_ANSWER)) : words[i]);
     }
+}
+
+/* Only programs that disagree bring it about; they hardly ever do. */
+static bool may_lack(size_t what)
+{
+    return what == SIM_COUNT_OUT_OF_ORDER;
+}
+
+size_t sim_tally_lacks(const struct sim_tally *sum, FILE *out)
+{
+    size_t lacking = 0;
+    for (size_t i = 0; i < SIM_COUNTS; i++)
+        if (words[i] && sum->counts[i] == 0 && !may_lack(i)) {
+            (void)fprintf(out, "NEVER HAPPENED %s\n", words[i]);
+            lacking++;
+        }
+    return lacking;
 }

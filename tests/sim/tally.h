@@ -4,6 +4,7 @@
 #ifndef EK_TESTS_SIM_TALLY_H
 #define EK_TESTS_SIM_TALLY_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -23,6 +24,7 @@ enum sim_count {
     SIM_COUNT_FULL_DISK,
     SIM_COUNT_SUSPEND,
     SIM_COUNT_PAST,
+    SIM_COUNT_CUT,
     SIM_COUNT_PART_ONE_WAY,
     SIM_COUNT_LOST_UP,
     SIM_COUNT_LOST_DOWN,
@@ -60,8 +62,25 @@ enum sim_count {
     SIM_COUNT_MOVE_CANCELLED,
     SIM_COUNT_MOVE_DONE,
     SIM_COUNT_MOVE_SWITCHED,
+    SIM_COUNT_MOVE_TRIED_AGAIN,
+    SIM_COUNT_MOVE_FAILED,
+    SIM_COUNT_MOVE_REFILLED,
+    SIM_COUNT_MOVED_BACK,
+    SIM_COUNT_HOLD_UNDONE,
+    SIM_COUNT_CANCELLED_IN, /* the first four phases of enum ek_move_phase */
+    SIM_COUNT_CUT_IN_MOVE = SIM_COUNT_CANCELLED_IN + 4,
+    SIM_COUNT_FULL_SOURCE,
+    SIM_COUNT_FULL_TARGET,
+    SIM_COUNT_FILTERED_AT_SOURCE,
+    SIM_COUNT_FILTERED_AT_TARGET,
     SIM_COUNT_FED,
-    SIM_COUNT_ANSWER, /* from here on in the order of enum ek_wire_status */
+    SIM_COUNT_CHECK,
+    SIM_COUNT_LEARNER_GAP,
+    SIM_COUNT_COMPARED,
+    SIM_COUNT_COMPARED_ROWS,
+    SIM_COUNT_ROW_READ_AND_STORED,
+    SIM_COUNT_STEP_KILLED, /* for each two steps of enum sim_course_step the broker, the source, the target */
+    SIM_COUNT_ANSWER = SIM_COUNT_STEP_KILLED + 8 * 3, /* from here on in the order of enum ek_wire_status */
     SIM_COUNT_ANSWER_LAST = SIM_COUNT_ANSWER + 31,
     SIM_COUNTS
 };
@@ -77,5 +96,7 @@ uint64_t sim_counted(enum sim_count what);
 void sim_tally_add(struct sim_tally *sum);
 /* Every line, those without anything too. */
 void sim_tally_print(const struct sim_tally *sum, FILE *out);
+/* What never happened, as lines of text; returns their number. */
+size_t sim_tally_lacks(const struct sim_tally *sum, FILE *out);
 
 #endif

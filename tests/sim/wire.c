@@ -4,6 +4,8 @@
 #include "common/hash.h"
 #include "common/table.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/course.h"
+#include "tests/sim/disk.h"
 #include "tests/sim/hazard.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/links.h"
@@ -317,6 +319,47 @@ static void count_verdicts(const struct sim_process *from, struct ek_reader fiel
     }
 }
 
+/* What a worker may be told that it serves is on the broker's disk, and is there to stay. */
+static bool is_durable(const struct ek_holding *holding)
+{
+    const struct sim_records *durable = &sim_directory()->durable;
+    for (size_t i = 0; i < durable->record_count; i++)
+        if (durable->records[i].type == EK_RECORD_ASSIGNMENT && durable->records[i].shard == holding->shard)
+            return durable->records[i].number >= holding->epoch;
+    return false;
+}
+
+static void see_assigned(const struct sim_process *to, struct ek_reader fields)
+{
+    uint32_t count;
+    struct ek_link link;
+    struct ek_holding holding;
+    sim_course_assigned(to, fields);
+    if (ek_decode_link(&fields, &link) != EK_OK || ek_decode_count(&fields, EK_SHARDS_MAX, &count) != EK_OK)
+        return;
+    for (uint32_t i = 0; i < count && ek_decode_holding(&fields, &holding) == EK_OK; i++)
+        if (holding.state == EK_HOLDING_SERVING && !is_durable(&holding))
+            sim_fail("shard %u is assigned at epoch %" PRIu64 ", which is not on the broker's disk", holding.shard, holding.epoch);
+}
+
+/* Two that have the same rows and judge the same jobs do not come to different ends, whatever is lost or late. */
+static void see_moved(const struct sim_process *from, struct ek_reader fields)
+{
+    static const char *const impossible[] = {
+        "rows are left in a range that was emptied", "a part of the copy is missing or damaged",
+        "the source has sent another copy than it says", "what was stored is not what the source has sent",
+        "the copy's memory of producers is not that of its position"};
+    struct ek_move_report report;
+    sim_course_reported(from, fields);
+    if (ek_decode_move_report(&fields, &report) != EK_OK || report.step != EK_MOVED_FAILED || sim_hazard_has_struck())
+        return;
+    if (strcmp(report.text, "the learner does not come to the same as the shard's holder") == 0)
+        sim_count(SIM_COUNT_LEARNER_GAP);
+    for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++)
+        if (strcmp(report.text, impossible[i]) == 0)
+            sim_fail("%s, which learns shard %u, says: %s", from->name, report.attempt.shard, report.text);
+}
+
 void sim_wire_see(const struct sim_process *from, const struct sim_process *to, struct ek_slice message)
 {
     enum ek_message_type type;
@@ -330,8 +373,15 @@ void sim_wire_see(const struct sim_process *from, const struct sim_process *to, 
     if (type == EK_MESSAGE_WORKER_JOBS) {
         count_sent(from, fields);
         sim_links_sent(to, fields);
-    } else if (type == EK_MESSAGE_WORKER_FEED)
+    } else if (type == EK_MESSAGE_WORKER_FEED) {
         sim_count(SIM_COUNT_FED);
+        sim_course_fed(to);
+    } else if (type == EK_MESSAGE_WORKER_MOVE)
+        sim_course_ordered(to, fields);
+    else if (type == EK_MESSAGE_WORKER_MOVED)
+        see_moved(from, fields);
+    else if (type == EK_MESSAGE_WORKER_ASSIGN)
+        see_assigned(to, fields);
     else if (type == EK_MESSAGE_WORKER_REPORT)
         sim_links_reported(from, fields);
     else if (type == EK_MESSAGE_WORKER_REPLIES) {

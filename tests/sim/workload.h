@@ -13,6 +13,7 @@ struct sim_workload_options {
     bool poison;             /* one more, behind these, publishes jobs that kill */
     unsigned calls;          /* of each, at most */
     uint64_t span_us;        /* over which they are spread */
+    bool eager;              /* most calls come while some shard moves */
     bool large;              /* values that fill queues */
     unsigned close_percent;  /* of its turns: a client closes its session, whatever is under way, and begins anew */
     unsigned delete_percent; /* of the writes, beyond the usual ones, so that shards stand without rows */

@@ -12,11 +12,16 @@ static const uint8_t get_body[] = {0x91, 0x92, 0x02, 0xc4, 0x01, 'k'};
 
 void rig_open(struct rig *rig, const struct ek_record *records, size_t record_count)
 {
+    rig_open_sized(rig, EK_QUEUE_BYTES_MIN, records, record_count);
+}
+
+void rig_open_sized(struct rig *rig, uint64_t queue_bytes_max, const struct ek_record *records, size_t record_count)
+{
     *rig = (struct rig){.now_us = 1000000};
     struct ek_broker_config config = {
         .generation = GENERATION,
         .shards = RIG_SHARDS,
-        .queue_bytes_max = EK_QUEUE_BYTES_MIN,
+        .queue_bytes_max = queue_bytes_max,
         .liveness_us = 2000000,
         .started_us = rig->now_us,
         .started_unix_ms = 1700000000000,
@@ -145,6 +150,30 @@ void rig_heartbeat(struct rig *rig, ek_broker_peer peer, struct ek_link link, ui
 {
     struct ek_heartbeat heartbeat = {.link = link, .credit_jobs = jobs, .credit_bytes = bytes, .credit_reads = reads};
     rig_step(rig, (struct ek_event){.type = EK_EVENT_WORKER_HEARTBEAT, .peer = peer, .link = link, .heartbeat = &heartbeat});
+}
+
+void rig_load(struct rig *rig, ek_broker_peer peer, struct ek_link link, const struct ek_shard_load *loads, size_t count)
+{
+    struct ek_heartbeat heartbeat = {
+        .link = link, .credit_jobs = 100, .credit_bytes = EK_MIB, .credit_reads = 100, .load_count = (uint32_t)count};
+    rig_step(rig, (struct ek_event){
+                      .type = EK_EVENT_WORKER_HEARTBEAT, .peer = peer, .link = link, .heartbeat = &heartbeat, .loads = loads});
+}
+
+enum ek_wire_status rig_command(struct rig *rig, const char *words, char ret_text[RIG_TEXT_BYTES])
+{
+    enum { OPERATOR = 99, ID = 77 };
+    struct ek_admin admin = {.id = ID};
+    for (const char *at = words; *at && admin.count < EK_ADMIN_WORDS_MAX; at += *at == ' ') {
+        size_t size = strcspn(at, " ");
+        (void)snprintf(admin.words[admin.count++], EK_TEXT_BYTES_MAX, "%.*s", (int)size, at);
+        at += size;
+    }
+    rig_step(rig, (struct ek_event){.type = EK_EVENT_CLIENT_ADMIN, .peer = OPERATOR, .admin = &admin});
+    const struct ek_answer *answer = &rig_action(rig, EK_ACTION_ANSWER, 0)->answer;
+    if (ret_text)
+        (void)snprintf(ret_text, RIG_TEXT_BYTES, "%.*s", (int)answer->text.size, (const char *)answer->text.data);
+    return answer->status;
 }
 
 struct ek_job rig_job(struct rig *rig, enum ek_job_kind kind, uint16_t shard, uint64_t producer, uint64_t number)

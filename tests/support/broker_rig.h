@@ -8,7 +8,7 @@
 #include "broker/core.h"
 #include "broker/metrics.h"
 
-enum { RIG_SHARDS = 8 };
+enum { RIG_SHARDS = 8, RIG_TEXT_BYTES = 512 };
 
 struct rig {
     struct ek_broker *broker;
@@ -21,6 +21,7 @@ struct rig {
 /* Shards are not balanced, and everything else in its default: 8 shards, 32 MiB, 2 s of liveness, generation 5. `records` may be
  * NULL. */
 void rig_open(struct rig *rig, const struct ek_record *records, size_t record_count);
+void rig_open_sized(struct rig *rig, uint64_t queue_bytes_max, const struct ek_record *records, size_t record_count);
 void rig_close(struct rig *rig);
 void rig_step(struct rig *rig, struct ek_event event);
 void rig_tick(struct rig *rig, uint64_t after_us);
@@ -33,6 +34,10 @@ size_t rig_count(const struct rig *rig, enum ek_action_type type);
 struct ek_link rig_hello(struct rig *rig, ek_broker_peer peer, uint64_t incarnation);
 /* HELLO, report of `position` for the shards given (-1 ends the list), assignment confirmed, full credit. */
 struct ek_link rig_join(struct rig *rig, ek_broker_peer peer, uint64_t position, const int *shards);
+/* An operator's command, its words parted by spaces. `ret_text` gets the answer, and may be NULL. */
+enum ek_wire_status rig_command(struct rig *rig, const char *words, char ret_text[RIG_TEXT_BYTES]);
+/* A heartbeat with figures of shards; full credit. */
+void rig_load(struct rig *rig, ek_broker_peer peer, struct ek_link link, const struct ek_shard_load *loads, size_t count);
 void rig_heartbeat(struct rig *rig, ek_broker_peer peer, struct ek_link link, uint32_t jobs, uint32_t bytes, uint32_t reads);
 /* The holder of all shards says HELLO, reports `positions`, answers the probe (token 0) or not, and gives credit: 65536 jobs, 1
  * MiB, 100 reads. */

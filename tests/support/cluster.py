@@ -257,6 +257,15 @@ class EvenkeelTest(unittest.TestCase):
         self.addCleanup(self._end, cluster)
         return cluster
 
+    def mount(self, cluster, name, size):
+        """A worker's directory becomes a file system of that size."""
+        directory = cluster.directory / name
+        directory.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)], capture_output=True)
+        if done.returncode != 0:
+            self.skipTest(f"a file system cannot be mounted here: {done.stderr.decode().strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(directory)], capture_output=True)
+
     def _end(self, cluster):
         cluster.close()
         self._logs = getattr(self, "_logs", "") + cluster.logged()

@@ -18,6 +18,7 @@ class FakeWorker:
         self.generation = 0
         self.cluster_id = None
         self.shards = 0
+        self.endpoint = ""
         self.link = None
         self.waiting = []
         self.socket = cluster.raw("workers")
@@ -38,7 +39,7 @@ class FakeWorker:
                 return [kind, *fields]
 
     def hello(self):
-        self.socket.send(msgpack.packb([1, HELLO, self.id, self.incarnation, self.generation, self.cluster_id, self.shards, 1000, self.name, ""]))
+        self.socket.send(msgpack.packb([1, HELLO, self.id, self.incarnation, self.generation, self.cluster_id, self.shards, 1000, self.name, self.endpoint]))
         return self.receive(WELCOME, REFUSED)
 
     def welcome(self):

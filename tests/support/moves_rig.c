@@ -20,6 +20,11 @@ void moves_come(ek_broker_peer peer)
 
 void moves_setup(void)
 {
+    moves_setup_sized(EK_QUEUE_BYTES_MIN);
+}
+
+void moves_setup_sized(uint64_t queue_bytes_max)
+{
     struct ek_record records[32];
     size_t count = 0;
     for (ek_broker_peer peer = SOURCE; peer <= FOURTH; peer++) {
@@ -30,7 +35,7 @@ void moves_setup(void)
             records[count++] = (struct ek_record){.type = EK_RECORD_FLOOR, .shard = (uint16_t)*shard, .number = POSITION};
         }
     }
-    rig_open(&moves.rig, records, count);
+    rig_open_sized(&moves.rig, queue_bytes_max, records, count);
     for (ek_broker_peer peer = SOURCE; peer <= FOURTH; peer++)
         moves_come(peer);
 }
@@ -47,18 +52,15 @@ void moves_teardown(void)
 enum ek_wire_status moves_command(const char *second, const char *third)
 {
     unsigned long long given = 0;
-    char text[EK_TEXT_BYTES_MAX] = "";
-    struct ek_admin admin = {.id = 77, .count = third ? 3 : 2, .words = {"move"}};
-    (void)snprintf(admin.words[1], sizeof admin.words[1], "%s", second);
-    (void)snprintf(admin.words[2], sizeof admin.words[2], "%s", third ? third : "");
-    rig_step(&moves.rig, (struct ek_event){.type = EK_EVENT_CLIENT_ADMIN, .peer = CLIENT, .admin = &admin});
-    const struct ek_answer *answer = &rig_action(&moves.rig, EK_ACTION_ANSWER, 0)->answer;
-    memcpy(text, answer->text.data, answer->text.size < sizeof text ? answer->text.size : sizeof text - 1);
-    if (answer->status == EK_WIRE_OK) {
+    char words[2 * EK_TEXT_BYTES_MAX];
+    char text[RIG_TEXT_BYTES];
+    (void)snprintf(words, sizeof words, "move %s %s", second, third ? third : "");
+    enum ek_wire_status status = rig_command(&moves.rig, words, text);
+    if (status == EK_WIRE_OK) {
         ck_assert_int_eq(sscanf(text, "{\"status\":\"ok\",\"move\":%llu}", &given), 1);
         moves.number = given;
     }
-    return answer->status;
+    return status;
 }
 
 /* A worker's name in commands: the first digits of its id. */
@@ -202,6 +204,21 @@ void moves_serves(ek_broker_peer peer, uint64_t position)
     rig_step(&moves.rig,
              (struct ek_event){
                  .type = EK_EVENT_WORKER_ASSIGNED, .peer = peer, .link = moves.links[peer], .holdings = &holding, .count = 1});
+}
+
+void moves_beat(ek_broker_peer peer, uint32_t credit_bytes, uint64_t disk_free_bytes, uint16_t shard, uint64_t stored_bytes)
+{
+    struct ek_shard_load load = {.shard = shard, .stored_bytes = stored_bytes};
+    struct ek_heartbeat heartbeat = {.link = moves.links[peer],
+                                     .credit_jobs = 100,
+                                     .credit_bytes = credit_bytes,
+                                     .credit_reads = 100,
+                                     .disk_free_bytes = disk_free_bytes,
+                                     .load_count = 1};
+    rig_step(
+        &moves.rig,
+        (struct ek_event){
+            .type = EK_EVENT_WORKER_HEARTBEAT, .peer = peer, .link = moves.links[peer], .heartbeat = &heartbeat, .loads = &load});
 }
 
 void moves_let_time_pass(uint64_t seconds)

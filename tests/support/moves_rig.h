@@ -21,9 +21,13 @@ struct moves_rig {
 extern struct moves_rig moves;
 
 void moves_setup(void);
+/* With another limit of queued bytes than the least. */
+void moves_setup_sized(uint64_t queue_bytes_max);
 void moves_teardown(void);
 /* The worker joins, again if it was there. */
 void moves_come(ek_broker_peer peer);
+/* A heartbeat with a disk, and the size of one shard. */
+void moves_beat(ek_broker_peer peer, uint32_t credit_bytes, uint64_t disk_free_bytes, uint16_t shard, uint64_t stored_bytes);
 /* With heartbeats of all workers and a tick in each. */
 void moves_let_time_pass(uint64_t seconds);
 

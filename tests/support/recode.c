@@ -42,6 +42,7 @@ WALK_MESSAGE(worker_welcome)
 WALK_MESSAGE(bye)
 WALK_MESSAGE(move_order)
 WALK_MESSAGE(move_report)
+WALK_MESSAGE(check_order)
 WALK_MESSAGE(copy_ask)
 WALK_MESSAGE(copy_chunk)
 
@@ -209,6 +210,28 @@ static enum ek_status walk_heartbeat(struct walk *walk)
     return status;
 }
 
+static enum ek_status walk_check_report(struct walk *walk)
+{
+    struct ek_check_report report;
+    enum ek_status status = ek_decode_check_report(&walk->fields, &report);
+    if (status != EK_OK)
+        return status;
+    show(walk, EK_PART_MESSAGE, 0, &report);
+    struct ek_checked *shards = ek_alloc_zero(report.count, sizeof *shards);
+    report.shards = shards;
+    for (uint32_t i = 0; status == EK_OK && i < report.count; i++) {
+        status = ek_decode_checked(&walk->fields, &shards[i]);
+        if (status == EK_OK)
+            show(walk, EK_PART_ITEM, i, &shards[i]);
+    }
+    if (status == EK_OK)
+        status = ek_decode_end(&walk->fields);
+    if (status == EK_OK)
+        ek_encode_check_report(walk->out, &report);
+    free(shards);
+    return status;
+}
+
 enum ek_status ek_recode_message(struct ek_slice message, struct ek_buffer *out, ek_visitor visit, void *context)
 {
     struct walk walk = {.out = out, .visit = visit, .context = context};
@@ -261,6 +284,10 @@ enum ek_status ek_recode_message(struct ek_slice message, struct ek_buffer *out,
         return walk_envelope(&walk, true, walk_fed);
     case EK_MESSAGE_WORKER_MOVED:
         return walk_move_report(&walk);
+    case EK_MESSAGE_WORKER_CHECK:
+        return walk_check_order(&walk);
+    case EK_MESSAGE_WORKER_CHECKED:
+        return walk_check_report(&walk);
     case EK_MESSAGE_COPY_ASK:
         return walk_copy_ask(&walk);
     case EK_MESSAGE_COPY_CHUNK:

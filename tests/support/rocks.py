@@ -2,10 +2,12 @@
 import contextlib
 import ctypes
 import ctypes.util
+import types
 
 _size = ctypes.c_size_t
 _library = ctypes.CDLL(ctypes.util.find_library("rocksdb"))
-for _name in ("options_create", "list_column_families", "open_column_families", "writeoptions_create", "readoptions_create", "get_cf"):
+for _name in ("options_create", "list_column_families", "open_column_families", "writeoptions_create", "readoptions_create", "get_cf",
+              "create_iterator_cf", "iter_key"):
     getattr(_library, f"rocksdb_{_name}").restype = ctypes.c_void_p
 
 
@@ -19,7 +21,7 @@ def _call(name, *arguments):
 
 @contextlib.contextmanager
 def opened(directory):
-    """Functions (get, put) over one directory: of a column family's name and a key, and of a new value."""
+    """Functions over one directory: get, put and delete of a column family's name and a key, and of a new value; keys of such a name."""
     path = str(directory).encode()
     options = ctypes.c_void_p(_library.rocksdb_options_create())
     count = _size()
@@ -39,8 +41,22 @@ def opened(directory):
     def put(name, key, value):
         _call("put_cf", store, writing, family[name], key, _size(len(key)), value, _size(len(value)))
 
+    def delete(name, key):
+        _call("delete_cf", store, writing, family[name], key, _size(len(key)))
+
+    def keys(name):
+        iterator = ctypes.c_void_p(_library.rocksdb_create_iterator_cf(store, reading, family[name]))
+        found, size = [], _size()
+        _library.rocksdb_iter_seek_to_first(iterator)
+        while _library.rocksdb_iter_valid(iterator) & 0xff:  # an unsigned char
+            key = _library.rocksdb_iter_key(iterator, ctypes.byref(size))
+            found.append(ctypes.string_at(key, size.value))
+            _library.rocksdb_iter_next(iterator)
+        _library.rocksdb_iter_destroy(iterator)
+        return found
+
     try:
-        yield get, put
+        yield types.SimpleNamespace(get=get, put=put, delete=delete, keys=keys)
     finally:
         for handle in family.values():
             _library.rocksdb_column_family_handle_destroy(handle)

@@ -4,6 +4,7 @@
 #include "tests/support/engine_rig.h"
 #include "tests/support/learn_rig.h"
 #include "tests/support/run_suite.h"
+#include "worker/group.h"
 #include "worker/learn.h"
 
 #include <check.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGE_BYTES = 200 * 1024, STAMP = 1000 };
+enum { LARGE_BYTES = 200 * 1024, STAMP = 1000, LATER = STAMP + 1000 };
 
 /* ---- helpers ---- */
 
@@ -164,25 +165,36 @@ START_TEST(a_copy_is_as_of_its_position_whatever_is_written_meanwhile)
 }
 END_TEST
 
-static void write_large(void)
+static void write_large(int count, uint64_t ttl_ms)
 {
     char *value = malloc(LARGE_BYTES + 1);
     ck_assert_ptr_nonnull(value);
     memset(value, 'x', LARGE_BYTES);
     value[LARGE_BYTES] = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < count; i++) {
         char key[32];
         (void)snprintf(key, sizeof key, LEARN_KEY("large%d"), i);
-        put(key, value);
+        struct ek_operation operation = ek_rig_put(key, value);
+        operation.ttl_ms = ttl_ms;
+        (void)learn_write(EK_JOB_WRITE, operation, 0, 0);
     }
     free(value);
+}
+
+/* The source's last write is one of this time. */
+static void put_later(const char *key)
+{
+    struct ek_operation last = ek_rig_put(key, "v");
+    struct ek_worker_job job = ek_rig_job(&learn.source, EK_JOB_WRITE, &last, 1);
+    job.stamp_unix_ms = LATER;
+    (void)ek_rig_run(&learn.source, &job);
 }
 
 START_TEST(a_large_copy_comes_in_chunks_each_of_which_may_come_again)
 {
     struct ek_buffer first = {0};
     struct ek_error error = {0};
-    write_large();
+    write_large(5, 0);
     learn_fill();
     learn_open_copy();
     learn_get_chunk(0);
@@ -379,10 +391,7 @@ START_TEST(rows_that_had_expired_at_the_copys_stamp_stay_behind)
     expires = ek_rig_put(LEARN_KEY("here"), "v");
     expires.ttl_ms = 5000;
     (void)learn_write(EK_JOB_WRITE, expires, 0, 0);
-    struct ek_operation last = ek_rig_put(LEARN_KEY("last"), "v");
-    struct ek_worker_job job = ek_rig_job(&learn.source, EK_JOB_WRITE, &last, 1);
-    job.stamp_unix_ms = STAMP + 1000;
-    (void)ek_rig_run(&learn.source, &job);
+    put_later(LEARN_KEY("last"));
     (void)learn_complete();
     ck_assert_uint_eq(learn_rows(&learn.source), 3);
     ck_assert_uint_eq(learn_rows(&learn.target), 2);
@@ -390,8 +399,179 @@ START_TEST(rows_that_had_expired_at_the_copys_stamp_stay_behind)
     ck_assert_str_eq(ek_rig_value(&learn.target, LEARN_KEY("here")), "v");
     ck_assert_uint_eq(ek_engine_expiry(learn.target.engine, learn.attempt.shard),
                       ek_engine_expiry(learn.source.engine, learn.attempt.shard));
-    ck_assert_uint_eq(learn_shard(&learn.target)->memory.stamp_unix_ms, STAMP + 1000);
-    ck_assert_uint_eq(ek_stamps_now(&learn.target.engine->stamps, learn.attempt.shard, 0), STAMP + 1000);
+    ck_assert_uint_eq(learn_shard(&learn.target)->memory.stamp_unix_ms, LATER);
+    ck_assert_uint_eq(ek_stamps_now(&learn.target.engine->stamps, learn.attempt.shard, 0), LATER);
+}
+END_TEST
+
+/* Rows that expire at once, `count` of them. */
+static void write_gone(int count)
+{
+    enum { AT_ONCE = 100 };
+    static struct ek_operation operations[AT_ONCE];
+    static char keys[AT_ONCE][32];
+    for (int i = 0; i < count; i += AT_ONCE) {
+        for (int k = 0; k < AT_ONCE; k++) {
+            (void)snprintf(keys[k], sizeof keys[k], LEARN_KEY("%d"), i + k);
+            operations[k] = ek_rig_put(keys[k], "v");
+            operations[k].ttl_ms = 1;
+        }
+        struct ek_worker_job job = ek_rig_job(&learn.source, EK_JOB_WRITE, operations, AT_ONCE);
+        (void)ek_rig_run(&learn.source, &job);
+    }
+}
+
+START_TEST(what_one_chunk_passes_over_is_bounded)
+{
+    unsigned empty = 0;
+    if (_i)
+        write_large(20, 1);
+    else
+        write_gone(10000);
+    put_later(LEARN_KEY("zz"));
+    learn_fill();
+    learn_open_copy();
+    for (uint64_t chunk = 0; !chunk || !learn.chunk.last; chunk++) {
+        learn_get_chunk(chunk);
+        empty += learn.chunk.body.size == 0 && !learn.chunk.last;
+        learn_get_chunk(chunk); /* the same again */
+        ck_assert_int_eq(learn_take_chunk().step, EK_MOVED_FETCHED);
+    }
+    ck_assert_uint_ge(empty, 2);
+    ck_assert_uint_le(empty, 5);
+    ck_assert_int_eq(learn_verify().step, EK_MOVED_COMPLETE);
+    ck_assert_uint_eq(learn_rows(&learn.target), 1);
+}
+END_TEST
+
+/* ---- the comparison ---- */
+
+START_TEST(a_long_comparison_says_that_it_goes_on)
+{
+    unsigned signs = 0;
+    struct ek_learn_step step = {.kind = EK_LEARN_VERIFY};
+    write_large(50, 0);
+    learn_fill();
+    learn_open_copy();
+    uint64_t bytes = 0;
+    for (uint64_t chunk = 0; !chunk || !learn.chunk.last; chunk++) {
+        learn_get_chunk(chunk);
+        bytes = learn_take_chunk().bytes;
+    }
+    while (learn_run(&learn.target, &step).step == EK_MOVED_FETCHED) {
+        ck_assert(step.more);
+        ck_assert_uint_eq(step.report.bytes, bytes);
+        step = (struct ek_learn_step){.kind = EK_LEARN_VERIFY};
+        signs++;
+    }
+    ck_assert_int_eq(step.report.step, EK_MOVED_COMPLETE);
+    ck_assert(!step.more);
+    ck_assert_uint_ge(signs, 2);
+}
+END_TEST
+
+static size_t learners(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < EK_COPIES_MAX; i++)
+        count += learn.target.engine->learners[i].active || learn.target.engine->learners[i].cursor;
+    return count;
+}
+
+START_TEST(a_comparison_that_is_cut_short_holds_nothing)
+{
+    write_large(50, 0);
+    learn_fill();
+    learn_open_copy();
+    ck_assert_int_eq(learn_take_all().step, EK_MOVED_FETCHED);
+    ck_assert_int_eq(learn_do(&learn.target, EK_LEARN_VERIFY).step, EK_MOVED_FETCHED);
+    ck_assert_uint_eq(learners(), 1);
+    if (_i)
+        ek_engine_rig_assign(&learn.target, learn.attempt.shard, EK_HOLDING_RELEASED, EK_RIG_EPOCH);
+    else
+        ck_assert_int_eq(learn_do(&learn.target, EK_LEARN_DROP).step, 0);
+    ck_assert_uint_eq(learners(), 0);
+    ck_assert_int_eq(learn_verify().step, 0);
+}
+END_TEST
+
+/* ---- roles ---- */
+
+START_TEST(part_of_a_copy_goes_with_its_role)
+{
+    write_some();
+    (void)learn_set_aside(ek_rig_increment(LEARN_KEY("n"), 100));
+    learn_fill();
+    learn_open_copy();
+    ck_assert_int_eq(learn_take_all().step, EK_MOVED_FETCHED);
+    ck_assert_uint_gt(learn_rows(&learn.target), 0);
+    ek_engine_rig_assign(&learn.target, learn.attempt.shard, EK_HOLDING_RELEASED, EK_RIG_EPOCH);
+    ck_assert_uint_eq(learn_rows(&learn.target), 0);
+    ck_assert_uint_eq(learn_shard(&learn.target)->letters, 0);
+    ek_engine_rig_assign(&learn.target, learn.attempt.shard, EK_HOLDING_SERVING, LEARN_EPOCH);
+    ck_assert_int_eq(state(), EK_HOLDING_SERVING);
+    ck_assert_uint_eq(learn_rows(&learn.target), 0);
+}
+END_TEST
+
+/* As no broker says it: the disk and the memory must agree all the same. */
+START_TEST(a_part_of_a_copy_that_is_released_and_given_in_one_word_is_not_served)
+{
+    struct ek_error error = {0};
+    struct ek_holding holdings[] = {{.shard = learn.attempt.shard, .state = EK_HOLDING_RELEASED, .epoch = EK_RIG_EPOCH},
+                                    {.shard = learn.attempt.shard, .state = EK_HOLDING_SERVING, .epoch = LEARN_EPOCH}};
+    write_some();
+    learn_fill();
+    learn_open_copy();
+    ck_assert_int_eq(learn_take_all().step, EK_MOVED_FETCHED);
+    ck_assert_int_eq(ek_engine_assign(learn.target.engine, learn.target.link, holdings, 2, &error), EK_OK);
+    enum ek_holding_state said = state();
+    ck_assert_int_eq(holdings[1].state, said);
+    learn_restart_target();
+    ck_assert_int_eq(state(), said);
+    ck_assert_uint_eq(learn_rows(&learn.target), 0);
+}
+END_TEST
+
+START_TEST(a_new_owner_knows_until_when_its_rows_expire)
+{
+    struct ek_load *load = ek_load_new();
+    struct ek_error error = {0};
+    struct ek_operation expires = ek_rig_put(LEARN_KEY("here"), "v");
+    expires.ttl_ms = 5000;
+    (void)learn_write(EK_JOB_WRITE, expires, 0, 0);
+    (void)learn_complete();
+    struct ek_holding holding = {.shard = learn.attempt.shard, .state = EK_HOLDING_SERVING, .epoch = LEARN_EPOCH};
+    struct ek_commit_item item = {.kind = EK_COMMIT_ASSIGN, .link = learn.target.link, .holdings = &holding, .holding_count = 1};
+    struct ek_commit_done done = {.items = &item};
+    ck_assert_int_eq(ek_group_run(learn.target.engine, &done, &error), EK_OK);
+    ek_group_note_load(learn.target.engine, &done, load);
+    ck_assert_int_eq(state(), EK_HOLDING_SERVING);
+    ck_assert_uint_eq(load->shards[learn.attempt.shard].expires_unix_ms, STAMP + 5000);
+    item.link.link++; /* of a link that has ended: nothing is carried out, nothing is noted */
+    ek_load_expires(load, learn.attempt.shard, 77);
+    done = (struct ek_commit_done){.items = &item};
+    ck_assert_int_eq(ek_group_run(learn.target.engine, &done, &error), EK_OK);
+    ek_group_note_load(learn.target.engine, &done, load);
+    ck_assert_uint_eq(load->shards[learn.attempt.shard].expires_unix_ms, 77);
+    ek_load_destroy(&load);
+}
+END_TEST
+
+START_TEST(what_is_left_of_an_earlier_role_counts_no_letters_after_a_loss)
+{
+    struct ek_error error = {0};
+    struct ek_holding now;
+    (void)learn_set_aside(ek_rig_increment(LEARN_KEY("n"), 100));
+    ek_engine_rig_assign(&learn.source, learn.attempt.shard, EK_HOLDING_RELEASED, EK_RIG_EPOCH);
+    ck_assert_uint_eq(learn_shard(&learn.source)->letters, 1);
+    struct ek_loss loss = {.shard = learn.attempt.shard, .epoch = LEARN_EPOCH, .position = 1000, .floor = 5};
+    ck_assert_int_eq(ek_engine_give_up(learn.source.engine, learn.source.link, &loss, 1, &now, &error), EK_OK);
+    ck_assert_int_eq(now.state, EK_HOLDING_SERVING);
+    ck_assert_uint_eq(learn_rows(&learn.source), 0);
+    ck_assert_uint_eq(learn_shard(&learn.source)->letters, 0);
+    ck_assert_uint_eq(learn_shard(&learn.source)->letter_bytes, 0);
+    ck_assert_uint_eq(learn.source.engine->dead_kept, 0);
 }
 END_TEST
 
@@ -413,6 +593,13 @@ static Suite *suite(void)
     tcase_add_test(tests, a_copy_of_an_earlier_position_than_this_worker_knows_is_refused);
     tcase_add_test(tests, only_who_serves_a_shard_gives_a_copy_of_it);
     tcase_add_test(tests, rows_that_had_expired_at_the_copys_stamp_stay_behind);
+    tcase_add_loop_test(tests, what_one_chunk_passes_over_is_bounded, 0, 2);
+    tcase_add_test(tests, a_long_comparison_says_that_it_goes_on);
+    tcase_add_loop_test(tests, a_comparison_that_is_cut_short_holds_nothing, 0, 2);
+    tcase_add_test(tests, part_of_a_copy_goes_with_its_role);
+    tcase_add_test(tests, a_part_of_a_copy_that_is_released_and_given_in_one_word_is_not_served);
+    tcase_add_test(tests, a_new_owner_knows_until_when_its_rows_expire);
+    tcase_add_test(tests, what_is_left_of_an_earlier_role_counts_no_letters_after_a_loss);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -456,6 +456,25 @@ START_TEST(rows_that_come_back_are_set_aside_and_their_worker_gets_no_role_there
 }
 END_TEST
 
+/* A learner that came back after the loss of what it was a copy of was accepted: the last copy there is, or part of one. */
+START_TEST(a_whole_copy_of_what_was_given_up_is_set_aside_and_a_part_of_one_is_not)
+{
+    static const enum ek_holding_state said[] = {EK_HOLDING_LEARNER, EK_HOLDING_LEARNER, EK_HOLDING_FILLING};
+    static const uint64_t positions[] = {FLOOR, 0, FLOOR};
+    lose_worker(true);
+    ck_assert_int_eq(command("forget", "0b00", "--accept-loss"), EK_WIRE_OK);
+    confirm_losses();
+    (void)report(13, positions[_i], 1, said[_i]);
+    const struct ek_action *assign = NULL;
+    for (size_t n = 0; (assign = rig_action(&rig, EK_ACTION_WORKER_ASSIGN, n)) && assign->peer != 13;)
+        n++;
+    ck_assert_ptr_nonnull(assign);
+    ck_assert_uint_eq(assign->assign.holdings[0].shard, SHARD);
+    ck_assert_int_eq(assign->assign.holdings[0].state, _i ? EK_HOLDING_RELEASED : EK_HOLDING_ASIDE);
+    ck_assert_int_eq(has_alarm("rows_aside"), !_i);
+}
+END_TEST
+
 START_TEST(a_worker_without_shards_is_forgotten_without_more)
 {
     lose_worker(true);
@@ -488,6 +507,7 @@ static Suite *suite(void)
     tcase_add_test(tests, without_another_worker_nothing_is_forgotten);
     tcase_add_test(tests, the_shards_of_a_forgotten_worker_go_on_elsewhere);
     tcase_add_test(tests, rows_that_come_back_are_set_aside_and_their_worker_gets_no_role_there);
+    tcase_add_loop_test(tests, a_whole_copy_of_what_was_given_up_is_set_aside_and_a_part_of_one_is_not, 0, 3);
     tcase_add_test(tests, a_worker_without_shards_is_forgotten_without_more);
     suite_add_tcase(suite, tests);
     return suite;

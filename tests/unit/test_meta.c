@@ -59,6 +59,7 @@ static void check_same(const struct ek_record *a, const struct ek_record *b)
     ck_assert_int_eq(a->type, b->type);
     ck_assert_uint_eq(a->shard, b->shard);
     ck_assert_uint_eq(a->number, b->number);
+    ck_assert_int_eq(a->setting, b->setting);
     ck_assert_mem_eq(a->worker.bytes, b->worker.bytes, sizeof a->worker.bytes);
     ck_assert_str_eq(a->name, b->name);
     ck_assert_int_eq(a->quarantined, b->quarantined);
@@ -113,6 +114,53 @@ START_TEST(a_floor_is_kept)
 }
 END_TEST
 
+START_TEST(a_drain_is_kept_beside_the_worker_until_it_is_over)
+{
+    const struct ek_record drain = {.type = EK_RECORD_DRAIN, .worker = {{4, 5}}};
+    const struct ek_record worker = {.type = EK_RECORD_WORKER, .number = 12, .worker = {{4, 5}}, .name = "w4"};
+    write_record(worker);
+    write_record(drain);
+    reopen();
+    ck_assert_uint_eq(state.record_count, 2);
+    check_same(&state.records[state.records[0].type == EK_RECORD_WORKER], &drain);
+    write_record((struct ek_record){.type = EK_RECORD_DRAIN_OVER, .worker = {{4, 6}}});
+    reopen();
+    ck_assert_uint_eq(state.record_count, 2);
+    write_record((struct ek_record){.type = EK_RECORD_DRAIN_OVER, .worker = {{4, 5}}});
+    struct ek_record read = read_record();
+    check_same(&read, &worker);
+}
+END_TEST
+
+START_TEST(each_setting_has_its_own_value)
+{
+    for (int i = 0; i < EK_SETTINGS; i++)
+        write_record((struct ek_record){.type = EK_RECORD_SETTING, .setting = (enum ek_setting)i, .number = 7});
+    for (int i = 0; i < EK_SETTINGS; i++)
+        write_record(
+            (struct ek_record){.type = EK_RECORD_SETTING, .setting = (enum ek_setting)i, .number = UINT64_MAX - (uint64_t)i});
+    reopen();
+    ck_assert_uint_eq(state.record_count, EK_SETTINGS);
+    for (int i = 0; i < EK_SETTINGS; i++) {
+        const struct ek_record wanted = {
+            .type = EK_RECORD_SETTING, .setting = (enum ek_setting)i, .number = UINT64_MAX - (uint64_t)i};
+        check_same(&state.records[i], &wanted); /* in the order of their keys */
+    }
+}
+END_TEST
+
+START_TEST(a_setting_that_does_not_exist_is_damage)
+{
+    struct ek_error error;
+    struct ek_meta_state again = {0};
+    write_record((struct ek_record){.type = EK_RECORD_SETTING, .setting = EK_SETTINGS, .number = 1});
+    ek_meta_state_done(&state);
+    ek_meta_close(&meta);
+    ck_assert_int_ne(ek_meta_open(directory, 16, &meta, &again, &error), EK_OK);
+    ek_meta_state_done(&again);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("meta");
@@ -121,6 +169,9 @@ static Suite *suite(void)
     tcase_add_test(tests, an_assignment_keeps_its_quarantine_and_its_loss);
     tcase_add_test(tests, a_worker_that_is_gone_leaves_no_record);
     tcase_add_test(tests, a_floor_is_kept);
+    tcase_add_test(tests, a_drain_is_kept_beside_the_worker_until_it_is_over);
+    tcase_add_test(tests, each_setting_has_its_own_value);
+    tcase_add_test(tests, a_setting_that_does_not_exist_is_damage);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -143,6 +143,29 @@ START_TEST(a_hold_beyond_its_bound_is_undone_and_tried_again)
 }
 END_TEST
 
+START_TEST(a_hold_ends_with_its_bound_whatever_step_comes)
+{
+    ck_assert_uint_eq(ek_broker_due_us(moves.rig.broker), UINT64_MAX);
+    moves_begin();
+    moves_copy(POSITION);
+    struct ek_worker_job job = moves_write_one();
+    moves_say(TARGET, EK_MOVED_COMPLETE, POSITION);
+    ck_assert_move("holding");
+    uint64_t due_us = ek_broker_due_us(moves.rig.broker);
+    ck_assert_uint_eq(due_us, moves.rig.now_us + EK_MOVE_HOLD_US);
+    (void)rig_write(&moves.rig, CLIENT, SHARD, 0, 0);
+    moves.rig.now_us = due_us - 2;
+    rig_dispatch(&moves.rig);
+    ck_assert_uint_eq(rig_count(&moves.rig, EK_ACTION_WORKER_JOB), 0);
+    struct ek_worker_job waited = moves_sent_to(SOURCE); /* in the step that ends it, without a tick */
+    ck_assert_uint_eq(moves.rig.now_us, due_us);
+    ck_assert_move("catching_up");
+    ck_assert_uint_eq(ek_broker_due_us(moves.rig.broker), UINT64_MAX);
+    moves_answer(SOURCE, &job);
+    moves_answer(SOURCE, &waited);
+}
+END_TEST
+
 START_TEST(an_attempt_that_never_comes_to_rest_ends)
 {
     moves_begin();
@@ -320,6 +343,7 @@ static Suite *suite(void)
     tcase_add_test(tests, the_switch_waits_for_reads_and_for_what_the_learner_has_synced);
     tcase_add_test(tests, a_write_that_is_in_the_copy_is_not_fed_whenever_its_answer_comes);
     tcase_add_test(tests, a_hold_beyond_its_bound_is_undone_and_tried_again);
+    tcase_add_test(tests, a_hold_ends_with_its_bound_whatever_step_comes);
     tcase_add_test(tests, an_attempt_that_never_comes_to_rest_ends);
     tcase_add_loop_test(tests, the_end_of_a_link_begins_anew_and_the_fourth_is_the_last, 0, 2);
     tcase_add_test(tests, a_report_of_an_earlier_attempt_or_of_another_worker_is_ignored);

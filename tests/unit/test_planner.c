@@ -124,6 +124,23 @@ START_TEST(the_last_worker_is_not_drained)
 }
 END_TEST
 
+START_TEST(what_a_drain_had_planned_does_not_begin_once_it_is_cancelled)
+{
+    rig_open(&rig, 3, 24);
+    rig.slow_copies = true;
+    rig_run(&rig, 20);
+    rig.workers[2].state = EK_PLAN_DRAINING;
+    rig_run(&rig, 12); /* the next round is some seconds away */
+    ck_assert_uint_eq(rig.start_count, 1);
+    ck_assert_uint_gt(rig_plan(&rig)->count, 0);
+    rig.workers[2].state = EK_PLAN_UP;
+    rig_end_move(&rig, rig.starts[0].shard);
+    rig_forget(&rig);
+    rig_run(&rig, 1);
+    ck_assert_uint_eq(rig_moves(&rig, EK_PLAN_DRAIN), 0);
+}
+END_TEST
+
 /* ---- disks ---- */
 
 START_TEST(a_full_disk_sheds_its_largest_shards_and_no_more_than_needed)
@@ -330,6 +347,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_drain_empties_the_worker_largest_first_and_moves_nothing_twice);
     tcase_add_test(tests, a_drain_that_disks_cannot_take_is_refused_with_the_reason);
     tcase_add_test(tests, the_last_worker_is_not_drained);
+    tcase_add_test(tests, what_a_drain_had_planned_does_not_begin_once_it_is_cancelled);
     tcase_add_test(tests, a_full_disk_sheds_its_largest_shards_and_no_more_than_needed);
     tcase_add_test(tests, no_move_fills_a_disk);
     tcase_add_test(tests, a_worker_copies_one_shard_out_at_a_time_and_the_next_begins_when_it_ends);

@@ -151,6 +151,17 @@ static const struct field moved_fields[] = {AS("link", ek_move_report, link.link
                                             FIELD(ek_move_report, bytes, U64),
                                             FIELD(ek_move_report, text, TEXT),
                                             END};
+static const struct field order_fields[] = {AS("link", ek_check_order, link.link, U64),
+                                            AS("generation", ek_check_order, link.generation, U64),
+                                            FIELD(ek_check_order, check, U64), END};
+static const struct field report_fields[] = {AS("link", ek_check_report, link.link, U64),
+                                             AS("generation", ek_check_report, link.generation, U64),
+                                             FIELD(ek_check_report, check, U64), FIELD(ek_check_report, last, BOOL), END};
+static const struct field checked_fields[] = {FIELD(ek_checked, shard, U16),    FIELD(ek_checked, state, U32),
+                                              FIELD(ek_checked, epoch, U64),    FIELD(ek_checked, position, U64),
+                                              FIELD(ek_checked, rows, U64),     FIELD(ek_checked, expired_rows, U64),
+                                              FIELD(ek_checked, bad_rows, U64), FIELD(ek_checked, bad_entries, U64),
+                                              FIELD(ek_checked, hash, U64),     END};
 static const struct field ask_fields[] = {FIELD(ek_copy_ask, generation, U64), AS("shard", ek_copy_ask, attempt.shard, U16),
                                           AS("attempt", ek_copy_ask, attempt.number, U64), FIELD(ek_copy_ask, chunk, U64), END};
 static const struct field chunk_fields[] = {FIELD(ek_copy_chunk, generation, U64),
@@ -200,6 +211,8 @@ static const struct schema schemas[] = {
     {EK_MESSAGE_WORKER_MOVE, move_fields, NULL, NULL},
     {EK_MESSAGE_WORKER_FEED, link_fields, "fed", fed_fields},
     {EK_MESSAGE_WORKER_MOVED, moved_fields, NULL, NULL},
+    {EK_MESSAGE_WORKER_CHECK, order_fields, NULL, NULL},
+    {EK_MESSAGE_WORKER_CHECKED, report_fields, "checked", checked_fields},
     {EK_MESSAGE_COPY_ASK, ask_fields, NULL, NULL},
     {EK_MESSAGE_COPY_CHUNK, chunk_fields, NULL, NULL},
 };

@@ -1,6 +1,7 @@
 #include "tests/support/run_suite.h"
 #include "worker/credit.h"
 #include "worker/load.h"
+#include "worker/pulse.h"
 
 #define RESERVE_BYTES (1024ull * EK_MIB)
 
@@ -231,6 +232,42 @@ START_TEST(a_size_is_tables_and_what_is_not_flushed_yet)
 }
 END_TEST
 
+START_TEST(a_copy_is_a_part_of_the_size_and_none_of_the_work)
+{
+    static struct ek_shard_load told[2];
+    struct ek_load *load = ek_load_new();
+    uint64_t tables[2] = {0, 0};
+    ek_load_copied(load, 0, 3000);
+    ck_assert_uint_eq(ek_load_stored_bytes(load, 0), 3000);
+    ek_load_add(load, 0, 1, 1000, 0, 0);
+    ck_assert_uint_eq(ek_load_changed(load, 2, told), 1);
+    ck_assert_uint_eq(told[0].stored_bytes, 4000);
+    ck_assert_uint_eq(told[0].bytes_in, 1000);
+    tables[0] = 4000;
+    ek_load_measure(load, 2, tables, 0); /* a flush took everything */
+    ck_assert_uint_eq(ek_load_stored_bytes(load, 0), 4000);
+    ck_assert_uint_eq(ek_load_changed(load, 2, told), 0);
+    ek_load_forget_shard(load, 1);
+    ck_assert_uint_eq(ek_load_changed(load, 2, told), 0);
+    ek_load_forget_shard(load, 0); /* served from here from now on */
+    ck_assert_uint_eq(ek_load_changed(load, 2, told), 1);
+    ek_load_destroy(&load);
+}
+END_TEST
+
+START_TEST(what_a_move_writes_is_looked_at_as_what_jobs_write)
+{
+    struct ek_pulse *pulse = ek_pulse_new(NULL, NULL, RESERVE_BYTES);
+    pulse->credit.room_bytes = 1000;
+    ek_pulse_wrote(pulse, 1000);
+    ck_assert(!ek_pulse_is_overdue(pulse));
+    ek_pulse_wrote(pulse, 1);
+    ck_assert(ek_pulse_is_overdue(pulse));
+    ck_assert_uint_eq(pulse->unreclaimed_bytes, 1001);
+    ek_pulse_destroy(&pulse);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("worker_figures");
@@ -248,6 +285,8 @@ static Suite *suite(void)
     tcase_add_test(tests, a_pace_is_forgotten_by_what_comes_after_it);
     tcase_add_test(tests, only_changed_shards_are_told);
     tcase_add_test(tests, a_size_is_tables_and_what_is_not_flushed_yet);
+    tcase_add_test(tests, a_copy_is_a_part_of_the_size_and_none_of_the_work);
+    tcase_add_test(tests, what_a_move_writes_is_looked_at_as_what_jobs_write);
     suite_add_tcase(suite, tests);
     return suite;
 }

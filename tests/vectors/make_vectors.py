@@ -45,6 +45,8 @@ NAMES = {
     "worker_move": (44, "link generation shard attempt step epoch position bytes_per_second endpoint"),
     "worker_feed": (45, "link generation fed"),
     "worker_moved": (46, "link generation shard attempt step position bytes text"),
+    "worker_check": (47, "link generation check"),
+    "worker_checked": (48, "link generation check last checked"),
     "copy_ask": (64, "generation shard attempt chunk"),
     "copy_chunk": (65, "generation shard attempt chunk last entries hash memory checksum body"),
 }
@@ -57,6 +59,7 @@ ITEMS = {
     "worker_jobs": "token shard epoch kind position stamp_unix_ms producer number lowest confirmed closed body",
     "worker_replies": "token status position flags body",
     "loads": "shard stored_bytes operations bytes_in bytes_out busy_us expires_unix_ms",
+    "checked": "shard state epoch position rows expired_rows bad_rows bad_entries hash",
     "route": "shard producer number lowest flags",
     "entries": "key version value ttl_ms",
     "letters": "id time_unix_ms producer kind operations cause job",
@@ -160,6 +163,13 @@ MESSAGES = [
     ("worker_moved_fed", "worker_moved", [72, 3, 7, 19, 5, 12350, 0, ""]),
     ("worker_moved_failed", "worker_moved", [72, 3, 7, 19, 6, 0, 0, "a part of the copy is missing or damaged"]),
     ("worker_moved_cleaned", "worker_moved", [U64, U64, 8191, U64, 7, U64, U64, "t" * 255]),
+    ("worker_check", "worker_check", [71, 3, 5]),
+    ("worker_check_largest", "worker_check", [U64, U64, U64]),
+    ("worker_checked_sign", "worker_checked", [71, 3, 5, 0, []]),
+    ("worker_checked", "worker_checked", [71, 3, 5, 1, [[0, 0, 0, 0, 3, 0, 1, 0, 2**63], [7, 1, 9, 12345, 1000, 10, 0, 0, 0x0123456789ABCDEF],
+                                                        [8, 2, 4, 17, 0, 0, 0, 0, 0], [9, 3, 3, 7, 1, 1, 1, 0, 1], [10, 4, 3, 8, 2, 0, 0, 0, 1],
+                                                        [11, 5, 4, 9, 2, 0, 0, 2, 1]]]),
+    ("worker_checked_largest", "worker_checked", [U64, U64, U64, 0, [[8191, 5, U64, U64, U64, U64, U64, U64, U64]]]),
     ("copy_ask", "copy_ask", [3, 7, 19, 0]),
     ("copy_ask_largest", "copy_ask", [U64, 8191, U64, U64]),
     ("copy_chunk", "copy_chunk", [3, 7, 19, 0, 0, 0, 0, None, 0x0123456789ABCDEF, b"\x00" + bytes([0, 3]) + bytes(7) + b"\x01" + b"\x12\x34k" + b"v"]),
@@ -252,6 +262,10 @@ def worker_job(kind, given):
 
 def fed(kind, given, status=0):
     return pack([1, 45, 1, 1, [[[19, 7, 0, kind, 2, 1, 0, 0, 0, 0, 0, given], [19, status, 2, 0, None]]]])
+
+
+def checked(*shards):
+    return pack([1, 48, 1, 1, 5, 1, list(shards)])
 
 
 MALFORMED, TOO_LARGE, NEWER = "malformed", "too_large", "newer"
@@ -375,6 +389,15 @@ REFUSED_MESSAGES = [
     ("fed_with_more", pack([1, 45, 1, 1, [[[19, 7, 0, WRITE, 2, 1, 0, 0, 0, 0, 0, body([DELETE, KEY])], [19, 0, 2, 0, None], 1]]]), MALFORMED),
     ("fed_status_unknown", fed(WRITE, body([DELETE, KEY]), status=17), MALFORMED),
     ("fed_claims_2_32", b"\x95\x01\x2d\x01\x01\xdd\xff\xff\xff\xff" + b"\x00" * 20, MALFORMED),
+    ("check_without_a_number", pack([1, 47, 1, 1]), MALFORMED),
+    ("check_with_more", pack([1, 47, 1, 1, 5, 6]), MALFORMED),
+    ("checked_last_2", pack([1, 48, 1, 1, 5, 2, []]), MALFORMED),
+    ("checked_shard_8192", checked([8192, 1, 9, 1, 1, 0, 0, 0, 1]), MALFORMED),
+    ("checked_state_6", checked([7, 6, 9, 1, 1, 0, 0, 0, 1]), MALFORMED),
+    ("checked_a_field_too_few", checked([7, 1, 9, 1, 1, 0, 0, 1]), MALFORMED),
+    ("checked_more_expired_than_rows", checked([7, 1, 9, 1, 1, 2, 0, 0, 1]), MALFORMED),
+    ("checked_more_bad_than_rows", checked([7, 1, 9, 1, 1, 0, 2, 0, 1]), MALFORMED),
+    ("checked_claims_2_32", b"\x97\x01\x30\x01\x01\x05\x00\xdd\xff\xff\xff\xff" + b"\x00" * 20, MALFORMED),
     ("ask_shard_8192", pack([1, 64, 3, 8192, 19, 0]), MALFORMED),
     ("ask_with_more", pack([1, 64, 3, 7, 19, 0, 0]), MALFORMED),
     ("chunk_last_without_memory", pack([1, 65, 3, 7, 19, 0, 1, 0, 0, None, 1, b""]), MALFORMED),
