@@ -23,7 +23,7 @@ from cluster import PATIENCE_S, SLOWER  # noqa: E402
 
 PHASES = ("queued", "copying", "catching_up", "holding", "releasing", "cleaning")
 LASTS_S = {"copying": 0.5, "cleaning": 2}  # about so long; the others are over in milliseconds
-AIMS = ("queued", "copying", "copying", "copying", "catching_up", "catching_up", "holding", "holding", "releasing", "cleaning")
+AIMS = ("copying", "holding", "queued", "copying", "catching_up", "releasing", "copying", "holding", "cleaning", "copying", "catching_up")  # in turn
 STRIKES = ("kill", "kill", "kill", "power cut", "pause")
 DRAIN_EVERY = 10
 KEPT, KEPT_BYTES = 256, 64 << 10
@@ -93,7 +93,7 @@ class Move(chaos.Cycle):
         follower = Follower(self.machines, number)
         role = self.chance.choice(["source", "target", "broker"])
         self.tell(f"move {number} from {source} to {target}")
-        aim = self.chance.choice(AIMS)
+        aim = AIMS[self.number % len(AIMS)]
         phase = follower.wait(PHASES[PHASES.index(aim):] + OVER, MOVE_S)
         if phase in LASTS_S:
             self.wait_until(time.monotonic() + self.chance.uniform(0, LASTS_S[phase]))
