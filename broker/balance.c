@@ -152,6 +152,7 @@ static struct ek_plan_worker see_worker(const struct ek_worker *worker, uint64_t
 {
     const struct ek_heartbeat *heartbeat = &worker->heartbeat;
     bool is_up = worker->state == EK_WORKER_UP && worker->has_credit;
+    uint64_t total_bytes = heartbeat->disk_total_bytes;
     return (struct ek_plan_worker){
         .id = worker->id,
         .state = !is_up                 ? EK_PLAN_AWAY
@@ -159,8 +160,8 @@ static struct ek_plan_worker see_worker(const struct ek_worker *worker, uint64_t
                                         : EK_PLAN_UP,
         .capacity_milli = worker->capacity_milli,
         .up_since_us = worker->up_us,
-        .disk_free_bytes = is_full(worker, now_us) ? 0 : heartbeat->disk_free_bytes,
-        .disk_total_bytes = heartbeat->disk_total_bytes,
+        .disk_free_bytes = is_full(worker, now_us) ? 0 : ek_links_room(worker),
+        .disk_total_bytes = total_bytes > heartbeat->disk_reserve_bytes ? total_bytes - heartbeat->disk_reserve_bytes : total_bytes,
         .rate_bytes = heartbeat->rate_bytes,
         .late = heartbeat->commit_p99_us > LATENCY_OBJECTIVE_US,
     };

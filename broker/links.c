@@ -412,6 +412,13 @@ static void take_loads(struct ek_broker *broker, int worker, const struct ek_sha
     }
 }
 
+uint64_t ek_links_room(const struct ek_worker *worker)
+{
+    const struct ek_heartbeat *heartbeat = &worker->heartbeat;
+    return heartbeat->disk_free_bytes > heartbeat->disk_reserve_bytes ? heartbeat->disk_free_bytes - heartbeat->disk_reserve_bytes
+                                                                      : 0;
+}
+
 void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, const struct ek_heartbeat *heartbeat,
                         const struct ek_shard_load *loads, uint64_t now_us)
 {

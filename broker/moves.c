@@ -17,6 +17,7 @@ enum {
     ROOM_TIMES = 2 /* of a copy's bytes must be free: files are written once more when they are merged */
 };
 #define PATIENCE_US   UINT64_C(10000000) /* without a sign of either side; and with a target that takes no writes */
+#define US_A_SECOND   UINT64_C(1000000)
 #define HOLD_AGAIN_US UINT64_C(300000)
 #define AWAY_US       UINT64_C(30000000) /* that one by the planner waits for a worker that is away */
 
@@ -54,7 +55,8 @@ static bool is_attempted(const struct ek_move *move)
 static uint64_t rate_of(const struct ek_broker *broker, const struct ek_move *move)
 {
     uint64_t limit = broker->settings[EK_SETTING_COPY_BYTES_PER_SECOND];
-    return limit && limit < move->bytes_per_second ? limit : move->bytes_per_second;
+    uint64_t rate = limit && limit < move->bytes_per_second ? limit : move->bytes_per_second;
+    return rate > EK_MOVE_RATE_MIN ? rate : EK_MOVE_RATE_MIN;
 }
 
 static void order(struct ek_broker *broker, const struct ek_move *move, int worker, enum ek_move_step step)
@@ -171,11 +173,10 @@ static uint64_t bytes_to_come(const struct ek_move *move)
     return move->total_bytes > move->copied_bytes ? move->total_bytes - move->copied_bytes : 0;
 }
 
-/* What the target's last heartbeat calls free holds this copy and those that are under way to it. Its reserve is its own affair: it
- * takes no writes below it, and gives the copy up. */
+/* What the target's disk has room for holds this copy and those that are under way to it. */
 static bool has_room(const struct ek_broker *broker, const struct ek_move *move)
 {
-    uint64_t room = broker->workers[move->target].heartbeat.disk_free_bytes / ROOM_TIMES;
+    uint64_t room = ek_links_room(&broker->workers[move->target]) / ROOM_TIMES;
     for (const struct ek_move *other = broker->moves; other; other = other->next) {
         if (!is_attempted(other) || other->target != move->target)
             continue;
@@ -397,6 +398,12 @@ static bool waits_in_vain(const struct ek_broker *broker, const struct ek_move *
            !(is_up(broker, move->source) && is_up(broker, move->target));
 }
 
+/* The largest part of a copy comes without a sign in between, and at the rate that was granted. */
+static uint64_t patience_us(const struct ek_broker *broker, const struct ek_move *move)
+{
+    return PATIENCE_US + EK_COPY_CHUNK_BYTES_MAX * US_A_SECOND / rate_of(broker, move);
+}
+
 void ek_moves_run(struct ek_broker *broker)
 {
     begin_some(broker, true);
@@ -404,7 +411,7 @@ void ek_moves_run(struct ek_broker *broker)
         next = move->next;
         if (waits_in_vain(broker, move))
             end_move(broker, move, EK_MOVE_FAILED, "one of the two workers is away");
-        else if (is_attempted(move) && broker->now_us - move->progress_us >= PATIENCE_US)
+        else if (is_attempted(move) && broker->now_us - move->progress_us >= patience_us(broker, move))
             try_again(broker, move, "one of the two workers did not go on");
         else
             go_on(broker, move);

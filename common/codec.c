@@ -18,7 +18,7 @@ enum {
     LINK_FIELDS = 4,
     LINK_ENVELOPE_FIELDS = 5,
     BYE_FIELDS = 5,
-    HEARTBEAT_FIELDS = 19,
+    HEARTBEAT_FIELDS = 20,
     MOVE_FIELDS = 11,
     MOVED_FIELDS = 10,
     CHECK_FIELDS = 5,
@@ -607,6 +607,7 @@ enum ek_status ek_decode_heartbeat(struct ek_reader *fields, struct ek_heartbeat
     ret->credit_reads = (uint32_t)ek_read_uint_max(fields, EK_CREDIT_READS_MAX);
     ret->disk_free_bytes = ek_read_uint(fields);
     ret->disk_total_bytes = ek_read_uint(fields);
+    ret->disk_reserve_bytes = ek_read_uint(fields);
     ret->rate_bytes = ek_read_uint(fields);
     ret->stored_bytes = ek_read_uint(fields);
     ret->stored_keys = ek_read_uint(fields);
@@ -656,6 +657,7 @@ void ek_encode_heartbeat(struct ek_buffer *out, const struct ek_heartbeat *messa
     ek_write_uint(out, message->credit_reads);
     ek_write_uint(out, message->disk_free_bytes);
     ek_write_uint(out, message->disk_total_bytes);
+    ek_write_uint(out, message->disk_reserve_bytes);
     ek_write_uint(out, message->rate_bytes);
     ek_write_uint(out, message->stored_bytes);
     ek_write_uint(out, message->stored_keys);

@@ -441,7 +441,8 @@ struct ek_heartbeat {
     uint32_t credit_reads;
     uint64_t disk_free_bytes;
     uint64_t disk_total_bytes;
-    uint64_t rate_bytes; /* a second, that its storage was seen to take; 0 = not known yet */
+    uint64_t disk_reserve_bytes; /* with less than that free it takes no writes */
+    uint64_t rate_bytes;         /* a second, that its storage was seen to take; 0 = not known yet */
     uint64_t stored_bytes;
     uint64_t stored_keys;
     uint32_t commit_p50_us;

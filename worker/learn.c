@@ -229,6 +229,7 @@ static enum ek_status sweep(struct ek_engine *engine, struct ek_learn_step *step
         status = ek_store_commit(engine->store, error);
         if (status == EK_OK)
             note_emptied(engine, number);
+        step->emptied = status == EK_OK && !empty;
     }
     step->written_bytes = MARK_BYTES;
     tell(step, EK_MOVED_CLEANED, 0, 0);

@@ -37,6 +37,7 @@ struct ek_learn_step {
     bool reports; /* `report` is to be sent over `link` */
     struct ek_move_report report;
     bool more;              /* VERIFY is to be asked again */
+    bool emptied;           /* SWEEP has deleted rows */
     struct ek_copy *copy;   /* COPY: the caller's */
     uint64_t written_bytes; /* to the disk, that is */
 };

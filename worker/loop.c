@@ -245,6 +245,8 @@ static void finished_step(struct loop *loop, struct ek_learn_step *step)
     if (step->written_bytes)
         ek_load_copied(loop->load, step->attempt.shard, step->written_bytes);
     ek_pulse_wrote(loop->pulse, step->written_bytes);
+    if (step->emptied)
+        ek_reclaim_swept(&loop->pulse->swept, step->attempt.shard, ek_clock_monotonic_us());
     ek_moving_done(loop->moving, step, &loop->outbox);
     if (ek_pulse_is_overdue(loop->pulse))
         ek_worker_link_hurry(&loop->link);

@@ -67,7 +67,8 @@ static void reclaim(struct ek_pulse *pulse, const struct ek_store_figures *figur
         return;
     pulse->reclaimed_us = now_us;
     pulse->unreclaimed_bytes = 0;
-    ek_store_reclaim(pulse->store);
+    ek_store_flush_beside(pulse->store);
+    ek_store_compact_beside(pulse->store, 0, EK_PREFIXES);
 }
 
 static void measure(struct ek_pulse *pulse, uint32_t shards, uint64_t unflushed_bytes)
@@ -113,6 +114,7 @@ void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_lin
     pulse->written_bytes = 0;
     tell(pulse, credit.alarm);
     reclaim(pulse, &figures, now_us);
+    ek_reclaim_run(&pulse->swept, pulse->store, shards, now_us);
     struct ek_heartbeat heartbeat = {.link = link,
                                      .stalled_ms = capped(ek_commit_stalled_us(commit, now_us) / 1000),
                                      .credit_jobs = credit.jobs,
@@ -120,6 +122,7 @@ void ek_pulse_write(struct ek_pulse *pulse, struct ek_buffer *out, struct ek_lin
                                      .credit_reads = credit.reads,
                                      .disk_free_bytes = figures.disk_free_bytes,
                                      .disk_total_bytes = figures.disk_bytes,
+                                     .disk_reserve_bytes = pulse->reserve_bytes,
                                      .rate_bytes = pulse->rate_bytes,
                                      .stored_bytes = figures.table_bytes + figures.unflushed_bytes,
                                      .stored_keys = figures.keys,

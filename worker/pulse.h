@@ -8,6 +8,7 @@
 #include "common/histogram.h"
 #include "worker/commit.h"
 #include "worker/credit.h"
+#include "worker/reclaim.h"
 
 struct ek_pulse {
     struct ek_store *store; /* borrowed */
@@ -23,6 +24,7 @@ struct ek_pulse {
     uint64_t written_bytes;         /* since then */
     uint64_t unreclaimed_bytes;     /* written since the store was last asked to free room */
     uint64_t reclaimed_us;
+    struct ek_reclaim swept; /* shards that have left */
     struct ek_shard_load changed[EK_SHARDS_MAX];
     char alarm[EK_TEXT_BYTES_MAX]; /* the last one told */
 };

@@ -89,9 +89,11 @@ void ek_store_figures(struct ek_store *store, struct ek_store_figures *ret);
 /* Bytes in files of the row ranges bounds[i] to bounds[i + 1], for `count` ranges; boundaries are hash prefixes, the last may be
  * 65536. Left as they are when the store does not say. */
 void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t count, uint64_t *ret_bytes);
-/* Asks for the room of what was deleted: soon, in the background. Waits for nothing, and tells of no failure: one that matters ends
- * the next commit. */
-void ek_store_reclaim(struct ek_store *store);
+/* These two give back the room of what was deleted: soon, in the background. They wait for nothing, and tell of no failure: one
+ * that matters ends the next commit. First what is in memory has to be in files; then those with rows of the hash prefixes from
+ * `first` to below `end` are written anew, without what is gone. */
+void ek_store_flush_beside(struct ek_store *store);
+void ek_store_compact_beside(struct ek_store *store, uint32_t first, uint32_t end);
 /* Rows of the hash prefixes from `first` to below `end` that had expired at `stamp_unix_ms` may vanish. */
 void ek_store_set_horizon(struct ek_store *store, uint32_t first, uint32_t end, uint64_t stamp_unix_ms);
 

@@ -494,7 +494,7 @@ void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t
     free(sizes);
 }
 
-void ek_store_reclaim(struct ek_store *store)
+void ek_store_flush_beside(struct ek_store *store)
 {
     rocksdb_flushoptions_t *beside = rocksdb_flushoptions_create();
     rocksdb_flushoptions_set_wait(beside, 0);
@@ -504,7 +504,17 @@ void ek_store_reclaim(struct ek_store *store)
         rocksdb_free(text);
     }
     rocksdb_flushoptions_destroy(beside);
+}
+
+void ek_store_compact_beside(struct ek_store *store, uint32_t first, uint32_t end)
+{
+    uint8_t from[2];
+    uint8_t to[2];
+    ek_put_u16(from, (uint16_t)first);
+    ek_put_u16(to, (uint16_t)end);
+    bool last = end >= EK_PREFIXES; /* NULL: to the end */
     char *text = NULL;
-    rocksdb_suggest_compact_range_cf(store->db, store->spaces[EK_STORE_ROWS], NULL, 0, NULL, 0, &text);
+    rocksdb_suggest_compact_range_cf(store->db, store->spaces[EK_STORE_ROWS], (const char *)from, sizeof from,
+                                     last ? NULL : (const char *)to, last ? 0 : sizeof to, &text);
     rocksdb_free(text);
 }

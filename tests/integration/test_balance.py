@@ -129,6 +129,7 @@ class Balance(EvenkeelTest):
         self.cluster.wait_stats(lambda stats: stats["workers_up"] == 2)
         self.assertEqual((self.cluster.query("stats")["alarms"], self.state_of("w2")), ([], "drained"))
         self.check_rows()
+        self.assertEqual(self.answer("check")["rows"], len(ROWS))
         self.answer("forget", "w2")
         self.assertEqual(set(self.counts()), {"w1", "w3"})
         self.check_rows()

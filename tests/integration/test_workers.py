@@ -49,7 +49,7 @@ class BesideARealWorker(EvenkeelTest):
     def test_messages_without_a_link_are_told_to_say_hello(self):
         worker = FakeWorker(self.cluster)
         for link in ([1, 1], [0, 0], [2**64 - 1, 2**64 - 1]):
-            for kind, fields in ((REPORT, [[]]), (REPLIES, [[]]), (BYE, [0]), (HEARTBEAT, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, "", []])):
+            for kind, fields in ((REPORT, [[]]), (REPLIES, [[]]), (BYE, [0]), (HEARTBEAT, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, "", []])):
                 worker.send(kind, *fields, link=link)
                 self.assertEqual(worker.receive(REFUSED)[1], STALE)
 

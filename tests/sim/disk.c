@@ -513,9 +513,14 @@ void ek_store_range_bytes(struct ek_store *store, const uint32_t *bounds, size_t
     (void)store, (void)bounds, (void)count, (void)ret_bytes;
 }
 
-void ek_store_reclaim(struct ek_store *store)
+void ek_store_flush_beside(struct ek_store *store)
 {
     (void)store; /* nothing is kept that was deleted */
+}
+
+void ek_store_compact_beside(struct ek_store *store, uint32_t first, uint32_t end)
+{
+    (void)store, (void)first, (void)end;
 }
 
 void ek_store_set_horizon(struct ek_store *store, uint32_t first, uint32_t end, uint64_t stamp_unix_ms)

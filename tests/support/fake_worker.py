@@ -59,7 +59,7 @@ class FakeWorker:
         return holdings
 
     def heartbeat(self, jobs=100, size=1 << 20, reads=100, alarm=""):
-        self.send(HEARTBEAT, 0, jobs, size, reads, 1 << 34, 1 << 35, 0, 0, 0, 100, 200, 0, 0, alarm, [])
+        self.send(HEARTBEAT, 0, jobs, size, reads, 1 << 34, 1 << 35, 1 << 20, 0, 0, 0, 100, 200, 0, 0, alarm, [])
 
     def join(self, holdings=(), positions=None):
         self.welcome()

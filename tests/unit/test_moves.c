@@ -245,9 +245,20 @@ START_TEST(a_worker_that_says_nothing_ends_the_attempt)
     moves_let_time_pass(9);
     ck_assert_move("copying");
     ck_assert_uint_eq(moves_view(moves.number).restarts, 0);
-    moves_let_time_pass(1);
-    ck_assert(moves_all_is_dropped());
-    moves_begins();
+    moves_let_time_pass(3);
+    ck_assert_uint_eq(moves_view(moves.number).restarts, 1);
+}
+END_TEST
+
+START_TEST(a_slow_copy_has_the_time_for_its_largest_part)
+{
+    struct ek_admin limit = {.id = 79, .count = 3, .words = {"balance", "limit", "1048576"}};
+    rig_step(&moves.rig, (struct ek_event){.type = EK_EVENT_CLIENT_ADMIN, .peer = CLIENT, .admin = &limit});
+    ck_assert_int_eq(rig_action(&moves.rig, EK_ACTION_ANSWER, 0)->answer.status, EK_WIRE_OK);
+    moves_begin();
+    moves_let_time_pass(25); /* 16 MiB take 16 s */
+    ck_assert_uint_eq(moves_view(moves.number).restarts, 0);
+    moves_let_time_pass(3);
     ck_assert_uint_eq(moves_view(moves.number).restarts, 1);
 }
 END_TEST
@@ -348,6 +359,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tests, the_end_of_a_link_begins_anew_and_the_fourth_is_the_last, 0, 2);
     tcase_add_test(tests, a_report_of_an_earlier_attempt_or_of_another_worker_is_ignored);
     tcase_add_test(tests, a_worker_that_says_nothing_ends_the_attempt);
+    tcase_add_test(tests, a_slow_copy_has_the_time_for_its_largest_part);
     tcase_add_loop_test(tests, a_cancelled_move_leaves_nothing_behind, 0, 2);
     tcase_add_test(tests, nothing_is_cancelled_behind_the_switch);
     tcase_add_test(tests, a_move_back_makes_the_deletion_void);

@@ -116,6 +116,7 @@ static const struct field heartbeat_fields[] = {AS("link", ek_heartbeat, link.li
                                                 FIELD(ek_heartbeat, credit_reads, U32),
                                                 FIELD(ek_heartbeat, disk_free_bytes, U64),
                                                 FIELD(ek_heartbeat, disk_total_bytes, U64),
+                                                FIELD(ek_heartbeat, disk_reserve_bytes, U64),
                                                 FIELD(ek_heartbeat, rate_bytes, U64),
                                                 FIELD(ek_heartbeat, stored_bytes, U64),
                                                 FIELD(ek_heartbeat, stored_keys, U64),
