@@ -33,10 +33,11 @@ PLANNER_SIM = $(wildcard tests/planner/*.c)
 EXAMPLE = $(wildcard tests/integration/example.c)
 PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c tests/bench/slow.c)
 CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
-PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c)
+PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c tests/bench/steady.c)
+PRODUCER = $(wildcard tests/bench/producer.c)
 SCRIPTS = $(wildcard tests/integration/test_*.py)
-SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED)
-HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/planner/*.h tests/chaos/*.h)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED) $(PRODUCER)
+HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/planner/*.h tests/chaos/*.h tests/bench/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 archive = $(BUILD)/lib/parts/$(1).a
@@ -141,11 +142,11 @@ $(CHAOS_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,tests/sim/answers
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/tests/bench/openloop: $(BUILD)/obj/client/cli/generator.o
+$(BUILD)/tests/bench/openloop $(BUILD)/tests/bench/steady: $(call objects,client/cli/generator.c $(PRODUCER))
 $(PACED_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/lib/libevenkeel.a
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LIBS)
 
 # Preloaded into programs under test, which bring their own sanitizer.
 $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
@@ -217,6 +218,12 @@ chaos: ## CYCLES=20 rounds of kills, pauses, power cuts and failing disks agains
 	$(SUBMAKE) programs $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS)
 	@BUILD=$(BUILD) $(PYTHON) tests/chaos/chaos.py $(CYCLES) $(SEED)
 
+MOVES ?= 200
+.PHONY: moves
+moves: ## MOVES=200 moves of shards under load, each with somebody killed, robbed of power or paused at a random step of it, from SEED=1 on
+	$(SUBMAKE) programs $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS)
+	@BUILD=$(BUILD) $(PYTHON) tests/chaos/moves.py $(MOVES) $(SEED)
+
 .PHONY: mutants
 mutants: ## put one bug at a time into a copy and see whether the simulation notices; MUTANTS="name..." for some, SEEDS=n, WRITE=1 keeps the table
 	@BUILD=$(BUILD)/mutants $(PYTHON) tests/mutants/run.py $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(WRITE),--write) $(MUTANTS)
@@ -240,6 +247,17 @@ overload: deps ## goodput, memory and latency under ten times the load that slow
 recovery: deps ## how long shards are away after SIGKILL of a worker or the broker at half of the peak load, on 1,000,000 keys
 	$(SUBMAKE) programs $(BUILD)/tests/bench/openloop
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/recovery.py
+
+KEYS ?= 1000000
+.PHONY: scale
+scale: deps ## a third worker starts and one of three is drained under load: seconds, bytes moved, p99, throughput; KEYS=1000000, REPETITIONS=3 times
+	$(SUBMAKE) programs $(BUILD)/tests/bench/steady
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/scale.py --keys $(KEYS) --repetitions $(REPETITIONS)
+
+.PHONY: skew
+skew: deps ## a zipfian load that begins on the shards of one of three workers: seconds until it is spread; KEYS=1000000, REPETITIONS=3 times
+	$(SUBMAKE) programs $(BUILD)/tests/bench/steady
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/skew.py --keys $(KEYS) --repetitions $(REPETITIONS)
 
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 

@@ -24,9 +24,10 @@ import thin_client  # noqa: E402
 BIN = ROOT / os.environ.get("BUILD", "build") / "bin"
 DIRECTORY = ROOT / os.environ.get("BUILD", "build") / "demo"
 WORKERS = int(os.environ.get("WORKERS", "3"))
-USERS, ORDERS, STOCK, SELLERS, EVENTS = 10_000, 100_000, 2_000, 4, 100_000
+USERS, ORDERS, STOCK, SELLERS, EVENTS, BUYERS = 10_000, 100_000, 2_000, 4, 100_000, 2
 SEED = 20_231_224
 READY_SECONDS = 60
+EVEN, FILLED_SECONDS = 1.10, 60  # max/mean of what each worker holds, once one more has been filled
 
 
 class Wrong(Exception):
@@ -53,7 +54,8 @@ class Cluster:
     """A broker and its workers, run by `evenkeel up` on free ports."""
 
     def __init__(self):
-        self.up = self.pids = self.broker = self.stats = None
+        self.up = self.pids = self.broker = self.stats = self.workers_endpoint = None
+        self.added = []  # workers beside those that `up` has started
 
     def start(self):
         endpoints = ["--clients", "tcp://127.0.0.1:*", "--workers-endpoint", "tcp://127.0.0.1:*", "--stats", "tcp://127.0.0.1:*"]
@@ -65,7 +67,7 @@ class Cluster:
         check(line, f"`evenkeel up` did not come up; see {DIRECTORY / 'up.log'}")
         ready = json.loads(line)
         check(ready["status"] == "ok", f"`evenkeel up` says {ready}")
-        self.broker, self.stats, self.pids = ready["clients"], ready["stats"], ready["pids"]
+        self.broker, self.stats, self.workers_endpoint, self.pids = ready["clients"], ready["stats"], ready["workers_endpoint"], ready["pids"]
         return time.monotonic() - began
 
     def run(self, *arguments, **options):
@@ -79,12 +81,27 @@ class Cluster:
         check(process.returncode == 0, f"`evenkeel {shlex.join(map(str, arguments))}` ended with {process.returncode}: {output.strip()}")
         return json.loads(output)
 
+    def add_worker(self, name):
+        """One more process with an empty directory. It lies beside the others', so that the next `up` starts this worker too."""
+        command = [BIN / "evenkeel-worker", "--broker", self.workers_endpoint, "--data", DIRECTORY / "data" / name, "--name", name]
+        self.added.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True))
+
+    def end_added(self, number):
+        """Each must still run."""
+        for worker in self.added:
+            check(worker.poll() is None, f"a worker ended with {worker.returncode}")
+            worker.send_signal(number)
+            worker.wait(timeout=READY_SECONDS)
+        self.added = []
+
     def kill_everything(self):
         os.killpg(self.up.pid, signal.SIGKILL)
+        self.end_added(signal.SIGKILL)
         self.up.wait()
         self.up.stdout.close()
 
     def stop(self):
+        self.end_added(signal.SIGTERM)
         if self.up and self.up.poll() is None:
             self.up.terminate()
             self.up.wait(timeout=READY_SECONDS)
@@ -267,6 +284,79 @@ def publish_through_a_kill(cluster):
     compare(cluster, rows, "events")
 
 
+def buy(broker, buyer, closing, results):
+    """Orders, one after the other, until the shop closes: how long each took."""
+    store = thin_client.Store(broker)
+    taken_ms = []
+    try:
+        while not closing.is_set():
+            began = time.monotonic()
+            store.put(*new_order(buyer, len(taken_ms)), if_absent=True)
+            taken_ms.append((time.monotonic() - began) * 1000)
+        results.put((buyer, taken_ms, None))
+    except Exception as problem:  # whatever it is, the act fails with it
+        results.put((buyer, taken_ms, repr(problem)))
+
+
+def new_order(buyer, number):
+    return f"{{user:{(number * BUYERS + buyer) % USERS}}}/order/new-{buyer}-{number:06}", json.dumps({"Buyer": buyer, "Number": number})
+
+
+def over_mean(holdings):
+    return max(holdings) * len(holdings) / max(sum(holdings), 1)
+
+
+def holdings_of(cluster, names):
+    """How many shards each worker holds, and bytes."""
+    shards = cluster.ask("shards")["shards"]
+    held = [[shard["stored_bytes"] for shard in shards if shard["worker"] == name] for name in names]
+    return [len(sizes) for sizes in held], [sum(sizes) for sizes in held]
+
+
+def await_filled(cluster, names):
+    """Until all hold about the same and nothing moves: every move that was seen, and how even it is."""
+    moves, until = {}, time.monotonic() + FILLED_SECONDS
+    while True:
+        moves.update((move["move"], move) for move in cluster.ask("moves")["moves"])
+        under_way = [move for move in moves.values() if move["phase"] not in ("cleaning", "done")]
+        counts, sizes = holdings_of(cluster, names)
+        if counts[-1] and not under_way and over_mean(counts) <= EVEN and over_mean(sizes) <= EVEN:
+            return list(moves.values()), counts, sizes
+        check(time.monotonic() < until, f"after {FILLED_SECONDS} s the workers {names} hold {counts} shards, {sizes} bytes")
+        time.sleep(0.1)
+
+
+def add_a_worker(cluster):
+    """One more worker is started and filled while orders come in, all of which are read in the end."""
+    names = sorted(name for name in cluster.pids if name.startswith("w"))
+    names.append(f"w{len(names) + 1}")
+    closing, results = multiprocessing.Event(), multiprocessing.Queue()
+    buyers = [multiprocessing.Process(target=buy, args=(cluster.broker, i, closing, results)) for i in range(BUYERS)]
+    for buyer in buyers:
+        buyer.start()
+    try:
+        began = time.monotonic()
+        cluster.add_worker(names[-1])
+        say(f"   {names[-1]} started with an empty directory, while {BUYERS} buyers order without a break")
+        moves, counts, sizes = await_filled(cluster, names)
+        took = time.monotonic() - began
+    finally:
+        closing.set()
+    outcomes = sorted(results.get(timeout=READY_SECONDS) for _ in buyers)
+    for buyer in buyers:
+        buyer.join()
+    problems = [problem for _, _, problem in outcomes if problem]
+    check(not problems, f"orders ended with {problems}")
+    failed = [move for move in moves if move["error"]]
+    check(not failed, f"moves failed: {failed}")
+    waits = sorted(ms for _, taken_ms, _ in outcomes for ms in taken_ms)
+    say(f"   filled in {took:.1f} s: {len(moves)} shards and {sum(move['copied_bytes'] for move in moves) / 2**20:.1f} MiB moved; "
+        f"shards {', '.join(map(str, counts))}; the fullest holds {over_mean(sizes):.2f} x the mean")
+    say(f"   {len(waits):,} orders meanwhile, no error: p99 {waits[len(waits) * 99 // 100]:.1f} ms, longest wait {waits[-1]:.0f} ms; "
+        f"no shard was held for longer than {max(move['max_write_wait_us'] for move in moves) / 1000:.0f} ms")
+    return [new_order(buyer, number) for buyer, taken_ms, _ in outcomes for number in range(len(taken_ms))]
+
+
 def play():
     say("The shop: Debian's catalogue as products, generated users and orders, on a broker and "
         f"{WORKERS} workers with their own RocksDB each.")
@@ -293,10 +383,16 @@ def play():
         act("Kill a worker while events are published")
         publish_through_a_kill(cluster)
         show_ledger(cluster)
+        act("Start a fourth worker while the shop is busy" if WORKERS == 3 else "Start one more worker while the shop is busy")
+        placed = add_a_worker(cluster)
+        compare(cluster, placed, "new orders")
+        compare_all(cluster, data)
+        show_cluster(cluster)
         act("Kill every process at once, start again, compare again")
         cluster.kill_everything()
         say(f"   everything killed; ready again in {cluster.start():.2f} s")
         compare_all(cluster, data)
+        compare(cluster, placed, "new orders")
         show_ledger(cluster)
         finish(cluster)
     finally:

@@ -15,19 +15,18 @@
  * is EXPIRED without having been sent, and counts as `late` too.
  */
 #include "client/cli/generator.h"
-#include "client/evenkeel.h"
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/hash.h"
 #include "common/limits.h"
+#include "tests/bench/producer.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { CLIENTS_MAX = 64, BURST = 128, NAP_NS = 50000, OUTCOMES = EK_OUTCOME_DEAD + 1, NO_OUTCOME = 255, DRAIN_US = 30000000 };
+enum { CLIENTS_MAX = 64, BURST = 128, NAP_NS = 50000, NO_OUTCOME = 255, DRAIN_US = 30000000 };
 
 struct record {
     uint64_t intended_us;
@@ -46,50 +45,24 @@ struct load {
     struct record *records;
     uint64_t wanted, submitted, ended, late;
     uint64_t start_us;
-    uint64_t by_outcome[OUTCOMES];
+    uint64_t by_outcome[PRODUCER_OUTCOMES];
 };
-
-static uint64_t parse(const char *text)
-{
-    char *end;
-    uint64_t number = strtoull(text, &end, 10);
-    if (*text == 0 || *end != 0) {
-        (void)fprintf(stderr, "'%s' is no whole number\n", text);
-        exit(2);
-    }
-    return number;
-}
 
 static void read_options(struct load *load, int argc, char **argv)
 {
-    const struct {
-        const char *name;
-        uint64_t *number;
-        const char **text;
-    } known[] = {{"broker", NULL, &load->broker},
-                 {"log", NULL, &load->log},
-                 {"rate", &load->rate, NULL},
-                 {"duration-ms", &load->duration_ms, NULL},
-                 {"keys", &load->keys, NULL},
-                 {"value-size", &load->value_bytes, NULL},
-                 {"deadline-ms", &load->deadline_ms, NULL},
-                 {"clients", &load->clients, NULL},
-                 {"shards", &load->shards, NULL},
-                 {"seed", &load->random, NULL},
-                 {"alone", &load->alone, NULL}};
-    enum { KNOWN = sizeof known / sizeof *known };
-    struct option options[KNOWN + 1] = {0};
-    for (int i = 0; i < KNOWN; i++)
-        options[i] = (struct option){.name = known[i].name, .has_arg = required_argument, .val = i};
-    for (int found; (found = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (found < 0 || found >= KNOWN)
-            exit(2);
-        if (known[found].number)
-            *known[found].number = parse(optarg);
-        else
-            *known[found].text = optarg;
-    }
-    if (optind != argc || !load->broker || !load->log || !load->rate || !load->duration_ms || !load->keys || !load->clients ||
+    const struct producer_option known[] = {{"broker", NULL, &load->broker},
+                                            {"log", NULL, &load->log},
+                                            {"rate", &load->rate, NULL},
+                                            {"duration-ms", &load->duration_ms, NULL},
+                                            {"keys", &load->keys, NULL},
+                                            {"value-size", &load->value_bytes, NULL},
+                                            {"deadline-ms", &load->deadline_ms, NULL},
+                                            {"clients", &load->clients, NULL},
+                                            {"shards", &load->shards, NULL},
+                                            {"seed", &load->random, NULL},
+                                            {"alone", &load->alone, NULL}};
+    producer_read_options(known, sizeof known / sizeof *known, argc, argv);
+    if (!load->broker || !load->log || !load->rate || !load->duration_ms || !load->keys || !load->clients ||
         load->clients > CLIENTS_MAX || !load->shards || load->shards > EK_SHARDS_MAX) {
         (void)fprintf(stderr, "openloop needs --broker, --rate, --duration-ms and --log, and numbers that make sense\n");
         exit(2);
@@ -172,19 +145,6 @@ static void run(struct load *load)
     }
 }
 
-static void open_clients(struct load *load)
-{
-    struct ek_broker_view view;
-    for (uint64_t i = 0; i < load->clients; i++) {
-        struct ek_client_options options = {.endpoint = load->broker, .name = "openloop", .share_io = load->handles[0]};
-        if (ek_client_open(&options, &load->handles[i]) != EK_OUTCOME_OK ||
-            ek_client_ping(load->handles[i], &view) != EK_OUTCOME_OK) {
-            (void)fprintf(stderr, "there is no broker at %s\n", load->broker);
-            exit(EXIT_FAILURE);
-        }
-    }
-}
-
 static void write_log(const struct load *load)
 {
     FILE *log = fopen(load->log, "wb");
@@ -204,17 +164,15 @@ int main(int argc, char **argv)
     load.value = ek_alloc((size_t)load.value_bytes);
     ek_bench_values(load.value, (size_t)load.value_bytes, load.random);
     running = &load;
-    open_clients(&load);
+    producer_open(load.broker, "openloop", load.handles, load.clients);
     load.start_us = ek_clock_monotonic_us();
     run(&load);
     write_log(&load);
     (void)printf("{\"wanted\":%llu,\"submitted\":%llu,\"ended\":%llu,\"late\":%llu,\"outcomes\":{", (unsigned long long)load.wanted,
                  (unsigned long long)load.submitted, (unsigned long long)load.ended, (unsigned long long)load.late);
-    for (int i = 0; i < OUTCOMES; i++)
-        (void)printf("%s\"%s\":%llu", i ? "," : "", ek_outcome_name((enum ek_outcome)i), (unsigned long long)load.by_outcome[i]);
+    producer_print_outcomes(load.by_outcome);
     (void)printf("}}\n");
-    for (uint64_t i = load.clients; i-- > 0;)
-        ek_client_close(&load.handles[i]);
+    producer_close(load.handles, load.clients);
     free(load.value);
     free(load.records);
     return EXIT_SUCCESS;

@@ -3,7 +3,7 @@
 
     chaos.py CYCLES [SEED]
 
-Each cycle has a seed of its own, SEED for the first one. Seeds that end in 0 cut the power of some machine, those that end in 5 make a write,
+Meanwhile an operator moves shards, cancels moves, drains workers, fetches them back and adds others. Each cycle has a seed of its own, SEED for the first one. Seeds that end in 0 cut the power of some machine, those that end in 5 make a write,
 sync or rename fail. After every cycle all comes back, everything that was ever written is read, the history is judged, and the ledger must
 balance. In the end there is a run on small file systems that fill up (smalldisk.py). Prints a line a cycle, and last how many passed and failed. A cycle
 that fails keeps its directory.
@@ -21,11 +21,13 @@ import time
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "support"), str(pathlib.Path(__file__).resolve().parent)]
 
 import powercut  # noqa: E402
+from changes import Changes  # noqa: E402
 from cluster import BUILD, PATIENCE_S, SLOWER, Cluster  # noqa: E402
 
 WORKERS = ["w1", "w2", "w3"]
 PRODUCERS = 3
 SHARDS = 8
+WORKERS_LEAST, WORKERS_MOST = 2, 4
 LIVENESS_MS = int(700 * SLOWER)
 LIVING_TAGS, CYCLE_TAGS = 2, 4
 RECOVERY_S = 5 * SLOWER  # with what the figures on the stats socket are late: a second
@@ -43,6 +45,7 @@ class Programs(Cluster):
 
     def __init__(self, worker_flags=(), **options):
         self.ahead_ms, self.started_s = 0.0, time.monotonic()
+        self.joined = options.get("workers", 1)
         super().__init__(shards=SHARDS, broker_flags=["--liveness", f"{LIVENESS_MS}ms"], worker_flags=["--write-buffer", "1M", *worker_flags], **options)
 
     def start_command(self, name, command):
@@ -51,6 +54,14 @@ class Programs(Cluster):
             self.ahead_ms = max(0.0, self.ahead_ms - (now_s - self.started_s) * 500) + CEILING_MS  # half speed until the wall clock is there
             self.started_s = now_s
         return super().start_command(name, command)
+
+    def next_name(self):
+        self.joined += 1
+        return f"w{self.joined}"
+
+    def names(self):
+        """The broker first: its start waits for nobody."""
+        return ["broker", *self.workers]
 
     def process(self, name):
         return self.broker if name == "broker" else self.workers[name]
@@ -128,6 +139,7 @@ class Cycle:
         self.producers = []
         self.paused = []
         self.told = []
+        self.changes = Changes(machines, self.chance, WORKERS_LEAST, WORKERS_MOST)
         self.ahead_ms = machines.ahead_ms
 
     # ---- producers ----
@@ -171,7 +183,7 @@ class Cycle:
                 process.kill()
 
     def start(self, names):
-        for name in sorted(names):  # the broker first: its start waits for nobody
+        for name in sorted(names):  # the broker first
             if not self.machines.is_up(name):
                 self.machines.start(name)
 
@@ -185,16 +197,23 @@ class Cycle:
                 process.send_signal(signal.SIGCONT)
         self.paused = []
 
+    def some_changes(self, most):
+        """What an operator asks for, before or between faults."""
+        for _ in range(self.chance.randint(0, most)):
+            told = self.changes.some()
+            if told:
+                self.tell(told)
+
     def one_fault(self):
         chance = self.chance
-        name = chance.choice([*WORKERS, "broker"])
+        name = chance.choice(self.machines.names())
         kind = chance.choice(["kill", "kill", "pause", "restart", "kill producer", "pause producer", "kill all"])
         if kind == "kill producer":
             self.tell("kill a producer")
             self.kill_producer()
             return
         self.tell(kind if kind in ("kill all", "pause producer") else f"{kind} {name}")
-        names = [*WORKERS, "broker"] if kind == "kill all" else [name]
+        names = self.machines.names() if kind == "kill all" else [name]
         away_s = chance.uniform(0, 0.4)
         if kind == "pause" or kind == "pause producer":
             self.pause(self.machines.process(name).child if kind == "pause" else self.producers[chance.randrange(PRODUCERS)])
@@ -209,14 +228,18 @@ class Cycle:
         ends_s = time.monotonic() + self.chance.uniform(1.0, 1.6)
         for _ in range(self.chance.randint(1, 3)):
             self.wait_until(time.monotonic() + self.chance.uniform(0.1, 0.5))
+            self.some_changes(2)
+            self.wait_until(time.monotonic() + self.chance.uniform(0, 0.1))
             self.one_fault()
         self.wait_until(ends_s)
 
     def power_cut(self):
         chance = self.chance
-        everything = [*WORKERS, "broker"]
-        names = chance.choice([everything, [chance.choice(WORKERS)], [chance.choice(WORKERS)], ["broker"]])
-        self.wait_until(time.monotonic() + chance.uniform(0.4, 1.0))
+        self.wait_until(time.monotonic() + chance.uniform(0.4, 0.9))
+        self.some_changes(3)
+        everything, workers = self.machines.names(), sorted(self.machines.workers)
+        names = chance.choice([everything, [chance.choice(workers)], [chance.choice(workers)], ["broker"]])
+        self.wait_until(time.monotonic() + chance.uniform(0, 0.1))
         if chance.random() < 0.4:  # what a killed program left is read by the next one, and goes only then
             self.kill(names)
             self.start(names)
@@ -236,7 +259,8 @@ class Cycle:
     def failing_call(self):
         """A program whose disk fails once: it has to end and say so."""
         chance, machines = self.chance, self.machines
-        name = chance.choice([*WORKERS, *WORKERS, "broker"])
+        self.some_changes(2)
+        name = chance.choice([*machines.workers, *machines.workers, "broker"])
         call, most = chance.choice([("sync", 120), ("sync", 120), ("write", 250), ("rename", 1)])
         at = chance.randint(1, most if name != "broker" else min(most, 12))
         number = chance.choice([errno.EIO, errno.ENOSPC])
@@ -269,17 +293,18 @@ class Cycle:
         """All is back; every producer has its answers, and nothing is under way."""
         machines = self.machines
         self.go_on()
-        self.start([*WORKERS, "broker"])
-        for name in WORKERS:
-            machines.workers[name].wait_ready()
+        self.start(machines.names())
+        for worker in machines.workers.values():
+            worker.wait_ready()
         began_s = time.monotonic()
         for stats in machines.snapshots(RECOVERY_S):
-            if stats["shards_unavailable"] == 0 and stats["workers_up"] == len(WORKERS):
+            if stats["shards_unavailable"] == 0 and stats["workers_up"] == len(machines.workers):
                 break
         else:
             states = {shard["shard"]: shard["state"] for shard in machines.query("shards")["shards"]}
             raise Violation(f"not all shards serve after {RECOVERY_S:.1f} s: {states}, alarms {machines.query('stats')['alarms']}")
         recovery_s = time.monotonic() - began_s
+        self.told += [f"{name} leaves" for name in self.changes.retire()]
         for producer in self.producers:
             producer.terminate()
         for producer in self.producers:
@@ -329,17 +354,34 @@ class Cycle:
         return f"{counts} recovery {recovery_s:.1f} s"
 
 
-def run_cycles(cycles, seed):
-    """How many passed and failed."""
+ENDS_BADLY = (Violation, AssertionError, subprocess.TimeoutExpired)
+
+
+def end(machines, finish):
+    """False when what `finish` looks at is not as it must be."""
+    try:
+        print(finish(machines), flush=True)
+        machines.stop()
+    except ENDS_BADLY as error:
+        print(f"{error} FAILED, see {machines.directory}", flush=True)
+        machines.close()
+        return False
+    machines.close()
+    machines.remove()
+    return True
+
+
+def run_cycles(cycles, seed, kind=Cycle, machines_of=Machines, finish=lambda _: "all is stopped"):
+    """How many passed and failed. What `finish` finds wrong in the end is one more failure."""
     machines, passed, failed = None, 0, 0
     for number in range(cycles):
-        machines = machines or Machines(workers=len(WORKERS))
-        cycle = Cycle(machines, seed + number, number)
+        machines = machines or machines_of(workers=len(WORKERS))
+        cycle = kind(machines, seed + number, number)
         began_s = time.monotonic()
         try:
             said, verdict = cycle.run(), "ok"
             passed += 1
-        except (Violation, AssertionError, subprocess.TimeoutExpired) as error:
+        except ENDS_BADLY as error:
             said, verdict = str(error), f"FAILED, see {machines.directory}"
             failed += 1
             machines.close()
@@ -348,10 +390,8 @@ def run_cycles(cycles, seed):
             machines.close()
             raise
         print(f"seed {seed + number}: {', '.join(cycle.told)}: {said} {verdict} {time.monotonic() - began_s:.1f} s", flush=True)
-    if machines:
-        machines.stop()
-        machines.close()
-        machines.remove()
+    if machines and not end(machines, finish):
+        failed += 1
     return passed, failed
 
 

@@ -206,13 +206,28 @@ class Cluster:
         except ValueError:
             raise AssertionError(f"{command} wrote no JSON: {done.stdout!r} {done.stderr!r}") from None
 
-    def query(self, what):
+    def _ask(self, kind, words, timeout_s):
+        """The status and text of the broker's ANSWER. One socket each time: an answer that nobody waits for any more is lost with it."""
+        socket = self.raw(timeout_s=timeout_s)
+        try:
+            socket.send(msgpack.packb([1, kind, 1, words]))
+            version, answer, number, status, text = msgpack.unpackb(socket.recv())
+        finally:
+            socket.close()
+            self.sockets.remove(socket)
+        assert (version, answer, number) == (1, 6, 1), (version, answer, number, status, text)
+        return status, text
+
+    def query(self, what, timeout_s=PATIENCE_S):
         """The broker's answer to QUERY, read from JSON."""
-        socket = self.raw()
-        socket.send(msgpack.packb([1, 5, 1, what]))
-        version, kind, number, status, text = msgpack.unpackb(socket.recv())
-        assert (version, kind, number, status) == (1, 6, 1, 0), (version, kind, number, status, text)
+        status, text = self._ask(5, what, timeout_s)
+        assert status == 0, (what, status, text)
         return json.loads(text)
+
+    def admin(self, *words, timeout_s=PATIENCE_S):
+        """An operator's command: its status, and the JSON that came of it or why it could not be."""
+        status, text = self._ask(8, list(words), timeout_s)
+        return status, json.loads(text) if status == 0 else text.decode()
 
     def snapshots(self, timeout_s=PATIENCE_S):
         """What the stats socket sends, until the time is over."""
