@@ -194,8 +194,8 @@ EK_PUBLIC uint64_t ek_client_busy_retries(const struct ek_client *client);
 
 /* ---- what operators ask ---- */
 
-/* Asks the broker "stats", "full", "workers", "shards", "moves" or "plan". `ret_json` borrows from the client until the next call on it, and is
- * terminated. */
+/* Asks the broker "stats", "full", "workers", "shards", "moves" or "plan". `ret_json` borrows from the client until the next call
+ * on it, and is terminated. */
 EK_PUBLIC enum ek_outcome ek_client_query(struct ek_client *client, const char *what, const char **ret_json);
 
 /* Has the broker carry out a command, such as "accept-loss", "3": what it came to as JSON, as above, or why not in the client's

@@ -85,7 +85,8 @@ START_TEST(what_fits_a_screen_is_what_matters)
     ck_assert(view(&(struct ek_screen){.rows = 20, .columns = 60, .bars = true}));
     ck_assert_uint_eq(lines(), 19);
     ck_assert_has("2 under way at 1.5 KiB/s, 300 queued, 102 over; 388 are");
-    ck_assert(row_of(401) && row_of(401) < row_of(402) && row_of(402) < row_of(404) && row_of(404) < row_of(403) && row_of(403) < row_of(100));
+    ck_assert(row_of(401) && row_of(401) < row_of(402) && row_of(402) < row_of(404) && row_of(404) < row_of(403) &&
+              row_of(403) < row_of(100));
     ck_assert(row_of(100) < row_of(99) && !row_of(101) && !row_of(1));
     size_t width = 0;
     for (const char *at = text(); *at; at++) {
