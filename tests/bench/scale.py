@@ -134,7 +134,11 @@ class Part:
         self.add("drain of one of three: not safe to stop", int(not worker["safe_to_stop"]), 0, "")
 
     def check_all_there(self):
-        """Every key that was loaded is found, without the drained worker."""
+        """Nothing is left where it should not be; and every key that was loaded is found, without the drained worker."""
+        code, (answer,) = self.cluster.cli("check", timeout_s=300)
+        if code != 0:
+            raise AssertionError(answer)
+        self.add("drain of one of three: rows left there", answer["rows_awaiting_deletion"] + answer["foreign_rows"], 0, "rows")
         self.cluster.workers["w1"].stop()
         code, lines = self.cluster.cli("bench", "--workload", "get", "--count", str(self.options.keys), "--keys", str(self.options.keys), "--pipeline", "5000",
                                        timeout_s=300)
