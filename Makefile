@@ -34,9 +34,10 @@ EXAMPLE = $(wildcard tests/integration/example.c)
 PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c tests/bench/slow.c)
 CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
 PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c)
+MEASURE = $(filter-out tests/bench/openloop.c tests/bench/slow.c tests/bench/tool.c,$(wildcard tests/bench/*.c))
 SCRIPTS = $(wildcard tests/integration/test_*.py)
-SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED)
-HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/planner/*.h tests/chaos/*.h)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED) $(MEASURE) tests/bench/tool.c
+HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/planner/*.h tests/chaos/*.h tests/bench/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 archive = $(BUILD)/lib/parts/$(1).a
@@ -47,6 +48,7 @@ EXAMPLE_PROGRAM = $(patsubst %.c,$(BUILD)/%,$(EXAMPLE))
 PACED_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(PACED))
 PRELOAD_LIBRARY = $(patsubst %.c,$(BUILD)/%.so,$(PRELOAD))
 CHAOS_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(CHAOS))
+MEASURE_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(MEASURE))
 VERSION  = $$(sed -n 's/^\#define EK_VERSION "\(.*\)"/\1/p' common/args.h)
 # `make V=1` shows whole commands.
 Q        = $(if $(V),,@)
@@ -141,11 +143,16 @@ $(CHAOS_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,tests/sim/answers
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/tests/bench/openloop: $(BUILD)/obj/client/cli/generator.o
+$(BUILD)/tests/bench/openloop: $(call objects,client/cli/generator.c tests/bench/tool.c)
 $(PACED_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/lib/libevenkeel.a
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LIBS)
+
+$(MEASURE_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,client/cli/generator.c tests/bench/tool.c) $(call archive,worker) $(call archive,common)
+	@mkdir -p $(@D)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -Wl,--as-needed -o $@ $(LIBS) $(WORKER_LIBS)
 
 # Preloaded into programs under test, which bring their own sanitizer.
 $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
@@ -155,7 +162,7 @@ $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
 
 .PHONY: test
 test: deps ## unit and integration tests; the last line says how many passed and failed
-	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS) $(BUILD)/bin/evenkeel-sim $(BUILD)/bin/evenkeel-planner-sim
+	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS) $(MEASURE_PROGRAMS) $(BUILD)/bin/evenkeel-sim $(BUILD)/bin/evenkeel-planner-sim
 	$(SUBMAKE) run-tests TESTS="$(UNIT_PROGRAMS) $(SCRIPTS)"
 
 .PHONY: run-tests
@@ -240,6 +247,12 @@ overload: deps ## goodput, memory and latency under ten times the load that slow
 recovery: deps ## how long shards are away after SIGKILL of a worker or the broker at half of the peak load, on 1,000,000 keys
 	$(SUBMAKE) programs $(BUILD)/tests/bench/openloop
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/recovery.py
+
+.PHONY: bench
+bench: deps ## everything measured side by side, written to docs/BENCHMARKS.md: up to 45 minutes; QUICK=1: up to 5
+	@sh compose/deps.sh bench plots
+	$(SUBMAKE) programs $(MEASURE_PROGRAMS) $(BUILD)/tests/bench/slow.so
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/report.py $(if $(QUICK),--quick)
 
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 

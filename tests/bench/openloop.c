@@ -20,8 +20,8 @@
 #include "common/clock.h"
 #include "common/hash.h"
 #include "common/limits.h"
+#include "tests/bench/tool.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,51 +49,24 @@ struct load {
     uint64_t by_outcome[OUTCOMES];
 };
 
-static uint64_t parse(const char *text)
-{
-    char *end;
-    uint64_t number = strtoull(text, &end, 10);
-    if (*text == 0 || *end != 0) {
-        (void)fprintf(stderr, "'%s' is no whole number\n", text);
-        exit(2);
-    }
-    return number;
-}
-
 static void read_options(struct load *load, int argc, char **argv)
 {
-    const struct {
-        const char *name;
-        uint64_t *number;
-        const char **text;
-    } known[] = {{"broker", NULL, &load->broker},
-                 {"log", NULL, &load->log},
-                 {"rate", &load->rate, NULL},
-                 {"duration-ms", &load->duration_ms, NULL},
-                 {"keys", &load->keys, NULL},
-                 {"value-size", &load->value_bytes, NULL},
-                 {"deadline-ms", &load->deadline_ms, NULL},
-                 {"clients", &load->clients, NULL},
-                 {"shards", &load->shards, NULL},
-                 {"seed", &load->random, NULL},
-                 {"alone", &load->alone, NULL}};
-    enum { KNOWN = sizeof known / sizeof *known };
-    struct option options[KNOWN + 1] = {0};
-    for (int i = 0; i < KNOWN; i++)
-        options[i] = (struct option){.name = known[i].name, .has_arg = required_argument, .val = i};
-    for (int found; (found = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (found < 0 || found >= KNOWN)
-            exit(2);
-        if (known[found].number)
-            *known[found].number = parse(optarg);
-        else
-            *known[found].text = optarg;
-    }
-    if (optind != argc || !load->broker || !load->log || !load->rate || !load->duration_ms || !load->keys || !load->clients ||
-        load->clients > CLIENTS_MAX || !load->shards || load->shards > EK_SHARDS_MAX) {
-        (void)fprintf(stderr, "openloop needs --broker, --rate, --duration-ms and --log, and numbers that make sense\n");
-        exit(2);
-    }
+    ek_tool_flags(argc, argv,
+                  (const struct ek_tool_flag[]){{"broker", NULL, &load->broker},
+                                                {"log", NULL, &load->log},
+                                                {"rate", &load->rate, NULL},
+                                                {"duration-ms", &load->duration_ms, NULL},
+                                                {"keys", &load->keys, NULL},
+                                                {"value-size", &load->value_bytes, NULL},
+                                                {"deadline-ms", &load->deadline_ms, NULL},
+                                                {"clients", &load->clients, NULL},
+                                                {"shards", &load->shards, NULL},
+                                                {"seed", &load->random, NULL},
+                                                {"alone", &load->alone, NULL},
+                                                {0}});
+    if (!load->broker || !load->log || !load->rate || !load->duration_ms || !load->keys || !load->clients ||
+        load->clients > CLIENTS_MAX || !load->shards || load->shards > EK_SHARDS_MAX)
+        ek_tool_fail("--broker, --rate, --duration-ms or --log is missing, or a number makes no sense");
 }
 
 static struct load *running; /* a completion finds its record by itself; this is where it counts */
