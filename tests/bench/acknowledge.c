@@ -14,9 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BEATS_PER_LIVENESS = 4, DISK_GIB = 100 };
+enum { BEATS_PER_LIVENESS = 4, DISK_GIB = 100, FULL_PIPE_WAIT_NS = 100000 };
 
 struct fake {
     struct ek_socket *socket;
@@ -24,6 +25,8 @@ struct fake {
     uint64_t beat_us; /* between heartbeats; 0: no link yet */
     uint64_t next_us;
     bool said_ready;
+    struct ek_envelope replies; /* to all jobs that were at hand together, as a group commit has them */
+    struct ek_owned unsent;     /* refused by a full pipe; memory = NULL: none */
 };
 
 static void must(enum ek_status status, const char *what)
@@ -32,14 +35,9 @@ static void must(enum ek_status status, const char *what)
         ek_tool_fail("cannot %s (status %d)", what, (int)status);
 }
 
-static void send_owned(struct fake *fake, struct ek_owned message)
-{
-    must(ek_socket_send(fake->socket, 0, message), "send");
-}
-
 static void send_buffer(struct fake *fake, struct ek_buffer *message)
 {
-    send_owned(fake, ek_owned_of(message));
+    must(ek_socket_send(fake->socket, 0, ek_owned_of(message)), "send");
 }
 
 static void greet(struct fake *fake, const char *name)
@@ -100,21 +98,31 @@ static void assigned(struct fake *fake, struct ek_reader *fields)
     }
 }
 
+static void send_replies(struct fake *fake)
+{
+    if (!fake->unsent.memory && fake->replies.count)
+        fake->unsent = ek_envelope_seal(&fake->replies, EK_MESSAGE_WORKER_REPLIES, &fake->link);
+    if (!fake->unsent.memory)
+        return;
+    if (ek_socket_send(fake->socket, 0, fake->unsent) == EK_AGAIN)
+        (void)nanosleep(&(struct timespec){.tv_nsec = FULL_PIPE_WAIT_NS}, NULL);
+    else
+        fake->unsent = (struct ek_owned){0};
+}
+
 static void acknowledge(struct fake *fake, struct ek_reader *fields)
 {
-    struct ek_envelope replies = {0};
     struct ek_link link;
     uint32_t count;
     must(ek_decode_link(fields, &link), "read JOBS");
     must(ek_decode_count(fields, EK_ENVELOPE_JOBS_MAX, &count), "read JOBS");
+    while (fake->replies.count && fake->replies.count + count > EK_ENVELOPE_JOBS_MAX)
+        send_replies(fake);
     for (uint32_t i = 0; i < count; i++) {
         struct ek_worker_job job;
         must(ek_decode_worker_job(fields, &job), "read a job");
-        ek_encode_worker_reply(&replies, &(struct ek_worker_reply){.token = job.token, .position = job.position});
+        ek_encode_worker_reply(&fake->replies, &(struct ek_worker_reply){.token = job.token, .position = job.position});
     }
-    if (count)
-        send_owned(fake, ek_envelope_seal(&replies, EK_MESSAGE_WORKER_REPLIES, &fake->link));
-    ek_envelope_done(&replies);
 }
 
 static void receive(struct fake *fake, struct ek_slice message)
@@ -146,6 +154,8 @@ static int64_t wait_ms(const struct fake *fake)
     uint64_t now_us = ek_clock_monotonic_us();
     if (fake->beat_us == 0)
         return -1;
+    if (fake->unsent.memory || fake->replies.count)
+        return 0;
     return fake->next_us > now_us ? (int64_t)((fake->next_us - now_us + 999) / 1000) : 0;
 }
 
@@ -166,10 +176,11 @@ int main(int argc, char **argv)
         struct ek_poll_item item = {.socket = fake.socket};
         struct ek_frame frame;
         (void)!ek_poll(&item, 1, wait_ms(&fake));
-        while (ek_socket_receive(fake.socket, &frame, NULL) == EK_OK) {
+        while (!ek_envelope_full(&fake.replies) && ek_socket_receive(fake.socket, &frame, NULL) == EK_OK) {
             receive(&fake, ek_frame_bytes(&frame));
             ek_frame_done(&frame);
         }
+        send_replies(&fake);
         if (fake.beat_us && ek_clock_monotonic_us() >= fake.next_us)
             beat(&fake);
     }

@@ -178,8 +178,8 @@ int main(int argc, char **argv)
                                                 {"seconds", &load.seconds, NULL},
                                                 {"value-size", &load.value_bytes, NULL},
                                                 {0}});
-    if (!broker || !load.jobs || load.jobs > EK_ENVELOPE_JOBS_MAX || !load.window)
-        ek_tool_fail("--broker is missing, or --jobs or --window cannot be");
+    if (!broker || !load.jobs || load.jobs > EK_ENVELOPE_JOBS_MAX || !load.window || !load.seconds)
+        ek_tool_fail("--broker is missing, or --jobs, --window or --seconds cannot be");
     struct ek_context *context = ek_context_new(1, 8);
     must(ek_socket_open(context, EK_SOCKET_DEALER, &load.socket), "open a socket");
     must(ek_socket_connect(load.socket, broker, &error), "connect");

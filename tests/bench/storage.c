@@ -2,10 +2,11 @@
  * RocksDB by itself, opened by the worker's own code with the worker's flags and holding rows as a worker writes them: what a
  * worker could do if it did nothing else. One process, one thread.
  *
- *     storage --mode load|put|get --data DIR [--seconds N] [--keys N] [--value-size B] [--group N] [--seed N] [--cache SIZE]
+ *     storage --phases load,put,get --data DIR [--seconds N] [--keys N] [--value-size B] [--group N] [--seed N] [--cache SIZE]
  *
  * load writes each key once, put draws them at random for some seconds: `group` rows at a time, sorted, one synced write each. get
- * draws as many present keys, sorts them and asks for 64 at a time.
+ * draws as many present keys, sorts them and asks for 64 at a time. Each phase that is named begins when it is told to, and ends
+ * with a line of figures.
  */
 #include "client/cli/generator.h"
 #include "common/clock.h"
@@ -21,7 +22,7 @@
 enum { KEY_BYTES = EK_ROW_PREFIX_BYTES + EK_BENCH_KEY_BYTES };
 
 struct storage {
-    const char *mode, *data, *cache;
+    const char *phases, *data, *cache;
     uint64_t seconds, keys, value_bytes, group, random;
     struct ek_store *store;
     uint8_t *values;
@@ -83,12 +84,13 @@ static void get(struct storage *storage, size_t count)
     }
 }
 
-static void measure(struct storage *storage)
+static void measure(struct storage *storage, const char *phase)
 {
-    bool load = strcmp(storage->mode, "load") == 0;
-    bool reads = strcmp(storage->mode, "get") == 0;
-    if (!load && !reads && strcmp(storage->mode, "put") != 0)
-        ek_tool_fail("--mode is load, put or get");
+    bool load = strcmp(phase, "load") == 0;
+    bool reads = strcmp(phase, "get") == 0;
+    if (!load && !reads && strcmp(phase, "put") != 0)
+        ek_tool_fail("'%s' is no phase: give load, put or get", phase);
+    storage->operations = storage->bytes = 0;
     uint64_t began_us = ek_tool_begin();
     uint64_t took_us = 0;
     while (load ? storage->loaded < storage->keys : took_us < storage->seconds * 1000000) {
@@ -115,10 +117,10 @@ static void open_store(struct storage *storage)
 
 int main(int argc, char **argv)
 {
-    struct storage storage = {.mode = "put", .cache = "256M", .seconds = 1, .keys = 1000000, .value_bytes = 100, .group = 10000};
+    struct storage storage = {.phases = "put", .cache = "256M", .seconds = 1, .keys = 1000000, .value_bytes = 100, .group = 10000};
     storage.random = 1;
     ek_tool_flags(argc, argv,
-                  (const struct ek_tool_flag[]){{"mode", NULL, &storage.mode},
+                  (const struct ek_tool_flag[]){{"phases", NULL, &storage.phases},
                                                 {"data", NULL, &storage.data},
                                                 {"cache", NULL, &storage.cache},
                                                 {"seconds", &storage.seconds, NULL},
@@ -134,8 +136,11 @@ int main(int argc, char **argv)
     ek_bench_values(storage.values, value_bytes, storage.random);
     storage.rows = ek_alloc((size_t)storage.group * sizeof *storage.rows);
     open_store(&storage);
-    measure(&storage);
+    char *phases = ek_copy_text(storage.phases);
+    for (char *left = phases, *phase; (phase = strsep(&left, ",")) != NULL;)
+        measure(&storage, phase);
     ek_store_close(&storage.store);
+    free(phases);
     free(storage.rows);
     free(storage.values);
     return EXIT_SUCCESS;

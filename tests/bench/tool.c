@@ -26,7 +26,7 @@ void ek_tool_flags(int argc, char **argv, const struct ek_tool_flag *flags)
 {
     struct option options[FLAGS_MAX + 1] = {0};
     int count = 0;
-    for (; flags[count].name && count < FLAGS_MAX; count++)
+    for (; count < FLAGS_MAX && flags[count].name; count++)
         options[count] = (struct option){.name = flags[count].name, .has_arg = required_argument, .val = count};
     for (int found; (found = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (found < 0 || found >= count)
