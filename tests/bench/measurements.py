@@ -69,11 +69,15 @@ class Kept:
         self.cluster = None
 
     def open(self):
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="bench-big-"))
-        systems.storage([self.path / "raw"], ("load",), keys=self.plan.big, cache=self.plan.big_cache)
-        self.cluster = Evenkeel(cache=self.plan.big_cache)
-        self.cluster.bench("put", keys=self.plan.big, load=True, pipeline=UNDER_WAY)
-        self.cluster.stop()
+        try:
+            self.path = pathlib.Path(tempfile.mkdtemp(prefix="bench-big-"))
+            systems.storage([self.path / "raw"], ("load",), keys=self.plan.big, cache=self.plan.big_cache)
+            self.cluster = Evenkeel(cache=self.plan.big_cache)
+            self.cluster.bench("put", keys=self.plan.big, load=True, pipeline=UNDER_WAY)
+            self.cluster.stop()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self):
         if self.cluster:
@@ -81,6 +85,7 @@ class Kept:
             self.cluster.remove()
         if self.path:
             shutil.rmtree(self.path, ignore_errors=True)
+        self.cluster = self.path = None
 
 
 # ---- what lies below ----

@@ -158,6 +158,7 @@ def picture(name):
 SETTINGS = """set terminal svg size 760,360 font 'sans,11' background '#ffffff'
 set grid ytics lc rgb '#dddddd'
 set key outside right
+set format '%.0s%c'
 """
 
 
@@ -183,28 +184,28 @@ LINES = "using 1:2:3:4 with yerrorlines lw 2 pt 7 ps 0.5"
 def draw_overview(directory, samples):
     always, everysec = (best(samples, samples.names(f"redis.{policy}.put.")) for policy in ("always", "everysec"))
     bars = [("Evenkeel 1", "evenkeel.1.put"), ("Evenkeel 2", "evenkeel.2.put"), ("raw 1", "raw.put.1"), ("raw 2", "raw.put.2"),
-            ("db\\_bench", "db_bench.fill"), ("Redis always", always), ("Redis everysec", everysec)]
+            ("db_bench", "db_bench.fill"), ("Redis always", always), ("Redis everysec", everysec)]
     data = "\n".join(f'{index} {statistics.median(values)} {min(values)} {max(values)} "{title}"'
                      for index, (title, name) in enumerate(bars) if (values := samples.of(name)))
     draw(directory, "overview", "set title 'Durable puts a second, pipelined (Redis everysec: not synced before acknowledged)'\nset yrange [0:*]\n"
-         "set boxwidth 0.6\nset style fill solid 0.6\nset key off\nset format y '%.0s%c'",
-         [("", data, "using 1:2:3:4:xticlabels(5) with boxerrorbars")])
+         "set xrange [-0.6:6.6]\nset xtics noenhanced scale 0 font ',9'\nset style fill solid 0.6\nset key off",
+         [("", data, "using 1:2:3:4:(0.6):xticlabels(5) with boxerrorbars")])
 
 
 def draw_all(directory, plan, samples):
     directory.mkdir(parents=True, exist_ok=True)
     draw_overview(directory, samples)
-    draw(directory, "pipeline", "set title 'One producer'\nset logscale xy\nset xlabel 'operations under way'\nset ylabel 'operations a second'\n"
-         "set format y '%.0s%c'", [(f"{kind}s", points(samples, [(at, f"pipeline.{at}.{kind}") for at in plan.pipelines]), LINES) for kind in ("put", "get")])
-    draw(directory, "size", "set title 'Durable puts by the size of a value'\nset logscale xy\nset xlabel 'bytes of a value'\nset ylabel 'bytes a second'\n"
-         "set format y '%.0s%c'", [(title, points(samples, [(at, f"size.{at}.{name}.bytes") for at in plan.sizes]), LINES)
-                                   for title, name in (("Evenkeel", "evenkeel"), ("raw RocksDB", "raw"))])
+    draw(directory, "pipeline", "set title 'One producer'\nset logscale xy\nset xlabel 'operations under way'\nset ylabel 'operations a second'",
+         [(f"{kind}s", points(samples, [(at, f"pipeline.{at}.{kind}") for at in plan.pipelines]), LINES) for kind in ("put", "get")])
+    draw(directory, "size", "set title 'Durable puts by the size of a value'\nset logscale xy\nset xlabel 'bytes of a value'\nset ylabel 'bytes a second'",
+         [(title, points(samples, [(at, f"size.{at}.{name}.bytes") for at in plan.sizes]), LINES)
+          for title, name in (("Evenkeel", "evenkeel"), ("raw RocksDB", "raw"))])
     draw(directory, "keys", "set title 'One worker, by the number of keys'\nset logscale x\nset yrange [0:*]\nset xlabel 'keys'\n"
-         "set ylabel 'operations a second'\nset format y '%.0s%c'",
+         "set ylabel 'operations a second'",
          [(f"{title}, {kind}s", points(samples, [(at, key_name(plan, name, kind, at)) for at in (plan.small, plan.keys, plan.big)]), LINES)
           for title, name in (("Evenkeel", "evenkeel"), ("raw RocksDB", "raw")) for kind in ("put", "get")])
     draw(directory, "many", "set title 'Durable puts by the number of producers, and of shards'\nset logscale x\nset yrange [0:*]\nset xlabel 'how many'\n"
-         "set ylabel 'puts a second'\nset format y '%.0s%c'",
+         "set ylabel 'puts a second'",
          [(kind, points(samples, [(at, f"{kind}.{at}") for at in counts]), LINES) for kind, counts in (("producers", plan.producers), ("shards", plan.shards))])
 
 
