@@ -34,9 +34,10 @@ EXAMPLE = $(wildcard tests/integration/example.c)
 PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c tests/bench/slow.c)
 CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
 PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c tests/bench/steady.c)
-PRODUCER = $(wildcard tests/bench/producer.c)
+BENCH_PARTS = tests/bench/producer.c tests/bench/tool.c
+MEASURE = $(filter-out $(PACED) $(BENCH_PARTS) tests/bench/slow.c,$(wildcard tests/bench/*.c))
 SCRIPTS = $(wildcard tests/integration/test_*.py)
-SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED) $(PRODUCER)
+SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED) $(MEASURE) $(BENCH_PARTS)
 HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/planner/*.h tests/chaos/*.h tests/bench/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -48,6 +49,7 @@ EXAMPLE_PROGRAM = $(patsubst %.c,$(BUILD)/%,$(EXAMPLE))
 PACED_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(PACED))
 PRELOAD_LIBRARY = $(patsubst %.c,$(BUILD)/%.so,$(PRELOAD))
 CHAOS_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(CHAOS))
+MEASURE_PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(MEASURE))
 VERSION  = $$(sed -n 's/^\#define EK_VERSION "\(.*\)"/\1/p' common/args.h)
 # `make V=1` shows whole commands.
 Q        = $(if $(V),,@)
@@ -142,11 +144,16 @@ $(CHAOS_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,tests/sim/answers
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/tests/bench/openloop $(BUILD)/tests/bench/steady: $(call objects,client/cli/generator.c $(PRODUCER))
+$(BUILD)/tests/bench/openloop $(BUILD)/tests/bench/steady: $(call objects,client/cli/generator.c $(BENCH_PARTS))
 $(PACED_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/lib/libevenkeel.a
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LIBS)
+
+$(MEASURE_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,client/cli/generator.c tests/bench/tool.c) $(call archive,worker) $(call archive,common)
+	@mkdir -p $(@D)
+	@$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $^ -Wl,--as-needed -o $@ $(LIBS) $(WORKER_LIBS)
 
 # Preloaded into programs under test, which bring their own sanitizer.
 $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
@@ -156,7 +163,7 @@ $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
 
 .PHONY: test
 test: deps ## unit and integration tests; the last line says how many passed and failed
-	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS) $(BUILD)/bin/evenkeel-sim $(BUILD)/bin/evenkeel-planner-sim
+	$(SUBMAKE) programs $(UNIT_PROGRAMS) $(EXAMPLE_PROGRAM) $(PRELOAD_LIBRARY) $(CHAOS_PROGRAMS) $(MEASURE_PROGRAMS) $(BUILD)/bin/evenkeel-sim $(BUILD)/bin/evenkeel-planner-sim
 	$(SUBMAKE) run-tests TESTS="$(UNIT_PROGRAMS) $(SCRIPTS)"
 
 .PHONY: run-tests
@@ -258,6 +265,12 @@ scale: deps ## a third worker starts and one of three is drained under load: sec
 skew: deps ## a zipfian load that begins on the shards of one of three workers: seconds until it is spread; KEYS=1000000, REPETITIONS=3 times
 	$(SUBMAKE) programs $(BUILD)/tests/bench/steady
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/skew.py --keys $(KEYS) --repetitions $(REPETITIONS)
+
+.PHONY: bench
+bench: deps ## everything measured side by side, written to docs/BENCHMARKS.md: up to 45 minutes; QUICK=1: up to 5
+	@sh compose/deps.sh bench plots
+	$(SUBMAKE) programs $(MEASURE_PROGRAMS) $(BUILD)/tests/bench/slow.so
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/report.py $(if $(QUICK),--quick)
 
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer"
 

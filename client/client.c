@@ -159,8 +159,8 @@ static size_t pass(struct ek_client *client, bool *ret_heard)
     return ran;
 }
 
-/* Waits for a message, for the session's next work or for `until_us`, whatever comes first. */
-static void wait_for_work(struct ek_client *client, uint64_t until_us, uint64_t now_us)
+/* Until the session's next work or `until_us`, whatever comes first; UINT64_MAX: neither will. */
+static uint64_t wait_ms(const struct ek_client *client, uint64_t until_us, uint64_t now_us)
 {
     uint64_t due_us = ek_session_due_us(client->session);
     if (until_us < due_us)
@@ -169,10 +169,12 @@ static void wait_for_work(struct ek_client *client, uint64_t until_us, uint64_t 
     uint64_t left_us = due_us > now_us ? due_us - now_us : 0;
     uint64_t left_ms = due_us == UINT64_MAX ? UINT64_MAX : client->lingers ? left_us / 1000 : (left_us + 999) / 1000;
     /* Whatever is due cannot leave before the pipe has room. */
-    if (client->unsent.memory)
-        left_ms = FULL_PIPE_WAIT_MS;
-    struct ek_poll_item item = {.socket = client->socket};
-    (void)!ek_poll(&item, 1, left_ms > INT32_MAX ? -1 : (int64_t)left_ms);
+    return client->unsent.memory ? FULL_PIPE_WAIT_MS : left_ms;
+}
+
+static void wait_for_messages(struct ek_poll_item *items, size_t count, uint64_t left_ms)
+{
+    (void)!ek_poll(items, count, left_ms > INT32_MAX ? -1 : (int64_t)left_ms);
 }
 
 size_t ek_client_step(struct ek_client *client, uint64_t until_us)
@@ -181,7 +183,7 @@ size_t ek_client_step(struct ek_client *client, uint64_t until_us)
     size_t ran = pass(client, &heard);
     uint64_t now_us = ek_clock_monotonic_us();
     if (ran == 0 && !heard && now_us < until_us)
-        wait_for_work(client, until_us, now_us);
+        wait_for_messages(&(struct ek_poll_item){.socket = client->socket}, 1, wait_ms(client, until_us, now_us));
     return ran;
 }
 
@@ -198,6 +200,21 @@ size_t ek_client_poll(struct ek_client *client, int timeout_ms)
         if (ran || last)
             return ran;
     }
+}
+
+void ek_client_wait(struct ek_client *const *clients, size_t count, int timeout_ms)
+{
+    struct ek_poll_item *items = ek_alloc_zero(count, sizeof *items);
+    uint64_t now_us = ek_clock_monotonic_us();
+    uint64_t until_us = timeout_ms < 0 ? UINT64_MAX : now_us + (uint64_t)timeout_ms * 1000;
+    uint64_t shortest_ms = UINT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t left_ms = wait_ms(clients[i], until_us, now_us);
+        shortest_ms = left_ms < shortest_ms ? left_ms : shortest_ms;
+        items[i].socket = clients[i]->socket;
+    }
+    wait_for_messages(items, count, shortest_ms);
+    free(items);
 }
 
 size_t ek_client_pending(const struct ek_client *client)

@@ -187,6 +187,9 @@ EK_PUBLIC enum ek_outcome ek_submit_transaction(struct ek_client *client, const 
 /* Sends, receives, repeats; waits up to `timeout_ms` (0 = not at all, -1 = as long as it takes) for the first completion. Returns
  * how many callbacks ran. */
 EK_PUBLIC size_t ek_client_poll(struct ek_client *client, int timeout_ms);
+/* For several handles in one thread, up to 1024: waits up to `timeout_ms` (-1 = as long as it takes) until one of them has
+ * something for ek_client_poll to do; may return sooner. */
+EK_PUBLIC void ek_client_wait(struct ek_client *const *clients, size_t count, int timeout_ms);
 /* Operations without their callback yet. */
 EK_PUBLIC size_t ek_client_pending(const struct ek_client *client);
 /* Jobs that were answered BUSY and sent again so far. */

@@ -1,6 +1,8 @@
 /*
- * A log-linear histogram of times in microseconds: 32 steps to each doubling, so a percentile is at most 3.2 % above the truth,
- * in a fixed 9 KiB (the idea of G. Tene's HdrHistogram). Pure; one thread at a time.
+ * A log-linear histogram of times in microseconds: 32 steps of equal width to each doubling, in a fixed 9 KiB (the idea of
+ * G. Tene's HdrHistogram). A percentile is never below the truth and less than 1/32 (3.2 %) above it; below 64 us, at the least and
+ * at the greatest value it is exact. That holds up to 2^40 us, 12 days; what is longer counts in the last step. Pure; one thread at
+ * a time.
  */
 #ifndef EK_COMMON_HISTOGRAM_H
 #define EK_COMMON_HISTOGRAM_H

@@ -16,8 +16,7 @@ enum {
     MESSAGES_MAX = 256,      /* per pipe and direction; bytes are bounded by credit, queue limits and outboxes */
     ROUTER_RECEIVED_MAX = 4, /* per peer: what lies here was not yet judged against any limit in bytes */
     ROUTE_BYTES = 5,         /* of an automatic routing id: a zero byte and 32 bits */
-    ROUTING_ID_MAX = 255,
-    POLL_ITEMS_MAX = 8
+    ROUTING_ID_MAX = 255
 };
 
 #define DELIMITED ((ek_peer)1 << 32)
@@ -350,8 +349,8 @@ void ek_socket_publish(struct ek_socket *socket, const char *topic, struct ek_sl
 
 enum ek_status ek_poll(struct ek_poll_item *items, size_t count, int64_t timeout_ms)
 {
-    zmq_pollitem_t polled[POLL_ITEMS_MAX];
-    if (count > POLL_ITEMS_MAX)
+    zmq_pollitem_t polled[EK_POLL_ITEMS_MAX];
+    if (count > EK_POLL_ITEMS_MAX)
         return EK_TOO_LARGE;
     for (size_t i = 0; i < count; i++) {
         polled[i] = (zmq_pollitem_t){.fd = items[i].fd, .events = ZMQ_POLLIN};

@@ -65,13 +65,16 @@ void ek_socket_answer(struct ek_socket *socket, struct ek_slice message);
 /* A topic and a payload on a PUB. Slow subscribers lose snapshots: that is what PUB is for. */
 void ek_socket_publish(struct ek_socket *socket, const char *topic, struct ek_slice payload);
 
+enum { EK_POLL_ITEMS_MAX = 1024 };
+
 /* Waits until something can be read. Either `socket` or, when that is NULL, `fd`. */
 struct ek_poll_item {
     struct ek_socket *socket;
     int fd;
     bool readable;
 };
-/* `timeout_ms` -1 waits for ever. EK_AGAIN: nothing within the time, or a signal came. */
+/* `timeout_ms` -1 waits for ever. EK_AGAIN: nothing within the time, or a signal came. EK_TOO_LARGE: more than EK_POLL_ITEMS_MAX.
+ */
 EK_MUST enum ek_status ek_poll(struct ek_poll_item *items, size_t count, int64_t timeout_ms);
 
 /* The address part of `endpoint` is this machine only. */

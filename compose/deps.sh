@@ -9,7 +9,7 @@ packages_of() {
         libxxhash-dev uuid-dev ;;
     test) echo check libsubunit-dev python3 python3-zmq python3-msgpack ;;
     lint) echo clang clang-tidy clang-format cppcheck libclang-rt-14-dev ;;
-    bench) echo rocksdb-tools ;;
+    bench) echo rocksdb-tools redis-server redis-tools ;;
     plots) echo gnuplot-nox ;;
     *)
         echo "deps.sh: unknown group $1; there are build, test, lint, bench and plots" >&2

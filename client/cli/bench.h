@@ -11,11 +11,19 @@
 
 #include <stdatomic.h>
 
-enum ek_workload { EK_WORKLOAD_PUT, EK_WORKLOAD_GET, EK_WORKLOAD_MIXED, EK_WORKLOAD_INCR };
+enum ek_bench_step { EK_BENCH_PUT, EK_BENCH_INCREMENT, EK_BENCH_MODIFY };
+
+/* A share of gets, and what the rest is. */
+struct ek_workload {
+    const char *name;
+    double gets;
+    enum ek_bench_step rest;
+    bool zipfian; /* unless told otherwise */
+};
 
 struct ek_bench_plan {
     const struct ek_cli *cli;
-    enum ek_workload workload;
+    const struct ek_workload *workload;
     bool zipfian_keys;
     struct ek_zipfian zipfian;
     uint64_t keys;
@@ -39,6 +47,7 @@ struct ek_bench_producer;
 struct ek_bench_thread {
     const struct ek_bench_plan *plan;
     struct ek_bench_producer *producers; /* this thread's, of the plan's */
+    struct ek_client **clients;          /* theirs, in the same order */
     size_t count;
     uint64_t now_us; /* read every few operations only */
     unsigned until_clock;

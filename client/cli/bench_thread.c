@@ -14,6 +14,8 @@ enum { CLOCK_EVERY = 16, POLL_EVERY = 256, IDLE_MS = 1, NAP_US = 50 };
 struct slot {
     struct ek_bench_producer *producer;
     uint64_t start_us; /* with a rate: when it was meant to start */
+    uint64_t key;
+    bool modifies; /* a get, behind which a put of the same key belongs to the operation */
 };
 
 struct ek_bench_producer {
@@ -25,13 +27,17 @@ struct ek_bench_producer {
     struct slot *slots;
     struct slot **unused; /* a stack */
     size_t unused_count;
+    struct slot **read; /* a stack: got, and still to be put */
+    size_t read_count;
 };
 
 enum ek_outcome ek_bench_thread_init(struct ek_bench_thread *thread, const struct ek_bench_plan *plan, uint64_t first,
                                      uint64_t step)
 {
     thread->plan = plan;
-    thread->producers = ek_alloc_zero((size_t)((plan->producers - first + step - 1) / step), sizeof *thread->producers);
+    size_t count = (size_t)((plan->producers - first + step - 1) / step);
+    thread->producers = ek_alloc_zero(count, sizeof *thread->producers);
+    thread->clients = ek_alloc_zero(count, sizeof *thread->clients);
     for (uint64_t number = first; number < plan->producers; number += step) {
         struct ek_bench_producer *producer = &thread->producers[thread->count];
         producer->thread = thread;
@@ -39,7 +45,7 @@ enum ek_outcome ek_bench_thread_init(struct ek_bench_thread *thread, const struc
         enum ek_outcome outcome = ek_connect(plan->cli, thread->count ? thread->producers[0].client : NULL, &producer->client);
         if (outcome)
             return outcome;
-        thread->count++;
+        thread->clients[thread->count++] = producer->client;
         outcome = ek_connect_await(plan->cli, producer->client);
         if (outcome) {
             (void)ek_fail_outcome(plan->cli, outcome, ek_client_error(producer->client));
@@ -47,6 +53,7 @@ enum ek_outcome ek_bench_thread_init(struct ek_bench_thread *thread, const struc
         }
         producer->slots = ek_alloc_zero((size_t)plan->pipeline, sizeof *producer->slots);
         producer->unused = ek_alloc_zero((size_t)plan->pipeline, sizeof(struct slot *));
+        producer->read = ek_alloc_zero((size_t)plan->pipeline, sizeof(struct slot *));
         for (size_t i = 0; i < plan->pipeline; i++) {
             producer->slots[i].producer = producer;
             producer->unused[producer->unused_count++] = &producer->slots[i];
@@ -66,6 +73,13 @@ static void complete(void *context, const struct ek_completion *completions, siz
         thread->now_us = ek_clock_monotonic_us();
         thread->until_clock = CLOCK_EVERY - 1;
     }
+    if (slot->modifies && (completion->outcome == EK_OUTCOME_OK || completion->outcome == EK_OUTCOME_NOT_FOUND)) {
+        slot->modifies = false;
+        producer->read[producer->read_count++] = slot;
+        thread->bytes += completion->reading.value_size;
+        thread->not_found += completion->outcome == EK_OUTCOME_NOT_FOUND;
+        return;
+    }
     producer->unused[producer->unused_count++] = slot;
     thread->operations++;
     ek_histogram_add(&thread->latency, thread->now_us > slot->start_us ? thread->now_us - slot->start_us : 0);
@@ -83,56 +97,82 @@ static uint64_t draw_key(struct ek_bench_producer *producer, const struct ek_ben
     if (plan->loading)
         return producer->number + producer->submitted * plan->producers;
     if (plan->zipfian_keys)
-        return ek_zipfian_scatter(&plan->zipfian, ek_zipfian_rank(&plan->zipfian, ek_random_unit(&producer->random)));
+        return ek_zipfian_key(&plan->zipfian, plan->keys, ek_random_unit(&producer->random));
     return ek_random_below(&producer->random, plan->keys);
 }
 
-static enum ek_operation_kind draw_kind(struct ek_bench_producer *producer, const struct ek_bench_plan *plan)
+/* Operations that are all of one kind draw nothing. */
+static bool draw_get(struct ek_bench_producer *producer, const struct ek_workload *workload)
 {
-    if (plan->loading)
-        return EK_PUT;
-    switch (plan->workload) {
-    case EK_WORKLOAD_GET:
-        return EK_GET;
-    case EK_WORKLOAD_MIXED:
-        return ek_random_next(&producer->random) >> 63 ? EK_GET : EK_PUT;
-    case EK_WORKLOAD_INCR:
-        return EK_INCREMENT;
-    default:
-        return EK_PUT;
-    }
+    return workload->gets > 0 && (workload->gets >= 1 || ek_random_unit(&producer->random) < workload->gets);
 }
 
-/* False when too many bytes are under way already: poll first. */
-static bool submit(struct ek_bench_producer *producer, uint64_t start_us)
+/* Draws what the slot is to do, and says with what it begins. */
+static enum ek_operation_kind draw(struct slot *slot, const struct ek_bench_plan *plan)
 {
+    bool gets = !plan->loading && draw_get(slot->producer, plan->workload);
+    slot->key = draw_key(slot->producer, plan);
+    slot->modifies = !plan->loading && !gets && plan->workload->rest == EK_BENCH_MODIFY;
+    if (gets || slot->modifies)
+        return EK_GET;
+    return !plan->loading && plan->workload->rest == EK_BENCH_INCREMENT ? EK_INCREMENT : EK_PUT;
+}
+
+static enum ek_outcome submit(struct slot *slot, enum ek_operation_kind kind)
+{
+    struct ek_bench_producer *producer = slot->producer;
     struct ek_bench_thread *thread = producer->thread;
     const struct ek_bench_plan *plan = thread->plan;
+    bool counters = plan->workload->rest == EK_BENCH_INCREMENT;
     char key[EK_BENCH_KEY_BYTES];
-    uint64_t random = producer->random; /* drawn again when it is submitted again */
-    struct ek_request request = {.key = key, .key_size = sizeof key, .by = 1};
-    request.kind = draw_kind(producer, plan);
-    ek_bench_key(key, plan->workload == EK_WORKLOAD_INCR ? "cntr" : "user", draw_key(producer, plan));
-    if (request.kind == EK_PUT && plan->workload == EK_WORKLOAD_INCR) {
+    struct ek_request request = {.kind = kind, .key = key, .key_size = sizeof key, .by = 1};
+    ek_bench_key(key, counters ? "cntr" : "user", slot->key);
+    if (kind == EK_PUT && counters) {
         request.value = "0";
         request.value_size = 1;
-    } else if (request.kind == EK_PUT) {
+    } else if (kind == EK_PUT) {
         request.value = plan->values + ek_random_below(&producer->random, EK_BENCH_BLOCK_BYTES);
         request.value_size = (size_t)plan->value_bytes;
     }
-    struct slot *slot = producer->unused[producer->unused_count - 1];
     enum ek_outcome outcome = ek_submit(producer->client, &request, plan->timeout_ms, complete, slot);
-    if (outcome == EK_OUTCOME_BUSY) {
+    if (outcome != EK_OUTCOME_BUSY)
+        thread->bytes += sizeof key + request.value_size;
+    if (outcome != EK_OUTCOME_BUSY && outcome != EK_OUTCOME_OK)
+        complete(slot, &(struct ek_completion){.outcome = outcome, .text = ""}, 1);
+    return outcome;
+}
+
+/* False when too many bytes are under way already: poll first. */
+static bool submit_next(struct ek_bench_producer *producer, uint64_t start_us)
+{
+    struct slot *slot = producer->unused[producer->unused_count - 1];
+    uint64_t random = producer->random; /* drawn again when it is submitted again */
+    enum ek_operation_kind kind = draw(slot, producer->thread->plan);
+    slot->start_us = start_us;
+    producer->unused_count--;
+    if (submit(slot, kind) == EK_OUTCOME_BUSY) {
+        producer->unused_count++;
         producer->random = random;
         return false;
     }
-    producer->unused_count--;
     producer->submitted++;
-    slot->start_us = start_us;
-    thread->bytes += sizeof key + request.value_size;
-    if (outcome)
-        complete(slot, &(struct ek_completion){.outcome = outcome, .text = ""}, 1);
     return true;
+}
+
+/* Puts what was got for that; returns how many. */
+static size_t submit_puts(struct ek_bench_producer *producer)
+{
+    size_t count = 0;
+    for (; producer->read_count; count++) {
+        struct slot *slot = producer->read[producer->read_count - 1];
+        uint64_t random = producer->random;
+        if (submit(slot, EK_PUT) == EK_OUTCOME_BUSY) {
+            producer->random = random;
+            break;
+        }
+        producer->read_count--;
+    }
+    return count;
 }
 
 static uint64_t intended_us(const struct ek_bench_producer *producer, const struct ek_bench_plan *plan)
@@ -146,7 +186,7 @@ static size_t submit_all(struct ek_bench_producer *producer)
 {
     struct ek_bench_thread *thread = producer->thread;
     const struct ek_bench_plan *plan = thread->plan;
-    size_t count = 0;
+    size_t count = submit_puts(producer);
     while (producer->unused_count && producer->submitted < producer->wanted && count < POLL_EVERY) {
         if (count % CLOCK_EVERY == 0)
             thread->now_us = ek_clock_monotonic_us();
@@ -155,7 +195,7 @@ static size_t submit_all(struct ek_bench_producer *producer)
             break;
         }
         uint64_t start_us = plan->rate && !plan->loading ? intended_us(producer, plan) : thread->now_us;
-        if (start_us > thread->now_us || !submit(producer, start_us))
+        if (start_us > thread->now_us || !submit_next(producer, start_us))
             break;
         count++;
     }
@@ -171,12 +211,12 @@ static bool has_ended(const struct ek_bench_thread *thread)
     return true;
 }
 
-/* Nothing could be submitted and nothing had come: waits for the first of both, at `producer` where it can wait at one only. */
-static void wait(struct ek_bench_thread *thread, struct ek_bench_producer *producer)
+/* Nothing could be submitted and nothing had come: waits for the first of both. */
+static void wait(struct ek_bench_thread *thread)
 {
     const struct ek_bench_plan *plan = thread->plan;
     if (!plan->rate || plan->loading) {
-        (void)ek_client_poll(producer->client, thread->count == 1 ? -1 : IDLE_MS);
+        ek_client_wait(thread->clients, thread->count, -1);
         return;
     }
     bool may_submit = false;
@@ -191,7 +231,7 @@ static void wait(struct ek_bench_thread *thread, struct ek_bench_producer *produ
     }
     uint64_t now_us = ek_clock_monotonic_us();
     if (!may_submit || next_us >= now_us + 1000 * IDLE_MS) {
-        (void)ek_client_poll(producer->client, IDLE_MS);
+        ek_client_wait(thread->clients, thread->count, IDLE_MS);
     } else if (next_us > now_us) {
         /* A millisecond is too coarse to keep to a rate. */
         uint64_t nap_us = next_us - now_us < NAP_US ? next_us - now_us : NAP_US;
@@ -217,7 +257,7 @@ void *ek_bench_thread_run(void *context)
 {
     struct ek_bench_thread *thread = context;
     begin(thread);
-    for (size_t turn = 0; !has_ended(thread); turn = turn + 1 < thread->count ? turn + 1 : 0) {
+    while (!has_ended(thread)) {
         size_t moved = 0;
         for (size_t i = 0; i < thread->count; i++) {
             moved += submit_all(&thread->producers[i]);
@@ -226,7 +266,7 @@ void *ek_bench_thread_run(void *context)
         }
         if (moved == 0 && !has_ended(thread)) { /* with nothing under way nothing would come */
             thread->until_clock = 0;
-            wait(thread, &thread->producers[turn]);
+            wait(thread);
         }
         atomic_store_explicit(&thread->progress, thread->operations, memory_order_relaxed);
     }
@@ -250,8 +290,10 @@ void ek_bench_thread_done(struct ek_bench_thread *thread)
         ek_client_close(&thread->producers[i].client);
         free(thread->producers[i].slots);
         free(thread->producers[i].unused);
+        free(thread->producers[i].read);
     }
     free(thread->producers);
+    free(thread->clients);
     thread->producers = NULL;
     thread->count = 0;
 }

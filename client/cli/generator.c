@@ -7,6 +7,10 @@ enum { EXACT_TERMS = 1000000, PIECE_BYTES = 100 };
 
 static const double theta = 0.99;
 
+/* Fowler, Noll and Vo: FNV-1a with 64 bits. */
+#define FNV_BASIS UINT64_C(0xcbf29ce484222325)
+#define FNV_PRIME UINT64_C(0x100000001b3)
+
 /* The sum of 1 / i^theta for i up to `count`; behind the first million terms by Euler and Maclaurin, whose error is far below a
  * double's. */
 static double zeta_of(uint64_t count)
@@ -40,6 +44,16 @@ uint64_t ek_zipfian_rank(const struct ek_zipfian *zipfian, double unit)
         return 1;
     double rank = (double)zipfian->count * pow(zipfian->eta * unit - zipfian->eta + 1, 1 / (1 - theta));
     return rank < (double)zipfian->count ? (uint64_t)rank : zipfian->count - 1;
+}
+
+uint64_t ek_zipfian_key(const struct ek_zipfian *zipfian, uint64_t keys, double unit)
+{
+    uint64_t rank = ek_zipfian_rank(zipfian, unit);
+    uint64_t hash = FNV_BASIS;
+    for (unsigned octet = 0; octet < sizeof rank; octet++, rank >>= 8)
+        hash = (hash ^ (rank & UINT8_MAX)) * FNV_PRIME;
+    uint64_t size = hash >> 63 ? ~hash + 1 : hash; /* YCSB's numbers have a sign */
+    return size % keys;
 }
 
 void ek_bench_key(char out[EK_BENCH_KEY_BYTES], const char prefix[4], uint64_t index)

@@ -20,6 +20,7 @@
 #include "common/hash.h"
 #include "common/limits.h"
 #include "tests/bench/producer.h"
+#include "tests/bench/tool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,23 +51,22 @@ struct load {
 
 static void read_options(struct load *load, int argc, char **argv)
 {
-    const struct producer_option known[] = {{"broker", NULL, &load->broker},
-                                            {"log", NULL, &load->log},
-                                            {"rate", &load->rate, NULL},
-                                            {"duration-ms", &load->duration_ms, NULL},
-                                            {"keys", &load->keys, NULL},
-                                            {"value-size", &load->value_bytes, NULL},
-                                            {"deadline-ms", &load->deadline_ms, NULL},
-                                            {"clients", &load->clients, NULL},
-                                            {"shards", &load->shards, NULL},
-                                            {"seed", &load->random, NULL},
-                                            {"alone", &load->alone, NULL}};
-    producer_read_options(known, sizeof known / sizeof *known, argc, argv);
+    ek_tool_flags(argc, argv,
+                  (const struct ek_tool_flag[]){{"broker", NULL, &load->broker},
+                                                {"log", NULL, &load->log},
+                                                {"rate", &load->rate, NULL},
+                                                {"duration-ms", &load->duration_ms, NULL},
+                                                {"keys", &load->keys, NULL},
+                                                {"value-size", &load->value_bytes, NULL},
+                                                {"deadline-ms", &load->deadline_ms, NULL},
+                                                {"clients", &load->clients, NULL},
+                                                {"shards", &load->shards, NULL},
+                                                {"seed", &load->random, NULL},
+                                                {"alone", &load->alone, NULL},
+                                                {0}});
     if (!load->broker || !load->log || !load->rate || !load->duration_ms || !load->keys || !load->clients ||
-        load->clients > CLIENTS_MAX || !load->shards || load->shards > EK_SHARDS_MAX) {
-        (void)fprintf(stderr, "openloop needs --broker, --rate, --duration-ms and --log, and numbers that make sense\n");
-        exit(2);
-    }
+        load->clients > CLIENTS_MAX || !load->shards || load->shards > EK_SHARDS_MAX)
+        ek_tool_fail("--broker, --rate, --duration-ms or --log is missing, or a number makes no sense");
 }
 
 static struct load *running; /* a completion finds its record by itself; this is where it counts */

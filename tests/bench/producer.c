@@ -1,38 +1,7 @@
 #include "tests/bench/producer.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { OPTIONS_MAX = 32 };
-
-uint64_t producer_number(const char *text)
-{
-    char *end;
-    uint64_t number = strtoull(text, &end, 10);
-    if (*text == 0 || *end != 0) {
-        (void)fprintf(stderr, "'%s' is no whole number\n", text);
-        exit(2);
-    }
-    return number;
-}
-
-void producer_read_options(const struct producer_option *known, size_t count, int argc, char **argv)
-{
-    struct option options[OPTIONS_MAX + 1] = {0};
-    for (size_t i = 0; i < count && i < OPTIONS_MAX; i++)
-        options[i] = (struct option){.name = known[i].name, .has_arg = required_argument, .val = (int)i};
-    for (int found; (found = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (found < 0 || (size_t)found >= count)
-            exit(2);
-        if (known[found].number)
-            *known[found].number = producer_number(optarg);
-        else
-            *known[found].text = optarg;
-    }
-    if (optind != argc)
-        exit(2);
-}
 
 void producer_open(const char *broker, const char *name, struct ek_client **ret_clients, uint64_t count)
 {

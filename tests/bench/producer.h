@@ -1,24 +1,13 @@
 /*
- * What the load generators of the measurements share: options that are numbers or texts, and clients on one I/O thread. They end
- * the program when something is wrong with either.
+ * What the load generators of the measurements share: clients on one I/O thread, and what became of their writes. It ends the
+ * program when there is no broker.
  */
 #ifndef EK_TESTS_BENCH_PRODUCER_H
 #define EK_TESTS_BENCH_PRODUCER_H
 
 #include "client/evenkeel.h"
 
-#include <stddef.h>
 #include <stdint.h>
-
-/* `--name VALUE`, into one of both. */
-struct producer_option {
-    const char *name;
-    uint64_t *number;
-    const char **text;
-};
-void producer_read_options(const struct producer_option *known, size_t count, int argc, char **argv);
-/* What is no whole number ends the program. */
-uint64_t producer_number(const char *text);
 
 /* All of them, connected. */
 void producer_open(const char *broker, const char *name, struct ek_client **ret_clients, uint64_t count);

@@ -20,6 +20,7 @@
 #include "common/histogram.h"
 #include "common/limits.h"
 #include "tests/bench/producer.h"
+#include "tests/bench/tool.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -66,17 +67,21 @@ static void stop(int number)
 
 static void read_options(int argc, char **argv)
 {
-    const struct producer_option known[] = {{"broker", NULL, &load.broker},   {"only", NULL, &load.only},
-                                            {"rate", &load.rate, NULL},       {"pipeline", &load.pipeline, NULL},
-                                            {"keys", &load.keys, NULL},       {"value-size", &load.value_bytes, NULL},
-                                            {"clients", &load.clients, NULL}, {"shards", &load.shards, NULL},
-                                            {"seed", &load.random, NULL},     {"zipfian", &load.zipfian, NULL}};
-    producer_read_options(known, sizeof known / sizeof *known, argc, argv);
+    const struct ek_tool_flag known[] = {{"broker", NULL, &load.broker},
+                                         {"only", NULL, &load.only},
+                                         {"rate", &load.rate, NULL},
+                                         {"pipeline", &load.pipeline, NULL},
+                                         {"keys", &load.keys, NULL},
+                                         {"value-size", &load.value_bytes, NULL},
+                                         {"clients", &load.clients, NULL},
+                                         {"shards", &load.shards, NULL},
+                                         {"seed", &load.random, NULL},
+                                         {"zipfian", &load.zipfian, NULL},
+                                         {0}};
+    ek_tool_flags(argc, argv, known);
     if (!load.broker || !load.rate == !load.pipeline || load.pipeline > UNDER_WAY_MAX || !load.keys || load.keys > KEYS_MAX ||
-        !load.clients || load.clients > CLIENTS_MAX || !load.shards || load.shards > EK_SHARDS_MAX) {
-        (void)fprintf(stderr, "steady needs --broker, either --rate or --pipeline, and numbers that make sense\n");
-        exit(2);
-    }
+        !load.clients || load.clients > CLIENTS_MAX || !load.shards || load.shards > EK_SHARDS_MAX)
+        ek_tool_fail("--broker, and either --rate or --pipeline, is missing, or a number makes no sense");
 }
 
 /* ---- keys ---- */
@@ -87,17 +92,16 @@ static void mark_shards(bool meant[EK_SHARDS_MAX])
     char *rest;
     size_t count = 0;
     for (char *word = words ? strtok_r(words, ",", &rest) : NULL; word; word = strtok_r(NULL, ",", &rest)) {
-        uint64_t shard = producer_number(word);
-        if (shard < load.shards) {
+        char *end;
+        uint64_t shard = strtoull(word, &end, 10);
+        if (end != word && *end == 0 && shard < load.shards) {
             meant[shard] = true;
             count++;
         }
     }
     free(words);
-    if (count == 0) {
-        (void)fprintf(stderr, "--only names no shard\n");
-        exit(2);
-    }
+    if (count == 0)
+        ek_tool_fail("--only names no shard");
 }
 
 static void choose_keys(void)
@@ -120,9 +124,8 @@ static void choose_keys(void)
 
 static void draw_key(char key[EK_BENCH_KEY_BYTES])
 {
-    uint64_t place = load.zipfian
-                         ? ek_zipfian_scatter(&load.popularity, ek_zipfian_rank(&load.popularity, ek_random_unit(&load.random)))
-                         : ek_random_below(&load.random, load.keys);
+    uint64_t place =
+        load.zipfian ? ek_zipfian_rank(&load.popularity, ek_random_unit(&load.random)) : ek_random_below(&load.random, load.keys);
     ek_bench_key(key, "user", load.indexes ? load.indexes[place] : place);
 }
 

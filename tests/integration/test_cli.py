@@ -13,6 +13,7 @@ from test_stats import SHARD, STATS, WORKER  # noqa: E402
 
 BENCH = """workload distribution seed producers pipeline keys value_size_bytes target_ops_per_second operations errors busy_retries not_found
 duration_ms ops_per_second bytes_per_second latency_min_us latency_p50_us latency_p90_us latency_p99_us latency_p999_us latency_max_us""".split()
+BENCH_KEYS = ["user%012d" % (index * 15485863) for index in range(9)]
 BINARY = b"\xff\x00\xfe"
 
 
@@ -157,6 +158,38 @@ class CommandLine(ClusterTest):
             self.assertEqual((done["workload"], done["operations"], done["errors"]), (workload, 500, 0))
             if workload == "get":
                 self.assertEqual(done["not_found"], 0)
+
+    def test_bench_of_ycsb_workloads(self):
+        """Their keys are zipfian. With uniform ones of which nobody wrote any, what is not found tells the share of gets."""
+        for workload, fewest_gets, most_gets in (("a", 400, 600), ("b", 910, 985), ("c", 1000, 1000), ("f", 1000, 1000)):
+            words = ["bench", "--workload", workload, "--count", "1000", "--value-size", "10", "--pipeline", "16", "--seed", str(ord(workload))]
+            done = self.answer(*words, "--keys", "100")
+            self.assertEqual((done["workload"], done["distribution"], done["operations"], done["errors"]), (workload, "zipfian", 1000, 0))
+            self.assertIsNone(done["load_ops_per_second"])
+            done = self.answer(*words, "--keys", "100000000000", "--distribution", "uniform")
+            self.assertEqual((done["distribution"], done["errors"]), ("uniform", 0))
+            self.assertTrue(fewest_gets <= done["not_found"] <= most_gets, done)
+
+    def test_bench_modifies_what_it_has_read(self):
+        """Each operation of f reads a key; about half put it then, so that what is missing at first is there in the end."""
+        words = ["bench", "--workload", "f", "--distribution", "uniform", "--keys", "9", "--pipeline", "1", "--value-size", "4"]
+        self.cluster.cli("del", *BENCH_KEYS)
+        done = self.answer(*words, "--count", "400")
+        self.assertEqual((done["operations"], done["errors"], done["distribution"]), (400, 0, "uniform"))
+        self.assertGreater(done["not_found"], 0)
+        self.exactly(self.answer("exists", *BENCH_KEYS), {"status": "ok", "count": 9})
+        self.assertEqual(self.answer(*words, "--count", "400")["not_found"], 0)
+
+    def test_bench_loads_every_key_and_then_finds_them(self):
+        done = self.answer("bench", "--workload", "c", "--load", "--keys", "1000", "--count", "2000", "--producers", "3", "--value-size", "4")
+        self.assertEqual((done["not_found"], done["errors"], done["operations"]), (0, 0, 2000))
+        self.assertGreater(done["load_ops_per_second"], 0)
+
+    def test_a_bench_at_a_rate_counts_from_the_intended_start(self):
+        """One under way at a time cannot keep up with a million a second: each operation waits for those before it."""
+        done = self.answer("bench", "--count", "2000", "--rate", "1000000", "--pipeline", "1", "--keys", "10")
+        self.assertEqual((done["target_ops_per_second"], done["operations"]), (1000000, 2000))
+        self.assertGreater(done["latency_p50_us"] * 4, done["duration_ms"] * 1000)
 
     def test_a_bench_with_one_under_way_ends_with_its_time(self):
         done = self.answer("bench", "--workload", "put", "--duration", "200ms", "--pipeline", "1", "--keys", "10")

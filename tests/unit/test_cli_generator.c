@@ -57,6 +57,46 @@ START_TEST(large_key_counts_are_as_exact_as_small_ones)
 }
 END_TEST
 
+/* What YCSB writes down instead of computing it (ScrambledZipfianGenerator.ZETAN). */
+START_TEST(zeta_is_the_constant_of_ycsb)
+{
+    struct ek_zipfian zipfian;
+    ek_zipfian_init(&zipfian, EK_ZIPFIAN_ITEMS);
+    ck_assert_double_eq_tol(zipfian.zeta, 26.46902820178302, 1e-8);
+}
+END_TEST
+
+/* The first two keys that YCSB loads are user6284781860667377211 and user8517097267634966620: FNV of 0 and 1. */
+START_TEST(ranks_are_hashed_as_ycsb_does)
+{
+    struct ek_zipfian zipfian;
+    ek_zipfian_init(&zipfian, EK_ZIPFIAN_ITEMS);
+    double first = 0.5 / zipfian.zeta;
+    double second = 1.25 / zipfian.zeta;
+    ck_assert_uint_eq(ek_zipfian_key(&zipfian, INT64_MAX, first), UINT64_C(6284781860667377211));
+    ck_assert_uint_eq(ek_zipfian_key(&zipfian, INT64_MAX, second), UINT64_C(8517097267634966620));
+    ck_assert_uint_eq(ek_zipfian_key(&zipfian, 1000, first), 211);
+}
+END_TEST
+
+START_TEST(popular_keys_come_as_often_as_zipf_says_and_all_come)
+{
+    enum { FEW = 1000 };
+    static unsigned counts[FEW];
+    struct ek_zipfian zipfian;
+    uint64_t random = 11;
+    ek_zipfian_init(&zipfian, EK_ZIPFIAN_ITEMS);
+    for (size_t i = 0; i < DRAWS; i++)
+        counts[ek_zipfian_key(&zipfian, FEW, ek_random_unit(&random))]++;
+    /* Ranks behind the first two fall on each key nearly alike: a thousandth of what is left. */
+    double rest = (1 - (1 + pow(0.5, 0.99)) / zipfian.zeta) / FEW;
+    ck_assert_double_eq_tol(counts[211] / (double)DRAWS, 1 / zipfian.zeta + rest, 0.002);
+    ck_assert_double_eq_tol(counts[620] / (double)DRAWS, pow(0.5, 0.99) / zipfian.zeta + rest, 0.002);
+    for (size_t key = 0; key < FEW; key++)
+        ck_assert_uint_gt(counts[key], 0);
+}
+END_TEST
+
 START_TEST(few_keys_are_all_there_is)
 {
     for (uint64_t keys = 1; keys < 6; keys++) {
@@ -124,6 +164,9 @@ static Suite *suite(void)
     tcase_set_timeout(cases, 30);
     tcase_add_test(cases, popular_ranks_come_as_often_as_zipf_says);
     tcase_add_test(cases, large_key_counts_are_as_exact_as_small_ones);
+    tcase_add_test(cases, zeta_is_the_constant_of_ycsb);
+    tcase_add_test(cases, ranks_are_hashed_as_ycsb_does);
+    tcase_add_test(cases, popular_keys_come_as_often_as_zipf_says_and_all_come);
     tcase_add_test(cases, few_keys_are_all_there_is);
     tcase_add_test(cases, uniform_numbers_are_uniform);
     tcase_add_test(cases, keys_have_sixteen_bytes_and_differ);

@@ -255,6 +255,35 @@ START_TEST(clients_share_one_thread_for_io)
 }
 END_TEST
 
+static void count_one(void *count, const struct ek_completion *completions, size_t completion_count)
+{
+    (void)completions, (void)completion_count;
+    ++*(unsigned *)count;
+}
+
+/* Only the last one has something under way: its answer ends the wait for all. */
+START_TEST(several_are_waited_for_together)
+{
+    enum { HANDLES = 20 };
+    struct ek_client *handles[HANDLES] = {client};
+    unsigned answered = 0;
+    for (size_t i = 1; i < HANDLES; i++)
+        ck_assert_int_eq(ek_client_open(&(struct ek_client_options){.endpoint = endpoint, .share_io = client}, &handles[i]),
+                         EK_OUTCOME_OK);
+    ck_assert_int_eq(ek_submit(handles[HANDLES - 1], &(struct ek_request){.kind = EK_DELETE, .key = "x", .key_size = 1}, 0,
+                               count_one, &answered),
+                     EK_OUTCOME_OK);
+    while (!answered) {
+        ek_client_wait(handles, HANDLES, -1);
+        for (size_t i = 0; i < HANDLES; i++)
+            (void)ek_client_poll(handles[i], 0);
+    }
+    ek_client_wait(handles, HANDLES, 0); /* nothing is under way any more: it says so at once */
+    for (size_t i = HANDLES; i-- > 1;)
+        ek_client_close(&handles[i]);
+}
+END_TEST
+
 START_TEST(an_endpoint_that_cannot_be_is_refused)
 {
     struct ek_client *none = NULL;
@@ -290,6 +319,7 @@ static Suite *suite(void)
     tcase_add_test(handle, a_broker_carries_out_what_it_may);
     tcase_add_test(handle, callbacks_submit_but_do_not_wait);
     tcase_add_test(handle, clients_share_one_thread_for_io);
+    tcase_add_test(handle, several_are_waited_for_together);
     tcase_add_test(handle, an_endpoint_that_cannot_be_is_refused);
     tcase_add_test(handle, nobody_there_is_unavailable_in_time);
     suite_add_tcase(result, handle);

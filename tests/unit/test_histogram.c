@@ -44,6 +44,27 @@ START_TEST(a_percentile_is_never_below_and_little_above_the_truth)
 }
 END_TEST
 
+/* Every value alone, at each end of each step: what is said of it is the step's end, less than one part in 32 above. The greatest
+ * of all hides that end, as no percentile lies above it: so one more stands beside it. */
+START_TEST(each_step_is_at_most_one_part_in_thirty_two)
+{
+    for (unsigned shift = 0; shift < 35; shift++) {
+        for (uint64_t step = EK_HISTOGRAM_STEPS; step < 2 * EK_HISTOGRAM_STEPS; step++) {
+            const uint64_t ends[] = {step << shift, ((step + 1) << shift) - 1};
+            for (unsigned i = 0; i < 2; i++) {
+                histogram = (struct ek_histogram){0};
+                ek_histogram_add(&histogram, ends[i]);
+                ek_histogram_add(&histogram, UINT64_MAX);
+                uint64_t said = ek_histogram_percentile(&histogram, 0.5);
+                ck_assert_uint_ge(said, ends[i]);
+                ck_assert_uint_eq(said, ends[1]);
+                ck_assert_uint_lt((said - ends[i]) * 32, ends[i]);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(huge_values_are_kept_in_the_last_step)
 {
     ek_histogram_add(&histogram, UINT64_MAX);
@@ -95,6 +116,7 @@ static Suite *suite(void)
     tcase_add_test(tests, one_value_is_every_percentile);
     tcase_add_test(tests, small_values_are_exact);
     tcase_add_test(tests, a_percentile_is_never_below_and_little_above_the_truth);
+    tcase_add_test(tests, each_step_is_at_most_one_part_in_thirty_two);
     tcase_add_test(tests, huge_values_are_kept_in_the_last_step);
     tcase_add_test(tests, merging_equals_adding_all);
     tcase_add_test(tests, what_fades_weighs_less_and_ends);

@@ -319,8 +319,12 @@ START_TEST(waiting_ends_in_time_or_at_a_descriptor)
     ck_assert_int_eq(write(ends[1], "x", 1), 1);
     ck_assert_int_eq(ek_poll(items, 2, PATIENCE_MS), EK_OK);
     ck_assert(!items[0].readable && items[1].readable);
-    struct ek_poll_item many[64] = {{.fd = ends[0]}};
-    ck_assert_int_eq(ek_poll(many, 64, 0), EK_TOO_LARGE);
+    static struct ek_poll_item many[EK_POLL_ITEMS_MAX + 1];
+    for (size_t i = 0; i <= EK_POLL_ITEMS_MAX; i++)
+        many[i].fd = ends[0];
+    ck_assert_int_eq(ek_poll(many, EK_POLL_ITEMS_MAX + 1, 0), EK_TOO_LARGE);
+    ck_assert_int_eq(ek_poll(many, EK_POLL_ITEMS_MAX, PATIENCE_MS), EK_OK);
+    ck_assert(many[EK_POLL_ITEMS_MAX - 1].readable);
     (void)close(ends[0]);
     (void)close(ends[1]);
 }

@@ -1,0 +1,301 @@
+"""What is measured in each round, and how large: every function adds figures to samples under the names that rows.py and pages.py read.
+
+The base case: 16-byte keys random over `keys`, 100-byte values, one producer with UNDER_WAY operations under way, one worker, 512 shards. Each axis
+varies one of these.
+"""
+import contextlib
+import dataclasses
+import shutil
+import pathlib
+import statistics
+import tempfile
+
+import systems
+from systems import MIB, BrokerAlone, Evenkeel, Redis
+
+UNDER_WAY = 20000
+CLIENTS = 50
+ENVELOPE_JOBS, ENVELOPE_WINDOW, JOB_WINDOW = 100, 100, 1000
+SLOW_ROW_US = 300
+
+
+@dataclasses.dataclass
+class Plan:
+    rounds: int = 5
+    seconds: int = 3
+    keys: int = 1000000
+    small: int = 100000
+    big: int = 10000000
+    big_cache: str = systems.CACHE
+    sizes: tuple = (10, 100, 1000, 10000, 100000, MIB)
+    pipelines: tuple = (1, 10, 100, 1000, UNDER_WAY)
+    producers: tuple = (1, 10, 100, 1000)
+    shards: tuple = (512, 2048, 8192)
+    redis_pipelines: tuple = (1, 10, 100, 1000)
+    max_queue: str = "256M"
+    queue_jobs: int = 100000
+    limit_s: int = 44 * 60
+
+
+QUICK = Plan(rounds=1, seconds=1, keys=100000, small=30000, big=300000, big_cache="16M", sizes=(100, 10000, MIB), pipelines=(1, 100, UNDER_WAY),
+             producers=(10, 1000), shards=(512, 8192), redis_pipelines=(1, 100, 1000), max_queue="64M", queue_jobs=30000, limit_s=5 * 60)
+
+
+class Samples:
+    """Figures by name; one value a round."""
+
+    def __init__(self, values=None):
+        self.values = values or {}
+
+    def add(self, name, value):
+        self.values.setdefault(name, []).append(value)
+
+    def of(self, name):
+        return self.values.get(name, [])
+
+    def median(self, name):
+        return statistics.median(self.of(name)) if self.of(name) else None
+
+    def names(self, start):
+        return [name for name in self.values if name.startswith(start)]
+
+
+class Kept:
+    """Stores of `big` keys that outlive a round, since loading them takes longest: they are closed between their uses."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.path = None
+        self.cluster = None
+
+    def open(self):
+        try:
+            self.path = pathlib.Path(tempfile.mkdtemp(prefix="bench-big-"))
+            systems.storage([self.path / "raw"], ("load",), keys=self.plan.big, cache=self.plan.big_cache)
+            self.cluster = Evenkeel(cache=self.plan.big_cache)
+            self.cluster.bench("put", keys=self.plan.big, load=True, pipeline=UNDER_WAY)
+            self.cluster.stop()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        if self.cluster:
+            self.cluster.close()
+            self.cluster.remove()
+        if self.path:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self.cluster = self.path = None
+
+
+# ---- what lies below ----
+
+def measure_storage(plan, samples, _):
+    for processes in (1, 2):
+        with systems.directory() as path:
+            paths = [path / str(number) for number in range(processes)]
+            done = systems.storage(paths, ("load", "put", "get"), keys=plan.keys // processes, seconds=plan.seconds)
+        for phase in ("put", "get"):
+            samples.add(f"raw.{phase}.{processes}", done[phase]["ops_per_second"])
+    samples.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
+
+
+def measure_db_bench(plan, samples, _):
+    done = systems.db_bench_figures(plan.keys, plan.seconds)
+    samples.add("db_bench.fill", done["fill"])
+    samples.add("db_bench.multiread", done["read"])
+
+
+def measure_echo(plan, samples, _):
+    done = systems.echo(plan.seconds, JOB_WINDOW)
+    samples.add("echo.pipelined", done["ops_per_second"])
+    samples.add("echo.cpu_us", done["cpu_us"])
+    samples.add("echo.p50_us", systems.echo(plan.seconds, 1)["latency_p50_us"])
+
+
+def measure_redis(plan, samples, _):
+    for policy in ("always", "everysec"):
+        with systems.directory() as path, Redis(path, policy) as redis:
+            redis.load(plan.keys)
+            for pipeline in plan.redis_pipelines:
+                # redis-benchmark counts commands and not time: roughly what a pipeline makes of a second.
+                count = plan.seconds * {1: 20000, 10: 100000}.get(pipeline, 200000)
+                done = redis.put(plan.keys, CLIENTS, pipeline, count)
+                samples.add(f"redis.{policy}.put.{CLIENTS}x{pipeline}", done["ops_per_second"])
+                samples.add(f"redis.{policy}.cpu_us.{CLIENTS}x{pipeline}", done["cpu_us"])
+            samples.add(f"redis.{policy}.bytes", redis.memory_bytes())
+            for clients, pipeline in ((1, UNDER_WAY), (20, UNDER_WAY // 20)):
+                if policy == "always":
+                    done = redis.workload_a(plan.keys, clients, pipeline, plan.seconds)
+                    samples.add(f"redis.always.a.{clients}x{pipeline}", done["ops_per_second"])
+
+
+# ---- Evenkeel ----
+
+def add_cpu(samples, name, done):
+    for part in ("broker", "workers", "client"):
+        samples.add(f"{name}.{part}.cpu_us", done[f"{part}_cpu_us"])
+
+
+def measure_singles(plan, samples, cluster):
+    """One producer, one operation at a time."""
+    for workload in ("put", "get"):
+        done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=1)
+        for figure in ("p50", "p99", "p999"):
+            samples.add(f"single.{workload}.{figure}_us", done[f"latency_{figure}_us"])
+
+
+def measure_rate(plan, samples, cluster, peak):
+    """Half of what was just reached, offered whether it is taken or not."""
+    done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, pipeline=UNDER_WAY, rate=int(peak / 2))
+    samples.add("rate.target", int(peak / 2))
+    samples.add("rate.ops", done["ops_per_second"])
+    for figure in ("p50", "p99", "p999"):
+        samples.add(f"rate.{figure}_us", done[f"latency_{figure}_us"])
+
+
+def measure_pipelines(plan, samples, cluster):
+    for pipeline in plan.pipelines:
+        for workload in ("put", "get"):
+            done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=pipeline)
+            samples.add(f"pipeline.{pipeline}.{workload}", done["ops_per_second"])
+            samples.add(f"pipeline.{pipeline}.{workload}.p50_us", done["latency_p50_us"])
+            samples.add(f"pipeline.{pipeline}.{workload}.p99_us", done["latency_p99_us"])
+
+
+def measure_evenkeel(plan, samples, _):
+    for workers in (1, 2):
+        name = f"evenkeel.{workers}"
+        with Evenkeel(workers) as cluster:
+            if workers == 1:
+                samples.add("memory.broker.idle", cluster.memory_bytes()[0][0])
+            cluster.bench("put", keys=plan.keys, load=True, pipeline=UNDER_WAY)
+            for workload in ("put", "get", "a", "b", "c", "f"):
+                done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=UNDER_WAY)
+                samples.add(f"{name}.{workload}", done["ops_per_second"])
+                samples.add(f"{name}.{workload}.p50_us", done["latency_p50_us"])
+                samples.add(f"{name}.{workload}.p99_us", done["latency_p99_us"])
+                add_cpu(samples, f"{name}.{workload}", done)
+            done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=CLIENTS, pipeline=1)
+            samples.add(f"{name}.fifty", done["ops_per_second"])
+            samples.add(f"{name}.fifty.p50_us", done["latency_p50_us"])
+            (broker, _), (worker, _) = cluster.memory_bytes()
+            samples.add(f"{name}.broker.bytes", broker)
+            samples.add(f"{name}.worker.bytes", worker)
+            if workers == 1:
+                measure_singles(plan, samples, cluster)
+                measure_rate(plan, samples, cluster, samples.of(f"{name}.put")[-1])
+                measure_pipelines(plan, samples, cluster)
+
+
+def measure_broker(plan, samples, _):
+    for jobs, window in ((ENVELOPE_JOBS, ENVELOPE_WINDOW), (1, JOB_WINDOW)):
+        with BrokerAlone() as cluster:
+            done = cluster.jobs(jobs, window, plan.seconds)
+        # A proxy that carries the same bytes both ways for the processor's sake; one that echoes for the rate.
+        answer_bytes = done["answer_bytes"] if jobs > 1 else 0
+        same = systems.echo(plan.seconds, window, size=done["envelope_bytes"], answer_bytes=answer_bytes)
+        samples.add(f"broker.{jobs}.jobs", done["ops_per_second"])
+        samples.add(f"broker.{jobs}.cpu_us", done["cpu_us"])
+        samples.add(f"broker.{jobs}.bytes", done["envelope_bytes"])
+        samples.add(f"proxy.{jobs}.messages", same["ops_per_second"])
+        samples.add(f"proxy.{jobs}.cpu_us", same["cpu_us"] / jobs)
+
+
+# ---- one axis at a time ----
+
+def measure_sizes(plan, samples, _):
+    for size in plan.sizes:
+        keys = max(64, min(plan.keys, 512 * MIB // size))
+        pipeline = max(16, min(UNDER_WAY, 64 * MIB // size))
+        group = max(1, min(10000, 16 * MIB // size))
+        with Evenkeel() as cluster:
+            done = cluster.bench("put", keys=keys, seconds=plan.seconds, value_size=size, pipeline=pipeline)
+        with systems.directory() as path:
+            raw = systems.storage([path], ("put",), keys=keys, value_size=size, group=group, seconds=plan.seconds)["put"]
+        for name, figures in (("evenkeel", done), ("raw", raw)):
+            samples.add(f"size.{size}.{name}", figures["ops_per_second"])
+            samples.add(f"size.{size}.{name}.bytes", figures["bytes_per_second"])
+
+
+def measure_few_keys(plan, samples, _):
+    name = f"keys.{plan.small}"
+    with Evenkeel() as cluster:
+        cluster.bench("put", keys=plan.small, load=True, pipeline=UNDER_WAY)
+        measure_keys(plan, samples, name, cluster, plan.small)
+    with systems.directory() as path:
+        add_raw_keys(samples, name, systems.storage([path], ("load", "put", "get"), keys=plan.small, seconds=plan.seconds))
+
+
+def measure_keys(plan, samples, name, cluster, keys):
+    for workload in ("put", "get"):
+        done = cluster.bench(workload, keys=keys, seconds=plan.seconds, pipeline=UNDER_WAY)
+        samples.add(f"{name}.evenkeel.{workload}", done["ops_per_second"])
+
+
+def add_raw_keys(samples, name, done):
+    for phase in ("put", "get"):
+        samples.add(f"{name}.raw.{phase}", done[phase]["ops_per_second"])
+
+
+def measure_many_keys(plan, samples, kept):
+    name = f"keys.{plan.big}"
+    if not kept.path:
+        kept.open()
+    cluster = kept.cluster
+    samples.add("start.seconds", cluster.restart_s())
+    measure_keys(plan, samples, name, cluster, plan.big)
+    _, (_, peak) = cluster.memory_bytes()
+    samples.add("memory.worker.peak", peak)
+    samples.add("memory.worker.over", peak - systems.number_of(plan.big_cache) - systems.number_of(systems.WRITE_BUFFER))
+    cluster.stop()
+    add_raw_keys(samples, name, systems.storage([kept.path / "raw"], ("put", "get"), keys=plan.big, seconds=plan.seconds, cache=plan.big_cache))
+
+
+def measure_producers(plan, samples, _):
+    peaks = []
+    for producers in plan.producers:
+        with Evenkeel() as cluster:
+            done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=producers, pipeline=UNDER_WAY // producers)
+            (_, broker), (_, worker) = cluster.memory_bytes()
+        peaks.append((producers, broker, worker))
+        samples.add(f"producers.{producers}", done["ops_per_second"])
+        samples.add(f"producers.{producers}.p99_us", done["latency_p99_us"])
+    (few, *least), (many, *most) = peaks[0], peaks[-1]
+    samples.add("producers.broker.bytes_each", (most[0] - least[0]) / (many - few))
+    samples.add("producers.worker.bytes_each", (most[1] - least[1]) / (many - few))
+
+
+def measure_shards(plan, samples, _):
+    idle = []
+    for shards in plan.shards:
+        with Evenkeel(shards=shards) as cluster:
+            (broker, _), (worker, _) = cluster.memory_bytes()
+            idle.append((shards, broker, worker))
+            done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, pipeline=UNDER_WAY)
+        samples.add(f"shards.{shards}", done["ops_per_second"])
+        samples.add(f"shards.{shards}.p99_us", done["latency_p99_us"])
+    (few, *least), (many, *most) = idle[0], idle[-1]
+    samples.add("shards.broker.bytes_each", (most[0] - least[0]) / (many - few))
+    samples.add("shards.worker.bytes_each", (most[1] - least[1]) / (many - few))
+
+
+def measure_full_queue(plan, samples, _):
+    with Evenkeel(max_queue=plan.max_queue, row_us=SLOW_ROW_US) as cluster:
+        queued, peak = cluster.fill_queue(plan.queue_jobs)
+    samples.add("memory.broker.queued", queued)
+    samples.add("memory.broker.full", peak)
+    samples.add("memory.broker.over", peak - systems.number_of(plan.max_queue))
+
+
+ALL = (measure_storage, measure_evenkeel, measure_db_bench, measure_redis, measure_echo, measure_broker, measure_sizes, measure_few_keys,
+       measure_many_keys, measure_producers, measure_shards, measure_full_queue)
+
+
+@contextlib.contextmanager
+def kept_stores(plan):
+    kept = Kept(plan)
+    try:
+        yield kept
+    finally:
+        kept.close()

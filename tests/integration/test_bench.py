@@ -1,0 +1,99 @@
+"""The measurements' own programs do what they are said to do, and the report judges what it is given. No figure of a machine is judged here."""
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
+
+import pages  # noqa: E402
+import systems  # noqa: E402
+from cluster import EvenkeelTest  # noqa: E402
+from measurements import QUICK, Samples  # noqa: E402
+from rows import judge, ratio  # noqa: E402
+
+
+class Programs(EvenkeelTest):
+    def test_storage_loads_every_key_and_finds_them(self):
+        with tempfile.TemporaryDirectory() as path:
+            with self.assertRaises(AssertionError):  # nothing is there yet
+                systems.storage([path], ("get",), keys=1000, seconds=1)
+            load, get = systems.in_phases([systems.tool("storage", phases="load,get", data=path, keys=1000, group=300, seconds=1)], 2)
+            self.assertEqual(load[0]["operations"], 1000)
+            self.assertGreater(get[0]["operations"], 0)
+            done = systems.storage([path], ("put", "get"), keys=1000, seconds=1)  # they are there in another process, too
+            self.assertEqual(list(done), ["put", "get"])
+
+    def test_an_echo_keeps_its_window(self):
+        with systems.proxy() as (middle, front):
+            one, many = (systems.together(systems.tool("echo", role="client", connect=front, window=window, size=9))[0] for window in (1, 100))
+        for done in (one, many):
+            self.assertGreater(done["operations"], 0)
+            self.assertGreaterEqual(done["latency_p99_us"], done["latency_p50_us"])
+        self.assertIsNotNone(middle.child.poll())
+
+    def test_a_broker_alone_answers_every_job(self):
+        with systems.BrokerAlone() as cluster:
+            for jobs, window in ((100, 100), (1, 5000)):
+                done = cluster.jobs(jobs, window, 1)
+                self.assertGreaterEqual(done["operations"], jobs)
+                self.assertGreater(done["envelope_bytes"], jobs * (16 + 100))
+                self.assertGreater(done["cpu_us"], 0)
+            stats = cluster.wait_stats(lambda stats: stats["queued_jobs"] == stats["in_flight_jobs"] == 0)
+            self.assertTrue(stats["ledger_balanced"])
+            self.assertEqual((stats["failed_jobs"], stats["duplicate_jobs"]), (0, 0))
+
+    def test_syncs_count_what_they_time(self):
+        done = systems.syncs(1)
+        self.assertGreater(done["operations"], 0)
+        self.assertGreater(done["latency_p50_us"], 0)
+
+
+class Report(unittest.TestCase):
+    def judged(self, **values):
+        """The rows of figures whose names have `_` for `.`."""
+        samples = Samples({name.replace("_", "."): value for name, value in values.items()})
+        return {row.measure: row for row in judge(QUICK, samples) if row.values}
+
+    def test_ratios_are_taken_in_each_round(self):
+        self.assertEqual(ratio([10, 30, 4], [5, 10, 0]), [2, 3])
+
+    def test_the_best_of_one_and_two_workers_is_judged(self):
+        samples = Samples({"evenkeel.1.put": [300, 310, 320], "evenkeel.2.put": [290, 500, 505], "db_bench.fill": [200, 200, 400]})
+        (row,) = [row for row in judge(QUICK, samples) if row.values]
+        self.assertEqual((row.number, row.values, row.figure()), ("1", [1.45, 2.5, 1.2625], 1.45))
+        self.assertIn("2 workers", row.measure)
+        self.assertIs(row.reached(), False)
+
+    def test_bounds_belong_to_what_is_reached(self):
+        (row,) = self.judged(start_seconds=[1.0]).values()
+        self.assertEqual((row.number, row.reached()), ("15", True))
+        (row,) = self.judged(start_seconds=[1.001]).values()
+        self.assertIs(row.reached(), False)
+        (row,) = self.judged(shards_512=[100], shards_8192=[80]).values()
+        self.assertEqual((row.number, row.reached()), ("13", True))
+
+    def test_nothing_measured_is_nothing_judged(self):
+        rows = judge(QUICK, Samples())
+        self.assertEqual({int(row.number) for row in rows}, set(range(1, 16)))
+        self.assertEqual({row.reached() for row in rows}, {None})
+
+    def test_medians_are_told_with_their_spread(self):
+        self.assertEqual(pages.spread([3000, 1000, 2000]), "2,000 (1,000 – 3,000)")
+        self.assertEqual(pages.spread([1.5], " s"), "1.5 s")
+        self.assertEqual(pages.spread([]), "–")
+
+    def test_a_page_of_nothing_has_all_sections(self):
+        run = {"rounds": 1, "began": 0, "took_s": 60, "load": 0, "failures": ["redis: it was away"]}
+        with tempfile.TemporaryDirectory() as path:
+            page = pathlib.Path(path) / "docs" / "BENCHMARKS.md"
+            pages.write(page, QUICK, Samples(), run)
+            text = page.read_text()
+        for part in ("1970-01-01 00:00 UTC, 1 round", "A short run", "redis: it was away", "## What it must reach", "| 15 |", "## One axis at a time"):
+            self.assertIn(part, text)
+
+
+if __name__ == "__main__":
+    unittest.main()
