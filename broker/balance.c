@@ -13,15 +13,17 @@
 /* A worker that has taken no writes for so long has no room for anybody. */
 #define FULL_US (10 * SECOND_US)
 
-/* How much of a new measurement of the time that an operation takes is believed. */
-#define SERVICE_WEIGHT 0.3
+/* What an operation costs is an average over many seconds, and goes along when its shard moves: it wavers with the size of groups
+ * and with whatever else runs there, and what is to be known at once is how many operations arrive. */
+#define SERVICE_WEIGHT 0.03
 
 /* A shard's counters at the last sample. */
 struct meter {
     struct ek_shard_load then;
     uint64_t link; /* whose counters these are: another one's stand elsewhere; 0 = nobody's */
     uint64_t arrived_then;
-    double service_us; /* of one operation; 0 = not known */
+    double service_us;     /* of one operation */
+    double service_weight; /* of the last measurement in it: 1 at first, falling to SERVICE_WEIGHT; 0 = there was none */
 };
 
 struct ek_balance {
@@ -63,6 +65,13 @@ static uint64_t rise(uint64_t now, uint64_t then)
     return now > then ? now - then : 0;
 }
 
+static void note_service(struct meter *meter, double service_us)
+{
+    double mean = meter->service_weight > 0 ? meter->service_weight / (meter->service_weight + 1) : 1;
+    meter->service_weight = mean > SERVICE_WEIGHT ? mean : SERVICE_WEIGHT;
+    meter->service_us += meter->service_weight * (service_us - meter->service_us);
+}
+
 /* Rates since the last sample. False: there is none, since the holder is new or has not been heard. */
 static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shard, uint64_t link, double seconds,
                          double heard_seconds)
@@ -78,9 +87,8 @@ static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shar
     if (!is_based || heard_seconds <= 0)
         return false;
     uint64_t operations = rise(shard->load.operations, then.operations);
-    double served_us = operations ? (double)rise(shard->load.busy_us, then.busy_us) / (double)operations : 0;
     if (operations)
-        meter->service_us += (served_us - meter->service_us) * (meter->service_us > 0 ? SERVICE_WEIGHT : 1);
+        note_service(meter, (double)rise(shard->load.busy_us, then.busy_us) / (double)operations);
     double in = (double)rise(shard->load.bytes_in, then.bytes_in) / heard_seconds;
     double out_bytes = (double)rise(shard->load.bytes_out, then.bytes_out) / heard_seconds;
     out->rates[EK_PLAN_BUSY] = arrived * meter->service_us;

@@ -34,9 +34,10 @@ struct ek_plan_worker {
     uint64_t up_since_us;
     uint64_t disk_free_bytes;
     uint64_t disk_total_bytes; /* 0 = not known: no limit */
-    uint64_t rate_bytes;       /* per second, what its disk and network were measured to take; 0 = not known */
-    uint64_t queued_us;        /* work that waits for it, in microseconds of its time */
-    bool late;                 /* misses the latency objective: copies take less */
+    uint64_t rate_bytes; /* per second, what its disk and network were measured to take; 0 = not known. For copies alone: what was
+                          * measured wavers too much to tell workers apart by it */
+    uint64_t queued_us;  /* work that waits for it, in microseconds of its time */
+    bool late;           /* misses the latency objective: copies take less */
 };
 
 struct ek_plan_shard {

@@ -192,12 +192,18 @@ double ek_candidate_worth(const struct ek_planner *planner, const struct ek_cand
 
 /* ---- the plan's entries ---- */
 
+/* Bytes a second of a worker's disk and network that copies may take. */
+static double copy_budget(const struct ek_plan_rules *rules, const struct ek_plan_worker *worker)
+{
+    double rate = (double)(worker->rate_bytes ? worker->rate_bytes : rules->rate_bytes);
+    return rate * (worker->late ? rules->copy_share_late : rules->copy_share);
+}
+
 static uint64_t copy_rate(const struct ek_planner *planner, const struct ek_slot *source, const struct ek_slot *target)
 {
     const struct ek_plan_rules *rules = planner->rules;
-    double from = source->capacity[EK_PLAN_WRITES] * (source->seen->late ? rules->copy_share_late : rules->copy_share);
-    double to = target->capacity[EK_PLAN_WRITES] * (target->seen->late ? rules->copy_share_late : rules->copy_share);
-    return (uint64_t)fmin(from / rules->copies_out, to / rules->copies_in);
+    return (uint64_t)fmin(copy_budget(rules, source->seen) / rules->copies_out,
+                          copy_budget(rules, target->seen) / rules->copies_in);
 }
 
 struct ek_plan_entry ek_candidate_entry(const struct ek_planner *planner, uint16_t shard, const struct ek_candidate *candidate)

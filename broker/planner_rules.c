@@ -16,7 +16,7 @@ const struct ek_plan_rules ek_plan_rules = {
     .floor = {[EK_PLAN_BUSY] = 0.25, [EK_PLAN_WRITES] = 0.10, [EK_PLAN_NET] = 0.10, [EK_PLAN_STORED] = 0.50},
     .disk_full = 0.925,
     .start_ratio = 1.05,
-    .end_ratio = 1.01,
+    .end_ratio = 1.03,
     .wait_rounds = 3,
     .noise_sigmas = 3,
     .urgent_utilisation = 0.9,

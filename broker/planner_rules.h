@@ -56,7 +56,7 @@ struct ek_plan_rules {
     uint32_t copies_in;
     double copy_share;      /* of a worker's rate */
     double copy_share_late; /* while the latency objective is missed */
-    uint64_t rate_bytes;    /* a worker's disk and network, per second, where it was not measured */
+    uint64_t rate_bytes;    /* a second, of the disk and network of a worker of capacity 1; copies may know better */
     uint32_t coldest;       /* targets that are tried */
     uint32_t exchanges;     /* searches a round */
     double exchange_peak;   /* of the source's ratio, that the target may have until it has given others for a large one */

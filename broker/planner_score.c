@@ -27,7 +27,7 @@ static void fill_slot(struct ek_planner *planner, struct ek_slot *slot, int work
 {
     const struct ek_plan_worker *seen = &planner->snapshot->workers[worker];
     double milli = seen->capacity_milli;
-    double rate = (double)(seen->rate_bytes ? seen->rate_bytes : planner->rules->rate_bytes);
+    double rate = (double)planner->rules->rate_bytes * milli / 1000;
     *slot = (struct ek_slot){.worker = worker, .seen = seen, .veteran = &planner->veterans[worker], .top = EK_PLAN_NOBODY};
     slot->hot = EK_PLAN_NOBODY;
     slot->member = seen->state == EK_PLAN_UP && seen->capacity_milli > 0;
