@@ -27,7 +27,8 @@ class Steady:
         for option, value in options.items():
             command += [f"--{option}", str(value)]
         self.process = cluster.start_command(name, command)
-        self.process.wait_line("{", 300)
+        self.keys = json.loads(self.process.wait_line('{"keys"', 300))["keys"]  # by shard
+        self.process.wait_line('{"us"', 300)
 
     def seconds(self, since_s, until_s):
         """What it said of the seconds that touch this time."""
@@ -68,7 +69,6 @@ class Moment:
         self.at_s = at_s
         self.holders = [shard["worker"] for shard in stats["shards"]]
         self.positions = [shard["position"] for shard in stats["shards"]]
-        self.stored = [shard["stored_bytes"] for shard in stats["shards"]]
         self.hottest_share = max(shard["load_ratio"] or 0 for shard in stats["shards"]) / len(stats["shards"])  # of all busy time
         self.workers = {worker["name"]: worker for worker in stats["workers"]}
         self.alarms = stats["alarms"]
@@ -136,10 +136,11 @@ class Watch(threading.Thread):
                     served[holder] += count
         return served, by_shard
 
-    def over_mean(self, moments, workers):
-        """max/mean of the operations served and of the bytes stored, both over these moments."""
+    def over_mean(self, moments, workers, keys):
+        """max/mean of the operations served and of the rows stored, both over these moments. All rows are of one size. What RocksDB's files and
+        memory take is no measure of it while rows are overwritten: it goes up and down by more than the rows themselves as files are merged."""
         served, _ = self.operations(moments, workers)
-        stored = {worker: sum(size for moment in moments for size, holder in zip(moment.stored, moment.holders) if holder == worker) for worker in workers}
+        stored = {worker: sum(count for moment in moments for count, holder in zip(keys, moment.holders) if holder == worker) for worker in workers}
         return tuple(max(of.values()) * len(workers) / max(sum(of.values()), 1) for of in (served, stored))
 
     def moves_since(self, first):

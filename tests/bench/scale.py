@@ -29,8 +29,8 @@ WAIT_FACTOR, WAIT_SLACK_MS, THROUGHPUT_LIMIT_PERCENT = 2, 20, 70
 class Change:
     """A worker that joins or leaves under a load, watched until all is quiet again."""
 
-    def __init__(self, watch, workers, even_limit):
-        self.watch, self.workers, self.even_limit = watch, workers, even_limit
+    def __init__(self, watch, workers, even_limit, keys):
+        self.watch, self.workers, self.even_limit, self.keys = watch, workers, even_limit, keys
         self.first_move = watch.next_move()
         self.began_s = time.monotonic()
         self.settled_s = [None, None]  # load, bytes: the end of the first window since which it has kept the limit
@@ -39,7 +39,7 @@ class Change:
     def look(self, moment):
         if moment.at_s < self.began_s + WINDOW_S:
             return
-        self.ratios = self.watch.over_mean(self.watch.window(moment.at_s, WINDOW_S), self.workers)
+        self.ratios = self.watch.over_mean(self.watch.window(moment.at_s, WINDOW_S), self.workers, self.keys)
         for i, ratio in enumerate(self.ratios):
             if ratio > self.even_limit:
                 self.settled_s[i] = None
@@ -115,7 +115,7 @@ class Part:
 
     def join(self):
         before = self.before()
-        change = Change(self.watch, ["w1", "w2", "w3"], self.options.even_limit)
+        change = Change(self.watch, ["w1", "w2", "w3"], self.options.even_limit, self.steady.keys)
         self.cluster.start_worker("w3", wait=False)
         took_s = change.wait(lambda moment: "w3" in moment.workers and moment.workers["w3"]["state"] == "up")
         self.judge("a third worker", "up", change, took_s, self.options.keys * ENTRY_BYTES / 3, before)
@@ -123,7 +123,7 @@ class Part:
     def drain(self):
         before = self.before()
         held = self.watch.moments[-1].held("w1")
-        change = Change(self.watch, ["w2", "w3"], self.options.even_limit)
+        change = Change(self.watch, ["w2", "w3"], self.options.even_limit, self.steady.keys)
         status, answer = self.cluster.admin("drain", "w1")
         if status != 0:
             raise AssertionError(answer)

@@ -104,6 +104,13 @@ static void mark_shards(bool meant[EK_SHARDS_MAX])
         ek_tool_fail("--only names no shard");
 }
 
+static uint16_t shard_of(uint64_t index)
+{
+    char key[EK_BENCH_KEY_BYTES];
+    ek_bench_key(key, "user", index);
+    return ek_shard_of(ek_hash_prefix(ek_slice_of(key, sizeof key)), (uint32_t)load.shards);
+}
+
 static void choose_keys(void)
 {
     if (load.zipfian)
@@ -113,13 +120,10 @@ static void choose_keys(void)
     static bool meant[EK_SHARDS_MAX];
     mark_shards(meant);
     load.indexes = ek_alloc((size_t)load.keys * sizeof *load.indexes);
-    char key[EK_BENCH_KEY_BYTES];
     uint64_t found = 0;
-    for (uint32_t index = 0; found < load.keys; index++) {
-        ek_bench_key(key, "user", index);
-        if (meant[ek_shard_of(ek_hash_prefix(ek_slice_of(key, sizeof key)), (uint32_t)load.shards)])
+    for (uint32_t index = 0; found < load.keys; index++)
+        if (meant[shard_of(index)])
             load.indexes[found++] = index;
-    }
 }
 
 static void draw_key(char key[EK_BENCH_KEY_BYTES])
@@ -202,6 +206,19 @@ static void tell_second(uint64_t now_us)
     load.errors = 0;
 }
 
+/* How many of the keys each shard has. */
+static void tell_keys(void)
+{
+    static uint64_t counts[EK_SHARDS_MAX];
+    for (uint64_t place = 0; place < load.keys; place++)
+        counts[shard_of(load.indexes ? load.indexes[place] : place)]++;
+    (void)printf("{\"keys\":[");
+    for (uint64_t shard = 0; shard < load.shards; shard++)
+        (void)printf("%s%llu", shard ? "," : "", (unsigned long long)counts[shard]);
+    (void)printf("]}\n");
+    (void)fflush(stdout);
+}
+
 static void run(void)
 {
     load.start_us = ek_clock_monotonic_us();
@@ -238,6 +255,7 @@ int main(int argc, char **argv)
     struct sigaction on_stop = {.sa_handler = stop};
     (void)sigaction(SIGTERM, &on_stop, NULL);
     producer_open(load.broker, "steady", load.handles, load.clients);
+    tell_keys();
     run();
     (void)printf("{\"submitted\":%llu,\"ended\":%llu,\"outcomes\":{", (unsigned long long)load.submitted,
                  (unsigned long long)load.ended);
