@@ -67,8 +67,7 @@ static void take_samples(struct ek_planner *planner)
         if (seconds != weights.seconds)
             weights = ek_load_weights(planner->rules, seconds);
         for (size_t r = 0; r < EK_PLAN_RATES; r++)
-            if (ek_load_sample(&memory->loads[r], planner->rules, &weights, seen->rates[r]))
-                planner->shifted = true;
+            ek_load_sample(&memory->loads[r], planner->rules, &weights, seen->rates[r]);
     }
 }
 
@@ -127,7 +126,7 @@ static bool is_urgent(struct ek_planner *planner)
         *rounds = slot->seen->queued_us > planner->rules->urgent_queued_us ? *rounds + (*rounds < UINT32_MAX) : 0;
         if (!slot->member)
             continue;
-        double used = slot->load[EK_PLAN_BUSY] / slot->capacity[EK_PLAN_BUSY];
+        double used = slot->used[EK_PLAN_BUSY] / slot->capacity[EK_PLAN_BUSY];
         urgent = urgent || used > planner->rules->urgent_utilisation || *rounds >= planner->rules->urgent_rounds;
     }
     return urgent;
@@ -152,14 +151,14 @@ static double hottest(const struct ek_planner *planner, bool *ret_above)
 }
 
 /* Begins and ends balancing. */
-static void decide(struct ek_planner *planner, bool regular)
+static void decide(struct ek_planner *planner)
 {
     struct ek_plan *plan = &planner->plan;
     bool above;
     double most = hottest(planner, &above);
     planner->above = above;
     plan->urgent = is_urgent(planner);
-    planner->above_rounds = above ? planner->above_rounds + (regular && planner->above_rounds < UINT32_MAX) : 0;
+    planner->above_rounds = above ? planner->above_rounds + (planner->above_rounds < UINT32_MAX) : 0;
     if (above && (plan->urgent || planner->above_rounds >= planner->rules->wait_rounds))
         plan->balancing = true;
     if (most <= planner->rules->end_ratio)
@@ -231,7 +230,7 @@ static void describe(struct ek_planner *planner)
         const struct ek_slot *slot = &board->slots[i];
         struct ek_plan_load *load = &planner->loads[slot->worker];
         for (enum ek_plan_resource r = 0; r < EK_PLAN_RESOURCES; r++) {
-            load->utilisation[r] = slot->capacity[r] > 0 ? slot->load[r] / slot->capacity[r] : 0;
+            load->utilisation[r] = slot->capacity[r] > 0 ? slot->used[r] / slot->capacity[r] : 0;
             load->ratio[r] = ek_slot_ratio(board, slot, r);
         }
         load->noise = ek_slot_noise(board, slot, EK_PLAN_BUSY);
@@ -244,43 +243,30 @@ static void describe(struct ek_planner *planner)
     plan->workers_wanted = wanted(planner);
 }
 
-/* A regular round has a share of the key space to move. One that comes early, because a load has changed, has what is left of it.
- */
-static bool begin_regular_round(struct ek_planner *planner)
-{
-    uint64_t now_us = planner->snapshot->now_us;
-    if (planner->planned && now_us - planner->regular_us < planner->rules->round_us)
-        return false;
-    planner->regular_us = now_us;
-    planner->round_left = (uint32_t)fmax(ROUND_MOVES_MIN, floor(planner->rules->round_share * planner->shards));
-    return true;
-}
-
 static void plan_round(struct ek_planner *planner)
 {
     struct ek_plan *plan = &planner->plan;
-    bool regular = begin_regular_round(planner);
     plan->round++;
     plan->planned_us = planner->snapshot->now_us;
     plan->count = plan->held_count = 0;
     planner->exchanges_left = planner->rules->exchanges;
+    planner->round_left = (uint32_t)fmax(ROUND_MOVES_MIN, floor(planner->rules->round_share * planner->shards));
     ek_plan_survey(planner);
     note_arrivals(planner);
     describe(planner);
-    decide(planner, regular);
+    decide(planner);
     ek_plan_repair(planner);
     ek_plan_drain(planner);
     ek_plan_balance(planner);
     finish_joins(planner);
     finish_balance(planner);
     planner->planned = true;
-    planner->shifted = false;
 }
 
 static bool is_due(const struct ek_planner *planner)
 {
     const struct ek_plan_snapshot *snapshot = planner->snapshot;
-    if (!planner->planned || planner->shifted || snapshot->now_us - planner->regular_us >= planner->rules->round_us)
+    if (!planner->planned || snapshot->now_us - planner->plan.planned_us >= planner->rules->round_us)
         return true;
     bool anybody = false;
     for (size_t i = 0; i < snapshot->worker_count; i++)

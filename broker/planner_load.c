@@ -86,23 +86,22 @@ static double noise_of(double weight, double variance)
     return MEDIAN_NOISE * variance * weight / (2 - weight);
 }
 
-/* The averages begin again with the median, which is what the last samples say. True when they do. */
-static bool restart_on_a_shift(struct ek_load *load, const struct ek_plan_rules *rules, double smooth)
+/* The averages begin again with the median, which is what the last samples say. */
+static void restart_on_a_shift(struct ek_load *load, const struct ek_plan_rules *rules, double smooth)
 {
     double sigma = sqrt(noise_of(load->fast_weight, load->variance));
     if (fabs(load->fast - load->slow) <= rules->shift_sigmas * sigma) {
         load->apart = 0;
-        return false;
+        return;
     }
     if (++load->apart < rules->shift_samples)
-        return false;
+        return;
     load->fast = load->slow = smooth;
     load->fast_weight = load->slow_weight = 1.0 / EK_LOAD_SAMPLES;
     load->apart = 0;
-    return true;
 }
 
-bool ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value)
+void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value)
 {
     double before = load->samples[(load->count + EK_LOAD_SAMPLES - 1) % EK_LOAD_SAMPLES];
     load->samples[load->count % EK_LOAD_SAMPLES] = value;
@@ -114,7 +113,7 @@ bool ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, con
     load->slow_weight = next_weight(load->slow_weight, weights->slow);
     load->fast += load->fast_weight * (smooth - load->fast);
     load->slow += load->slow_weight * (smooth - load->slow);
-    return restart_on_a_shift(load, rules, smooth);
+    restart_on_a_shift(load, rules, smooth);
 }
 
 double ek_load_level(const struct ek_load *load)

@@ -10,8 +10,6 @@
 
 #include "broker/planner_rules.h"
 
-#include <stdbool.h>
-
 enum { EK_LOAD_SAMPLES = 5 };
 
 /* All zero: nothing is known. */
@@ -35,8 +33,7 @@ struct ek_load_weights {
 };
 
 struct ek_load_weights ek_load_weights(const struct ek_plan_rules *rules, double seconds);
-/* True when the load has changed, and is no longer what it was believed to be. */
-bool ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value);
+void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value);
 
 /* What a worker's sum counts; what is certain to leave with the shard; what is feared to arrive with it. */
 double ek_load_level(const struct ek_load *load);

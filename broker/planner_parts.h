@@ -44,6 +44,7 @@ struct ek_slot {
     double share; /* of its capacity that arrivals may count on: the ramp */
     double capacity[EK_PLAN_RESOURCES];
     double load[EK_PLAN_RESOURCES]; /* levels; what moves counts where it goes to */
+    double used[EK_PLAN_RESOURCES]; /* the same, also where shards alone are counted */
     double variance[EK_PLAN_RATES]; /* of the load */
     double leaving;                 /* busy load on its way out */
     uint64_t leaving_bytes;
@@ -102,8 +103,6 @@ struct ek_planner {
     struct ek_plan_entry *starts; /* room for every shard */
     struct ek_weighed *weighed;   /* likewise */
     bool planned;
-    bool shifted;          /* since the last round some shard's load has changed */
-    uint64_t regular_us;   /* the last round that was not due to that */
     bool above;            /* the hottest worker is hotter than noise explains */
     uint32_t above_rounds; /* that it was */
     uint32_t exchanges_left;

@@ -67,17 +67,20 @@ static void fill_slots(struct ek_planner *planner)
 
 /* ---- pieces ---- */
 
-static void fill_piece(struct ek_planner *planner, uint16_t shard, double idle_us)
+/* `by_count`: what a shard does plays no part. */
+static void fill_piece(struct ek_planner *planner, uint16_t shard, double idle_us, bool by_count)
 {
     const struct ek_plan_shard *seen = &planner->snapshot->shards[shard];
     const struct ek_plan_memory *memory = &planner->memories[shard];
     struct ek_piece *piece = &planner->board.pieces[shard];
     for (size_t r = 0; r < EK_PLAN_RATES; r++) {
+        static const struct ek_load nothing;
+        const struct ek_load *load = by_count ? &nothing : &memory->loads[r];
         double idle = r == EK_PLAN_BUSY ? idle_us : 0;
-        piece->level[r] = ek_load_level(&memory->loads[r]) + idle;
-        piece->leaving[r] = ek_load_leaving(&memory->loads[r]) + idle;
-        piece->arriving[r] = ek_load_arriving(&memory->loads[r], planner->rules) + idle;
-        piece->variance[r] = ek_load_variance(&memory->loads[r]);
+        piece->level[r] = ek_load_level(load) + idle;
+        piece->leaving[r] = ek_load_leaving(load) + idle;
+        piece->arriving[r] = ek_load_arriving(load, planner->rules) + idle;
+        piece->variance[r] = ek_load_variance(load);
     }
     piece->level[EK_PLAN_STORED] = (double)seen->stored_bytes;
     piece->leaving[EK_PLAN_STORED] = piece->arriving[EK_PLAN_STORED] = piece->level[EK_PLAN_STORED];
@@ -119,7 +122,7 @@ static void count_piece(struct ek_planner *planner, uint16_t shard)
         slot->top = shard;
 }
 
-static void fill_pieces(struct ek_planner *planner)
+static void fill_pieces(struct ek_planner *planner, bool by_count)
 {
     struct ek_board *board = &planner->board;
     double capacity_us = 0;
@@ -128,7 +131,7 @@ static void fill_pieces(struct ek_planner *planner)
     memset(board->homeless, 0, sizeof board->homeless);
     double idle_us = capacity_us * planner->rules->idle_share / planner->shards;
     for (uint32_t i = 0; i < planner->shards; i++) {
-        fill_piece(planner, (uint16_t)i, idle_us);
+        fill_piece(planner, (uint16_t)i, idle_us, by_count);
         count_piece(planner, (uint16_t)i);
     }
     size_t first = 0;
@@ -192,19 +195,29 @@ static void find_hot_shards(struct ek_board *board)
     }
 }
 
-static void find_means(struct ek_planner *planner)
+/* Which resources are used so much that their load counts. False: none is. */
+static bool find_active(struct ek_planner *planner)
 {
     struct ek_board *board = &planner->board;
     bool disks = disks_known(planner->snapshot);
     bool any = false;
     for (size_t r = 0; r < EK_PLAN_RESOURCES; r++) {
-        board->used[r] = board->mean[r] = mean_of(board, (enum ek_plan_resource)r);
+        board->used[r] = mean_of(board, (enum ek_plan_resource)r);
         board->active[r] = board->used[r] > planner->rules->floor[r] && (r != EK_PLAN_STORED || disks);
         any = any || board->active[r];
     }
+    for (size_t i = 0; i < board->slot_count; i++)
+        memcpy(board->slots[i].used, board->slots[i].load, sizeof board->slots[i].used);
+    return any;
+}
+
+static void find_means(struct ek_board *board, bool any_active)
+{
+    for (size_t r = 0; r < EK_PLAN_RESOURCES; r++)
+        board->mean[r] = mean_of(board, (enum ek_plan_resource)r);
     find_hot_shards(board);
     for (size_t r = 0; r < EK_PLAN_RESOURCES; r++)
-        board->counts[r] = board->mean[r] > 0 && (any ? board->active[r] : r == EK_PLAN_BUSY || r == EK_PLAN_STORED);
+        board->counts[r] = board->mean[r] > 0 && (any_active ? board->active[r] : r == EK_PLAN_BUSY || r == EK_PLAN_STORED);
 }
 
 /* ---- what others ask ---- */
@@ -287,9 +300,25 @@ void ek_board_move(struct ek_board *board, uint16_t shard, int target)
     piece->taken = true;
 }
 
+/* In an idle cluster what an operation costs says little: each one is a group of its own. Shards and bytes are spread. */
+static void count_shards_alone(struct ek_planner *planner)
+{
+    struct ek_board *board = &planner->board;
+    double used[EK_WORKERS_MAX][EK_PLAN_RESOURCES];
+    for (size_t i = 0; i < board->slot_count; i++)
+        memcpy(used[i], board->slots[i].used, sizeof used[i]);
+    fill_slots(planner);
+    fill_pieces(planner, true);
+    for (size_t i = 0; i < board->slot_count; i++)
+        memcpy(board->slots[i].used, used[i], sizeof used[i]);
+}
+
 void ek_plan_survey(struct ek_planner *planner)
 {
     fill_slots(planner);
-    fill_pieces(planner);
-    find_means(planner);
+    fill_pieces(planner, false);
+    bool any_active = find_active(planner);
+    if (!any_active)
+        count_shards_alone(planner);
+    find_means(&planner->board, any_active);
 }

@@ -96,45 +96,6 @@ START_TEST(a_slightly_hot_worker_does_not_begin_it_and_balancing_ends_below_the_
 }
 END_TEST
 
-/* How long after its load has jumped a worker gives something away, when it jumps so many seconds after a round. */
-static uint64_t seconds_until_it_gives(uint64_t behind)
-{
-    uint64_t seconds = 0;
-    open_hot(0.5);
-    rig_run(&rig, 31 + behind);
-    ck_assert_uint_eq(rig_plan(&rig)->planned_us + behind * SECOND_US, rig.now_us);
-    rig_load_worker(&rig, 0, 0.95);
-    while (rig.start_count == 0 && seconds++ < 60)
-        rig_run(&rig, 1);
-    rig_close(&rig);
-    return seconds;
-}
-
-START_TEST(a_load_that_has_changed_is_planned_for_at_once)
-{
-    uint64_t first = seconds_until_it_gives(0);
-    ck_assert_uint_le(first, 10);
-    for (uint64_t behind = 1; behind < 5; behind++)
-        ck_assert_uint_eq(seconds_until_it_gives(behind), first);
-}
-END_TEST
-
-START_TEST(rounds_that_come_early_share_what_the_regular_one_may_move)
-{
-    rig_open(&rig, 4, 1024);
-    for (int i = 0; i < 4; i++)
-        rig_load_worker(&rig, i, 0.5);
-    rig_run(&rig, 33); /* two seconds after a round */
-    rig_load_worker(&rig, 0, 2);
-    rig_run(&rig, 1);
-    rig_load_worker(&rig, 1, 2);
-    uint64_t round = rig_plan(&rig)->round;
-    rig_run(&rig, 6); /* until just before the regular round after the next one */
-    ck_assert_uint_ge(rig_plan(&rig)->round, round + 3);
-    ck_assert_uint_eq(rig.start_count, 92); /* 9 % of 1024 */
-}
-END_TEST
-
 /* ---- where to ---- */
 
 START_TEST(load_goes_to_the_three_coldest)
@@ -421,8 +382,6 @@ static Suite *suite(void)
     tcase_add_test(tests, an_idle_cluster_is_not_shuffled);
     tcase_add_test(tests, an_imbalance_has_to_last_three_rounds);
     tcase_add_test(tests, urgent_rounds_do_not_wait);
-    tcase_add_test(tests, a_load_that_has_changed_is_planned_for_at_once);
-    tcase_add_test(tests, rounds_that_come_early_share_what_the_regular_one_may_move);
     tcase_add_test(tests, a_slightly_hot_worker_does_not_begin_it_and_balancing_ends_below_the_start);
     tcase_add_test(tests, load_goes_to_the_three_coldest);
     tcase_add_test(tests, the_order_of_two_workers_is_never_turned_round);
