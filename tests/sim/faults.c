@@ -391,8 +391,10 @@ void sim_faults_open(uint32_t allowed, uint64_t usual_us, unsigned late)
 {
     faults.allowed = allowed;
     faults.usual_us = usual_us;
-    for (unsigned i = 0; i < late && i + 1 < sim_worker_count(); i++)
+    for (unsigned i = 0; i < late && i + 1 < sim_worker_count(); i++) {
         faults.up_us[sim_worker_count() - i] = sim_now_us() + sim_draw(LATE_US);
+        sim_count(SIM_COUNT_JOINED_LATE);
+    }
     watch(NULL, 0);
     if (allowed)
         sim_at(sim_now_us() + sim_draw(usual_us * SPREE), strike_on, NULL, 0);

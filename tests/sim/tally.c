@@ -32,6 +32,7 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_TWICE] = "messages delivered twice",
     [SIM_COUNT_LATE_UP] = "messages behind a newer connection's, towards a listener",
     [SIM_COUNT_LATE_DOWN] = "messages behind a newer connection's, from a listener",
+    [SIM_COUNT_JOINED_LATE] = "workers that join late, with an empty disk",
     [SIM_COUNT_POWER_CUT] = "ends by a power cut",
     [SIM_COUNT_UNSYNCED] = "groups that can be read without their sync",
     [SIM_COUNT_UNSYNCED_LOST] = "of these, lost by a later power cut",
