@@ -212,6 +212,19 @@ START_TEST(in_an_idle_cluster_too)
 }
 END_TEST
 
+START_TEST(and_there_by_shards_and_bytes_whatever_operations_cost)
+{
+    rig_open(&rig, 3, 120);
+    for (uint32_t shard = 0; shard < 12; shard++)
+        rig_load(&rig, shard, 0.03);
+    rig_run(&rig, 10);
+    rig.worker_count = 4;
+    rig_run(&rig, 20);
+    ck_assert_uint_ge(rig_held(&rig, 3), 28);
+    ck_assert_uint_le(rig_held(&rig, 3), 30);
+}
+END_TEST
+
 START_TEST(cooldowns_into_a_new_worker_are_waived_once_a_shard)
 {
     rig_open(&rig, 2, 64);
@@ -391,6 +404,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_move_does_not_overload_the_target_in_another_resource);
     tcase_add_test(tests, a_worker_that_joins_is_filled_without_waiting_beyond_a_rounds_share);
     tcase_add_test(tests, in_an_idle_cluster_too);
+    tcase_add_test(tests, and_there_by_shards_and_bytes_whatever_operations_cost);
     tcase_add_test(tests, cooldowns_into_a_new_worker_are_waived_once_a_shard);
     tcase_add_test(tests, a_worker_that_came_back_takes_load_slowly);
     tcase_add_test(tests, neighbours_of_a_hot_shard_go_and_the_shard_stays);
