@@ -53,17 +53,19 @@ class Follower:
         self.number = number
         self.socket = machines.raw(timeout_s=PATIENCE_S)
 
+    def all(self):
+        self.socket.send(msgpack.packb([1, 5, 1, "moves"]))
+        return json.loads(msgpack.unpackb(self.socket.recv())[4])["moves"]
+
     def phase(self):
         """None of a move that its broker took with it."""
-        self.socket.send(msgpack.packb([1, 5, 1, "moves"]))
-        text = msgpack.unpackb(self.socket.recv())[4]
-        return next((move["phase"] for move in json.loads(text)["moves"] if move["move"] == self.number), None)
+        return next((move["phase"] for move in self.all() if move["move"] == self.number), None)
 
     def wait(self, phases, timeout_s):
         until_s = time.monotonic() + timeout_s
         while (phase := self.phase()) is not None and phase not in phases:
             if time.monotonic() > until_s:
-                raise chaos.Violation(f"move {self.number} stands still: {phase}")
+                raise chaos.Violation(f"move {self.number} stands still: {phase}; not over: {[move for move in self.all() if not move['ended_unix_ms']]}")
         return phase
 
 
