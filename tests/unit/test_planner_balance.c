@@ -37,7 +37,7 @@ START_TEST(an_idle_cluster_is_not_shuffled)
 {
     rig_open(&rig, 4, 128);
     rig_load_worker(&rig, 0, 0.6);
-    rig_run(&rig, 120);
+    rig_run(&rig, 3600);
     ck_assert_uint_eq(rig.start_count, 0);
     ck_assert_int_eq(rig_plan(&rig)->quiet, EK_RULE_IDLE);
     rig_close(&rig);
