@@ -17,6 +17,7 @@ enum { SAMPLE_US = 20 * 1000, SAMPLES_MAX = 65536, WALL_OFF_MS = 60 * 60 * 1000 
 struct sample {
     uint64_t at_us;
     uint64_t stamp_unix_ms;
+    uint64_t highest_unix_ms; /* none was given before the next sample that is higher */
 };
 
 static struct {
@@ -32,6 +33,14 @@ static struct {
 
 /* ---- the broker's time ---- */
 
+/* No stamp that this broker gives at that time is higher: its time may stand still at a ceiling for a while, and then catches up.
+ */
+static uint64_t highest_stamp(uint64_t broker_us)
+{
+    const struct ek_time *time = &cluster.core->time;
+    return time->base_unix_ms + (broker_us - time->base_us) / 1000 + 1;
+}
+
 static void take_sample(void)
 {
     if (!cluster.core || sim_hazard_broker_is_old() || cluster.sample_count == SAMPLES_MAX)
@@ -41,7 +50,8 @@ static void take_sample(void)
     if (cluster.sample_count && stamp < cluster.samples[cluster.sample_count - 1].stamp_unix_ms)
         sim_fail("the broker's time went back by %llu ms",
                  (unsigned long long)(cluster.samples[cluster.sample_count - 1].stamp_unix_ms - stamp));
-    cluster.samples[cluster.sample_count++] = (struct sample){.at_us = sim_now_us(), .stamp_unix_ms = stamp};
+    cluster.samples[cluster.sample_count++] =
+        (struct sample){.at_us = sim_now_us(), .stamp_unix_ms = stamp, .highest_unix_ms = highest_stamp(now_us) + SAMPLE_US / 1000};
 }
 
 static void sample_on(void *context, uint64_t argument)
@@ -80,10 +90,9 @@ uint64_t sim_stamp_high(uint64_t at_us)
 
 uint64_t sim_stamp_now(void)
 {
-    if (cluster.sample_count == 0)
-        return 0;
-    const struct sample *last = &cluster.samples[cluster.sample_count - 1];
-    return last->stamp_unix_ms + (sim_now_us() - last->at_us) / 1000 + 1;
+    if (cluster.core)
+        return highest_stamp(sim_now_us() + cluster.broker.clock_ahead_us);
+    return cluster.sample_count ? cluster.samples[cluster.sample_count - 1].highest_unix_ms : 0;
 }
 
 /* ---- programs ---- */
