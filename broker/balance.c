@@ -10,9 +10,6 @@
 /* What clients may be kept waiting; beyond it copies go slower. */
 #define LATENCY_OBJECTIVE_US UINT64_C(100000)
 
-/* A worker that has taken no writes for so long has no room for anybody. */
-#define FULL_US (10 * SECOND_US)
-
 /* What an operation costs is an average over many seconds, and goes along when its shard moves: it wavers with the size of groups
  * and with whatever else runs there, and what is to be known at once is how many operations arrive. */
 #define SERVICE_WEIGHT 0.03
@@ -150,12 +147,6 @@ static uint64_t queued_us(const struct ek_broker *broker, const struct ek_shard 
     return broker->now_us - (oldest->arrived_us > shard->served_us ? oldest->arrived_us : shard->served_us);
 }
 
-/* Storage that stands still for a moment takes no writes either. */
-static bool is_full(const struct ek_worker *worker, uint64_t now_us)
-{
-    return worker->full_us && now_us - worker->full_us >= FULL_US;
-}
-
 static struct ek_plan_worker see_worker(const struct ek_worker *worker, uint64_t now_us)
 {
     const struct ek_heartbeat *heartbeat = &worker->heartbeat;
@@ -168,7 +159,7 @@ static struct ek_plan_worker see_worker(const struct ek_worker *worker, uint64_t
                                         : EK_PLAN_UP,
         .capacity_milli = worker->capacity_milli,
         .up_since_us = worker->up_us,
-        .disk_free_bytes = is_full(worker, now_us) ? 0 : ek_links_room(worker),
+        .disk_free_bytes = ek_links_is_full(worker, now_us) ? 0 : ek_links_room(worker),
         .disk_total_bytes = total_bytes > heartbeat->disk_reserve_bytes ? total_bytes - heartbeat->disk_reserve_bytes : total_bytes,
         .rate_bytes = heartbeat->rate_bytes,
         .late = heartbeat->commit_p99_us > LATENCY_OBJECTIVE_US,

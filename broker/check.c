@@ -1,12 +1,11 @@
 #include "broker/check.h"
 
 #include "broker/moves.h"
+#include "common/json.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
-
-enum { DETAIL_BYTES_MAX = 2 * EK_TEXT_BYTES_MAX };
 
 /* What was known of a shard at the beginning, and what the workers say of it. Workers are indexes, or EK_NOBODY. */
 struct shard {
@@ -59,15 +58,6 @@ struct outcome {
 
 /* ---- answering ---- */
 
-__attribute__((format(printf, 2, 3))) static void put(struct ek_buffer *out, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int size = vsnprintf((char *)ek_buffer_reserve(out, DETAIL_BYTES_MAX), DETAIL_BYTES_MAX, format, args);
-    va_end(args);
-    ek_buffer_advance(out, size < DETAIL_BYTES_MAX ? (size_t)size : DETAIL_BYTES_MAX - 1);
-}
-
 static void end(struct ek_broker *broker, enum ek_wire_status status)
 {
     struct ek_check *check = broker->check;
@@ -82,11 +72,14 @@ static void end(struct ek_broker *broker, enum ek_wire_status status)
 /* Without a result. */
 static void give_up(struct ek_broker *broker, int worker, const char *why)
 {
-    ek_buffer_clear(&broker->answer);
+    char text[EK_TEXT_BYTES_MAX];
     if (worker == EK_NOBODY)
-        put(&broker->answer, "%s", why);
+        (void)snprintf(text, sizeof text, "%s", why);
     else
-        put(&broker->answer, "worker %.64s %s: see evenkeel workers, then check again", broker->workers[worker].name, why);
+        (void)snprintf(text, sizeof text, "worker %.64s %s: see evenkeel workers, then check again", broker->workers[worker].name,
+                       why);
+    ek_buffer_clear(&broker->answer);
+    ek_buffer_append(&broker->answer, text, strlen(text));
     end(broker, EK_WIRE_UNAVAILABLE);
 }
 
@@ -139,24 +132,6 @@ static struct asker *place_for(struct ek_check *check, ek_broker_peer peer)
 
 /* ---- judging ---- */
 
-/* By name, or where that cannot stand in JSON as it is, by the first digits of its id. NULL: it was forgotten meanwhile. */
-static void put_worker(struct ek_buffer *out, const struct ek_worker *worker)
-{
-    if (!worker) {
-        put(out, "null");
-        return;
-    }
-    bool plain = worker->name[0] != 0;
-    for (const char *at = worker->name; *at; at++)
-        plain = plain && *at >= ' ' && *at <= '~' && *at != '"' && *at != '\\';
-    if (plain) {
-        put(out, "\"%s\"", worker->name);
-        return;
-    }
-    const uint8_t *id = worker->id.bytes;
-    put(out, "\"%02x%02x%02x%02x\"", id[0], id[1], id[2], id[3]);
-}
-
 __attribute__((format(printf, 5, 6))) static void note(const struct ek_broker *broker, struct outcome *outcome, int worker,
                                                        uint32_t shard, const char *format, ...)
 {
@@ -167,9 +142,16 @@ __attribute__((format(printf, 5, 6))) static void note(const struct ek_broker *b
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    put(&outcome->details, "%s{\"worker\":", outcome->detail_count++ ? "," : "");
-    put_worker(&outcome->details, worker == EK_NOBODY ? NULL : &broker->workers[worker]);
-    put(&outcome->details, ",\"shard\":%" PRIu32 ",\"text\":\"%s\"}", shard, text);
+    struct ek_buffer *details = &outcome->details;
+    outcome->detail_count++;
+    ek_json_open(details, NULL, '{');
+    if (worker == EK_NOBODY) /* it was forgotten meanwhile */
+        ek_json_null(details, "worker");
+    else
+        ek_json_text(details, "worker", broker->workers[worker].name);
+    ek_json_uint(details, "shard", shard);
+    ek_json_text(details, "text", text);
+    ek_json_close(details, '{');
 }
 
 static void judge_holder(const struct ek_broker *broker, const struct shard *shard, uint32_t number, struct outcome *outcome)
@@ -239,17 +221,24 @@ static void conclude(struct ek_broker *broker)
     bool ok = outcome.mismatches == 0 && outcome.foreign_rows == 0;
     struct ek_buffer *out = &broker->answer;
     ek_buffer_clear(out);
-    put(out, "{\"status\":\"%s\"", ok ? "ok" : "failed");
+    ek_json_open(out, NULL, '{');
+    ek_json_text(out, "status", ok ? "ok" : "failed");
     if (!ok)
-        put(out, ",\"error\":\"what the workers have stored is not what it should be: see details; before anything else copy the "
-                 "directories of the workers named, then see docs/FAULTS.md\"");
-    put(out, ",\"shards_checked\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"mismatches\":%" PRIu64, outcome.checked, outcome.rows,
-        outcome.mismatches);
-    put(out, ",\"rows_awaiting_deletion\":%" PRIu64 ",\"foreign_rows\":%" PRIu64, outcome.awaiting_rows, outcome.foreign_rows);
-    put(out, ",\"shards_changed\":%" PRIu64 ",\"shards_unavailable\":%" PRIu64 ",\"details\":[", outcome.changed,
-        outcome.unavailable);
+        ek_json_text(
+            out, "error",
+            "what the workers have stored is not what it should be: see details; before anything else copy the directories of "
+            "the workers named, then see docs/FAULTS.md");
+    ek_json_uint(out, "shards_checked", outcome.checked);
+    ek_json_uint(out, "rows", outcome.rows);
+    ek_json_uint(out, "mismatches", outcome.mismatches);
+    ek_json_uint(out, "rows_awaiting_deletion", outcome.awaiting_rows);
+    ek_json_uint(out, "foreign_rows", outcome.foreign_rows);
+    ek_json_uint(out, "shards_changed", outcome.changed);
+    ek_json_uint(out, "shards_unavailable", outcome.unavailable);
+    ek_json_open(out, "details", '[');
     ek_buffer_append(out, outcome.details.data, outcome.details.size);
-    put(out, "]}");
+    ek_json_close(out, '[');
+    ek_json_close(out, '{');
     ek_buffer_done(&outcome.details);
     end(broker, EK_WIRE_OK);
 }

@@ -276,21 +276,12 @@ static void send(struct ek_broker *broker, struct ek_worker *worker, struct ek_s
         ek_histogram_add(&broker->queue_wait, now_us - job->arrived_us);
     struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_JOB, worker->peer);
     action->link = (struct ek_link){.link = worker->link, .generation = broker->config.generation};
-    action->job = (struct ek_worker_job){
-        .token = job->token,
-        .shard = job->shard,
-        .epoch = shard->epoch,
-        .kind = job->kind,
-        .position = ek_job_writes(job) ? job->position : awaited_position(shard, job),
-        .stamp_unix_ms = job->stamp_unix_ms,
-        .producer = job->producer,
-        .number = job->number,
-        .lowest = job->lowest,
-        .confirmed = confirmed,
-        .closed = job->closed,
-        .body = ek_slice_of(job->body, job->body_bytes),
-        .count = job->count,
-    };
+    action->job = ek_job_message(job);
+    action->job.token = job->token;
+    action->job.epoch = shard->epoch;
+    action->job.confirmed = confirmed;
+    if (!ek_job_writes(job))
+        action->job.position = awaited_position(shard, job);
     ek_job_list_append(ek_job_writes(job) ? &shard->writes : &shard->reads, job);
     count_in_flight(broker, worker, job, true);
 }

@@ -31,18 +31,10 @@ static struct ek_feed_entry *entry_of(const struct ek_move *move, const struct e
     memcpy(entry->bodies, job->body, job->body_bytes);
     if (reply->body.size)
         memcpy(entry->bodies + job->body_bytes, reply->body.data, reply->body.size);
-    entry->fed.job = (struct ek_worker_job){.token = move->attempt,
-                                            .shard = move->shard,
-                                            .kind = job->kind,
-                                            .position = job->position,
-                                            .stamp_unix_ms = job->stamp_unix_ms,
-                                            .producer = job->producer,
-                                            .number = job->number,
-                                            .lowest = job->lowest,
-                                            .confirmed = confirmed,
-                                            .closed = job->closed,
-                                            .body = ek_slice_of(entry->bodies, job->body_bytes),
-                                            .count = job->count};
+    entry->fed.job = ek_job_message(job);
+    entry->fed.job.token = move->attempt;
+    entry->fed.job.confirmed = confirmed;
+    entry->fed.job.body = ek_slice_of(entry->bodies, job->body_bytes);
     entry->fed.reply = *reply;
     entry->fed.reply.token = move->attempt;
     entry->fed.reply.body =

@@ -118,6 +118,20 @@ uint32_t ek_job_charge(size_t body_bytes)
     return (uint32_t)(sizeof(struct ek_broker_job) + ALLOCATION_OVERHEAD + body_bytes);
 }
 
+struct ek_worker_job ek_job_message(const struct ek_broker_job *job)
+{
+    return (struct ek_worker_job){.shard = job->shard,
+                                  .kind = job->kind,
+                                  .position = job->position,
+                                  .stamp_unix_ms = job->stamp_unix_ms,
+                                  .producer = job->producer,
+                                  .number = job->number,
+                                  .lowest = job->lowest,
+                                  .closed = job->closed,
+                                  .body = ek_slice_of(job->body, job->body_bytes),
+                                  .count = job->count};
+}
+
 bool ek_job_writes(const struct ek_broker_job *job)
 {
     return job->kind != EK_JOB_READ;

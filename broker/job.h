@@ -70,6 +70,8 @@ void ek_jobs_done(struct ek_jobs *jobs);
 
 /* What a job with a body of this size counts against the limits. */
 uint32_t ek_job_charge(size_t body_bytes);
+/* The job as a worker gets it, all but token, epoch and `confirmed`. Borrows the body. */
+struct ek_worker_job ek_job_message(const struct ek_broker_job *job);
 bool ek_job_writes(const struct ek_broker_job *job);
 /* May go before writes that have no credit. */
 bool ek_job_passes(const struct ek_broker_job *job);

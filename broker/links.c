@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define FULL_US UINT64_C(10000000)
+
 enum { TURNS_MAX = 4 }; /* more than what is under way on a connection that was given up can bring about */
 
 static bool same_id(const struct ek_worker_id *a, const struct ek_worker_id *b)
@@ -410,6 +412,11 @@ static void take_loads(struct ek_broker *broker, int worker, const struct ek_sha
         broker->shards[loads[i].shard].load = loads[i];
         broker->shards[loads[i].shard].load_known = true;
     }
+}
+
+bool ek_links_is_full(const struct ek_worker *worker, uint64_t now_us)
+{
+    return worker->full_us && now_us - worker->full_us >= FULL_US;
 }
 
 uint64_t ek_links_room(const struct ek_worker *worker)

@@ -27,6 +27,8 @@ void ek_links_tell(struct ek_broker *broker, int worker, uint16_t shard, enum ek
 bool ek_links_is_free(const struct ek_shard *shard);
 /* Gives a shard that is free, or that nobody holds, to another worker at once. */
 void ek_links_give(struct ek_broker *broker, uint16_t shard, int target);
+/* It has taken no writes for so long that it is no pause of its storage. */
+bool ek_links_is_full(const struct ek_worker *worker, uint64_t now_us);
 /* What the worker's disk takes before its reserve is touched, as far as its last heartbeat says. */
 uint64_t ek_links_room(const struct ek_worker *worker);
 /* Index of a known worker, or EK_NOBODY. */

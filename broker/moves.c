@@ -16,7 +16,7 @@ enum {
     HOLDS_MAX = 20,
     ROOM_TIMES = 2 /* of a copy's bytes must be free: files are written once more when they are merged */
 };
-#define PATIENCE_US   UINT64_C(10000000) /* without a sign of either side; and with a target that takes no writes */
+#define PATIENCE_US   UINT64_C(10000000) /* without a sign of either side */
 #define US_A_SECOND   UINT64_C(1000000)
 #define HOLD_AGAIN_US UINT64_C(300000)
 #define AWAY_US       UINT64_C(30000000) /* that one by the planner waits for a worker that is away */
@@ -56,7 +56,7 @@ static uint64_t rate_of(const struct ek_broker *broker, const struct ek_move *mo
 {
     uint64_t limit = broker->settings[EK_SETTING_COPY_BYTES_PER_SECOND];
     uint64_t rate = limit && limit < move->bytes_per_second ? limit : move->bytes_per_second;
-    return rate > EK_MOVE_RATE_MIN ? rate : EK_MOVE_RATE_MIN;
+    return rate > EK_COPY_RATE_MIN ? rate : EK_COPY_RATE_MIN;
 }
 
 static void order(struct ek_broker *broker, const struct ek_move *move, int worker, enum ek_move_step step)
@@ -214,12 +214,12 @@ static void begin(struct ek_broker *broker, struct ek_move *move)
 /* A target that takes no writes for a moment may take them again; one whose disk is full will not. */
 static void begin_or_fail(struct ek_broker *broker, struct ek_move *move)
 {
-    uint64_t full_us = broker->workers[move->target].full_us;
+    const struct ek_worker *target = &broker->workers[move->target];
     if (!has_room(broker, move))
         end_move(broker, move, EK_MOVE_FAILED, "the target's disk has no room");
-    else if (full_us && broker->now_us - full_us >= PATIENCE_US)
+    else if (ek_links_is_full(target, broker->now_us))
         end_move(broker, move, EK_MOVE_FAILED, "the target takes no writes: its disk has no room, or its storage stands still");
-    else if (!full_us)
+    else if (!target->full_us)
         begin(broker, move);
 }
 

@@ -19,7 +19,6 @@
 enum { EK_MOVES_QUEUED_MAX = 8192, EK_MOVES_ACTIVE_MAX = 64, EK_MOVES_KEPT = 100, EK_MOVE_ATTEMPTS_MAX = 4 };
 #define EK_FEED_BYTES_MAX    (64u * EK_MIB)
 #define EK_MOVE_HOLD_US      UINT64_C(250000)
-#define EK_MOVE_RATE_MIN     (64ull * EK_KIB)
 #define EK_MOVE_RATE_DEFAULT (64ull * EK_MIB) /* bytes a second of a copy that an operator asks for */
 
 enum ek_move_reason { EK_MOVE_BALANCE, EK_MOVE_DRAIN, EK_MOVE_OPERATOR, EK_MOVE_REPAIR };

@@ -126,7 +126,7 @@ static bool is_urgent(struct ek_planner *planner)
         *rounds = slot->seen->queued_us > planner->rules->urgent_queued_us ? *rounds + (*rounds < UINT32_MAX) : 0;
         if (!slot->member)
             continue;
-        double used = slot->used[EK_PLAN_BUSY] / slot->capacity[EK_PLAN_BUSY];
+        double used = board->done[i][EK_PLAN_BUSY] / slot->capacity[EK_PLAN_BUSY];
         urgent = urgent || used > planner->rules->urgent_utilisation || *rounds >= planner->rules->urgent_rounds;
     }
     return urgent;
@@ -230,7 +230,7 @@ static void describe(struct ek_planner *planner)
         const struct ek_slot *slot = &board->slots[i];
         struct ek_plan_load *load = &planner->loads[slot->worker];
         for (enum ek_plan_resource r = 0; r < EK_PLAN_RESOURCES; r++) {
-            load->utilisation[r] = slot->capacity[r] > 0 ? slot->used[r] / slot->capacity[r] : 0;
+            load->utilisation[r] = slot->capacity[r] > 0 ? board->done[i][r] / slot->capacity[r] : 0;
             load->ratio[r] = ek_slot_ratio(board, slot, r);
         }
         load->noise = ek_slot_noise(board, slot, EK_PLAN_BUSY);

@@ -44,7 +44,6 @@ struct ek_slot {
     double share; /* of its capacity that arrivals may count on: the ramp */
     double capacity[EK_PLAN_RESOURCES];
     double load[EK_PLAN_RESOURCES]; /* levels; what moves counts where it goes to */
-    double used[EK_PLAN_RESOURCES]; /* the same, also where shards alone are counted */
     double variance[EK_PLAN_RATES]; /* of the load */
     double leaving;                 /* busy load on its way out */
     uint64_t leaving_bytes;
@@ -71,6 +70,7 @@ struct ek_piece {
 struct ek_board {
     struct ek_slot slots[EK_WORKERS_MAX];
     size_t slot_count;
+    double done[EK_WORKERS_MAX][EK_PLAN_RESOURCES]; /* by slot: load, also where shards alone are counted */
     size_t member_count;
     int slot_of[EK_WORKERS_MAX];
     struct ek_piece *pieces;

@@ -207,7 +207,7 @@ static bool find_active(struct ek_planner *planner)
         any = any || board->active[r];
     }
     for (size_t i = 0; i < board->slot_count; i++)
-        memcpy(board->slots[i].used, board->slots[i].load, sizeof board->slots[i].used);
+        memcpy(board->done[i], board->slots[i].load, sizeof board->done[i]);
     return any;
 }
 
@@ -300,25 +300,14 @@ void ek_board_move(struct ek_board *board, uint16_t shard, int target)
     piece->taken = true;
 }
 
-/* In an idle cluster what an operation costs says little: each one is a group of its own. Shards and bytes are spread. */
-static void count_shards_alone(struct ek_planner *planner)
-{
-    struct ek_board *board = &planner->board;
-    double used[EK_WORKERS_MAX][EK_PLAN_RESOURCES];
-    for (size_t i = 0; i < board->slot_count; i++)
-        memcpy(used[i], board->slots[i].used, sizeof used[i]);
-    fill_slots(planner);
-    fill_pieces(planner, true);
-    for (size_t i = 0; i < board->slot_count; i++)
-        memcpy(board->slots[i].used, used[i], sizeof used[i]);
-}
-
 void ek_plan_survey(struct ek_planner *planner)
 {
     fill_slots(planner);
     fill_pieces(planner, false);
     bool any_active = find_active(planner);
-    if (!any_active)
-        count_shards_alone(planner);
+    if (!any_active) { /* what an operation costs says little then: each one is a group of its own. Shards and bytes are spread */
+        fill_slots(planner);
+        fill_pieces(planner, true);
+    }
     find_means(&planner->board, any_active);
 }

@@ -77,6 +77,7 @@
 #define EK_COPY_CHUNK_BYTES_GOAL (256u * EK_KIB)
 #endif
 #define EK_COPY_CHUNK_BYTES_MAX  (EK_VALUE_BYTES_MAX + 128u * EK_KIB) /* one entry of any legal size */
+#define EK_COPY_RATE_MIN         (64u * EK_KIB)                       /* bytes a second that a copy may always take */
 #define EK_COPY_MEMORY_BYTES_MAX (16u * EK_MIB)                       /* a snapshot of the producers' memory */
 #define EK_COPIES_MAX            4u                                   /* that a worker gives, or takes, at a time */
 #define EK_BOOK_LIVE_BYTES_MAX   (32u * EK_MIB)

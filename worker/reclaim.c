@@ -2,8 +2,6 @@
 
 #include "common/hash.h"
 
-#include <string.h>
-
 #define REST_US UINT64_C(2000000) /* deletions of one move after the other are carried out together; and what a flush takes */
 
 void ek_reclaim_swept(struct ek_reclaim *reclaim, uint16_t shard, uint64_t now_us)

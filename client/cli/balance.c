@@ -1,17 +1,15 @@
 /* balance: whether, and how fast, shards move by themselves. */
 #include "client/cli/cli.h"
-#include "client/cli/connect.h"
+#include "client/cli/operator.h"
 #include "client/cli/output.h"
 #include "client/cli/view.h"
 #include "common/args.h"
+#include "common/limits.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { NUMBER_BYTES = 24 };
-
-/* A copy that says nothing for seconds is believed dead: what is slower than this would never end. */
-#define LIMIT_BYTES_MIN (64 * 1024)
 
 static bool is_word(const char *word)
 {
@@ -22,36 +20,14 @@ static bool is_word(const char *word)
     return false;
 }
 
-static int say(const struct ek_cli *cli, const char *const *words, size_t count)
-{
-    struct ek_client *client;
-    const char *json;
-    struct ek_buffer out = {0};
-    enum ek_outcome outcome = ek_connect(cli, NULL, &client);
-    if (outcome)
-        return ek_exit_code(outcome);
-    outcome = ek_client_command(client, words, count, &json);
-    int code = 0;
-    if (outcome)
-        code = ek_fail_outcome(cli, outcome, ek_client_error(client));
-    else if (cli->json)
-        ek_buffer_append(&out, json, strlen(json)), ek_buffer_append(&out, "\n", 1);
-    else if (!ek_view_settings(&out, ek_slice_text(json)))
-        code = ek_fail(cli, EK_OUTCOME_FAILED, "the broker's answer cannot be understood");
-    ek_output_write(ek_buffer_slice(&out));
-    ek_buffer_done(&out);
-    ek_client_close(&client);
-    return code ? code : ek_output_end(0);
-}
-
 static int set_limit(const struct ek_cli *cli, const char *word)
 {
     char number[NUMBER_BYTES];
     uint64_t bytes = 0;
-    if (strcmp(word, "none") != 0 && (ek_parse_size(word, &bytes) != EK_OK || bytes < LIMIT_BYTES_MIN || bytes > INT64_MAX))
+    if (strcmp(word, "none") != 0 && (ek_parse_size(word, &bytes) != EK_OK || bytes < EK_COPY_RATE_MIN || bytes > INT64_MAX))
         return ek_fail(cli, EK_OUTCOME_USAGE, "`%.80s` is no limit: give bytes a second like 20M, 64K at least, or none", word);
     (void)snprintf(number, sizeof number, "%llu", (unsigned long long)bytes);
-    return say(cli, (const char *[]){"balance", "limit", number}, 3);
+    return ek_operator_show(cli, (const char *[]){"balance", "limit", number}, 3, ek_view_settings);
 }
 
 static int run_balance(const struct ek_cli *cli, const void *options, char **words, size_t count)
@@ -62,7 +38,7 @@ static int run_balance(const struct ek_cli *cli, const void *options, char **wor
     if (count != 1 || !is_word(words[0]))
         return ek_fail(cli, EK_OUTCOME_USAGE,
                        "balance wants on, off, status, pause, resume, or limit and a size; see: evenkeel help balance");
-    return say(cli, (const char *[]){"balance", words[0]}, 2);
+    return ek_operator_show(cli, (const char *[]){"balance", words[0]}, 2, ek_view_settings);
 }
 
 const struct ek_command ek_command_balance = {

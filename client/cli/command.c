@@ -7,25 +7,43 @@
 #include "common/limits.h"
 
 #include <stdio.h>
+#include <string.h>
 
-int ek_operator_command(const struct ek_cli *cli, const char *const *words, size_t count, const char *done)
+/* What is printed without --json: what `view` makes of the answer, or `done`. */
+static int carry_out(const struct ek_cli *cli, const char *const *words, size_t count, const char *done,
+                     bool (*view)(struct ek_buffer *out, struct ek_slice json))
 {
     struct ek_client *client;
     const char *json;
+    struct ek_buffer out = {0};
     enum ek_outcome outcome = ek_connect(cli, NULL, &client);
     if (outcome)
         return ek_exit_code(outcome);
     outcome = ek_client_command(client, words, count, &json);
-    int code = 0;
-    if (outcome)
-        code = ek_fail_outcome(cli, outcome, ek_client_error(client));
-    else {
-        ek_output_write(ek_slice_text(cli->json ? json : done));
-        ek_output_write(ek_slice_text("\n"));
-        code = ek_output_end(0);
+    int code = outcome ? ek_fail_outcome(cli, outcome, ek_client_error(client)) : 0;
+    if (code == 0 && view && !cli->json) {
+        if (!view(&out, ek_slice_text(json)))
+            code = ek_fail(cli, EK_OUTCOME_FAILED, "the broker's answer cannot be understood");
+    } else if (code == 0) {
+        const char *text = cli->json || !done ? json : done;
+        ek_buffer_append(&out, text, strlen(text));
+        ek_buffer_append(&out, "\n", 1);
     }
+    ek_output_write(ek_buffer_slice(&out));
+    ek_buffer_done(&out);
     ek_client_close(&client);
-    return code;
+    return code ? code : ek_output_end(0);
+}
+
+int ek_operator_command(const struct ek_cli *cli, const char *const *words, size_t count, const char *done)
+{
+    return carry_out(cli, words, count, done, NULL);
+}
+
+int ek_operator_show(const struct ek_cli *cli, const char *const *words, size_t count,
+                     bool (*view)(struct ek_buffer *out, struct ek_slice json))
+{
+    return carry_out(cli, words, count, NULL, view);
 }
 
 struct forget_options {

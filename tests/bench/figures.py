@@ -1,4 +1,5 @@
 """What the measurements share: open-loop loads and their logs, percentiles, and lines of figures with a limit and a verdict."""
+import contextlib
 import json
 import os
 import pathlib
@@ -35,6 +36,19 @@ class Figures:
         return passed
 
 
+@contextlib.contextmanager
+def judged(cluster):
+    """The cluster, until it is not needed any more; what its programs said is shown when something did not hold."""
+    try:
+        yield cluster
+    except AssertionError:
+        print(cluster.logged(), file=sys.stderr)
+        raise
+    finally:
+        cluster.close()
+        cluster.remove()
+
+
 def percentile(values, share):
     """The value that this share of them does not exceed; 0 of none."""
     ordered = sorted(values)
@@ -68,6 +82,13 @@ class OpenLoop:
         records = list(struct.iter_unpack("<QIHBB", self.path.read_bytes()))
         self.path.unlink()
         return records
+
+
+def fill(cluster, *arguments):
+    """Writes every one of the keys once; `arguments` are bench's."""
+    code, lines = cluster.cli("bench", "--workload", "put", "--count", "1", "--load", *arguments, timeout_s=600)
+    if code != 0:
+        raise AssertionError(lines)
 
 
 def measure_peak(cluster, seconds, *flags):

@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 
-from figures import BUILD, BUSY, EXPIRED, OK, Cluster, Figures, OpenLoop, percentile, resident_bytes
+from figures import BUILD, BUSY, EXPIRED, OK, Cluster, Figures, OpenLoop, judged, percentile, resident_bytes
 
 WORKERS, SHARDS, CLIENTS = 3, 512, 8
 ROW_US = 300
@@ -109,15 +109,8 @@ def main():
     options = parser.parse_args()
     figures = Figures()
     for number in range(options.repetitions):
-        cluster = SlowCluster(workers=WORKERS, shards=SHARDS, broker_flags=["--max-queue", options.max_queue])
-        try:
+        with judged(SlowCluster(workers=WORKERS, shards=SHARDS, broker_flags=["--max-queue", options.max_queue])) as cluster:
             measure(cluster, figures, options, number)
-        except AssertionError:
-            print(cluster.logged(), file=sys.stderr)
-            raise
-        finally:
-            cluster.close()
-            cluster.remove()
     sys.exit(0 if figures.report() else 1)
 
 

@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 
-from figures import OK, Cluster, Figures, OpenLoop, measure_peak, percentile
+from figures import OK, Cluster, Figures, OpenLoop, fill, judged, measure_peak, percentile
 
 SHARDS = 512
 CLIENTS = 4
@@ -75,12 +75,9 @@ def main():
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--rate", type=int, help="puts a second, instead of half of the peak")
     options = parser.parse_args()
-    cluster = Cluster(workers=3, shards=SHARDS, worker_flags=["--cache", "256M", "--write-buffer", "64M", "--reserve", "256M"])
-    try:
+    with judged(Cluster(workers=3, shards=SHARDS, worker_flags=["--cache", "256M", "--write-buffer", "64M", "--reserve", "256M"])) as cluster:
         keys = ["--keys", str(options.keys), "--producers", str(CLIENTS), "--pipeline", "5000"]
-        code, lines = cluster.cli("bench", "--workload", "put", "--count", "1", "--load", *keys, timeout_s=600)
-        if code != 0:
-            raise AssertionError(lines)
+        fill(cluster, *keys)
         peak = measure_peak(cluster, 5, *keys)
         rate = options.rate or int(peak / 2)
         print(f"{options.keys} keys, 3 workers; peak {peak:,.0f} puts/s, offered {rate:,} puts/s", flush=True)
@@ -89,12 +86,6 @@ def main():
             measure(cluster, figures, rate, options.keys, f"w{number % 3 + 1}")
             measure(cluster, figures, rate, options.keys, None)
         passed = figures.report()
-    except AssertionError:
-        print(cluster.logged(), file=sys.stderr)
-        raise
-    finally:
-        cluster.close()
-        cluster.remove()
     sys.exit(0 if passed else 1)
 
 

@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 
-from figures import Cluster, Figures, measure_peak
+from figures import Cluster, Figures, fill, judged, measure_peak
 from live import OVER_PHASES, Steady, Watch, copied_bytes, latency_ms, per_second
 
 SHARDS, CLIENTS, PIPELINE = 512, 4, 20000
@@ -157,22 +157,13 @@ class Part:
 
 
 def measure(figures, options, closed):
-    cluster = Cluster(workers=2, shards=SHARDS, worker_flags=["--cache", "256M", "--write-buffer", "64M", "--reserve", "256M"])
-    try:
+    with judged(Cluster(workers=2, shards=SHARDS, worker_flags=["--cache", "256M", "--write-buffer", "64M", "--reserve", "256M"])) as cluster:
         keys = ["--keys", str(options.keys), "--producers", str(CLIENTS), "--pipeline", "5000"]
-        code, lines = cluster.cli("bench", "--workload", "put", "--count", "1", "--load", *keys, timeout_s=600)
-        if code != 0:
-            raise AssertionError(lines)
+        fill(cluster, *keys)
         peak = measure_peak(cluster, 5, *keys)
         rate = options.rate or int(peak / 2)
         print(f"{options.keys} keys, 2 workers; peak {peak:,.0f} puts/s, " + ("as many as can be" if closed else f"offered {rate:,} puts/s"), flush=True)
         Part(cluster, figures, options, closed).run(rate)
-    except AssertionError:
-        print(cluster.logged(), file=sys.stderr)
-        raise
-    finally:
-        cluster.close()
-        cluster.remove()
 
 
 def main():

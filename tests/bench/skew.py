@@ -13,7 +13,7 @@ import argparse
 import sys
 import time
 
-from figures import Cluster, Figures
+from figures import Cluster, Figures, fill, judged
 from live import Steady, Watch, copied_bytes, latency_ms, per_second
 
 SHARDS, CLIENTS, PIPELINE = 512, 4, 20000
@@ -121,19 +121,9 @@ def main():
     options = parser.parse_args()
     figures = Figures()
     for _ in range(options.repetitions):
-        cluster = Cluster(workers=len(WORKERS), shards=SHARDS, worker_flags=["--cache", "256M", "--write-buffer", "64M", "--reserve", "256M"])
-        try:
-            code, lines = cluster.cli("bench", "--workload", "put", "--count", "1", "--load", "--keys", str(len(WORKERS) * options.keys),
-                                      "--producers", str(CLIENTS), "--pipeline", "5000", timeout_s=600)
-            if code != 0:
-                raise AssertionError(lines)
+        with judged(Cluster(workers=len(WORKERS), shards=SHARDS, worker_flags=["--cache", "256M", "--write-buffer", "64M", "--reserve", "256M"])) as cluster:
+            fill(cluster, "--keys", str(len(WORKERS) * options.keys), "--producers", str(CLIENTS), "--pipeline", "5000")
             measure(cluster, figures, options)
-        except AssertionError:
-            print(cluster.logged(), file=sys.stderr)
-            raise
-        finally:
-            cluster.close()
-            cluster.remove()
     sys.exit(0 if figures.report() else 1)
 
 
