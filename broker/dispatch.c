@@ -91,27 +91,61 @@ static void count_passing(struct ek_broker *broker, struct ek_shard *shard, cons
         count_one(&worker->passing, ek_job_writes(job), more);
 }
 
+/* The last job that was taken back and has its position; nothing that has none may stand before it. */
+static struct ek_broker_job *last_positioned(const struct ek_shard *shard)
+{
+    struct ek_broker_job *last = NULL;
+    for (struct ek_broker_job *job = shard->queue.first; job && job->position; job = job->next)
+        last = job;
+    return last;
+}
+
+static void insert_behind(struct ek_shard *shard, struct ek_broker_job *place, struct ek_broker_job *job)
+{
+    if (place)
+        ek_job_list_insert_after(&shard->queue, place, job);
+    else
+        ek_job_list_prepend(&shard->queue, job);
+}
+
+static bool waits_unsent(const struct ek_broker_job *job)
+{
+    return !job->in_flight && job->position == 0;
+}
+
+/* The cancellations of the numbers behind its own wait for it alone. */
+static void draw_behind(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
+{
+    for (uint32_t i = 0; i < EK_UNSETTLED_MAX; i++) {
+        struct ek_broker_job *next = ek_job_by_number(&broker->jobs, job->producer, job->shard, job->number + 1);
+        if (!next || next->kind != EK_JOB_CANCEL || !waits_unsent(next) || next->closed)
+            return;
+        ek_job_list_remove(&shard->queue, next);
+        ek_job_list_insert_after(&shard->queue, job, next);
+        job = next;
+    }
+}
+
 /*
  * Its caller's time is over, so a cancellation waits for nothing but what its producer sent before it: it goes behind the job with
- * the number before its own, or first when that has left already.
+ * the number before its own, or first when that is not in the queue. One that says whose session has ended stands behind what that
+ * session sent.
  */
-static void enqueue_cancel(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
+static void insert_cancel(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
 {
-    struct ek_broker_job *before =
-        job->number > job->lowest ? ek_job_by_number(&broker->jobs, job->producer, job->shard, job->number - 1) : NULL;
-    bool first = job->producer && (job->number == job->lowest || (before && before->in_flight));
-    if (first && shard->queue.first && shard->queue.first->position == 0)
-        ek_job_list_prepend(&shard->queue, job);
-    else if (!first && before && before->position == 0)
-        ek_job_list_insert_after(&shard->queue, before, job);
-    else
+    if (job->producer == 0 || job->closed) {
         ek_job_list_append(&shard->queue, job);
+        return;
+    }
+    struct ek_broker_job *before = ek_job_by_number(&broker->jobs, job->producer, job->shard, job->number - 1);
+    insert_behind(shard, before && waits_unsent(before) ? before : last_positioned(shard), job);
+    draw_behind(broker, shard, job);
 }
 
 void ek_dispatch_enqueue(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
 {
     if (job->kind == EK_JOB_CANCEL)
-        enqueue_cancel(broker, shard, job);
+        insert_cancel(broker, shard, job);
     else
         ek_job_list_append(&shard->queue, job);
     if (ek_job_passes(job))
@@ -135,6 +169,10 @@ void ek_dispatch_turn_into_cancel(struct ek_broker *broker, struct ek_broker_job
         count_passing(broker, shard, job, true);
     ek_job_cancel(job, cause);
     broker->cancel_jobs++;
+    if (job->closed)
+        return;
+    ek_job_list_remove(&shard->queue, job);
+    insert_cancel(broker, shard, job);
 }
 
 void ek_dispatch_turn_into_dead(struct ek_broker *broker, struct ek_broker_job *job, const struct ek_dead *dead)
@@ -199,10 +237,7 @@ static void put_back(struct ek_broker *broker, struct ek_shard *shard, struct ek
 {
     ek_dispatch_land(broker, shard, job);
     broker->ledger.queued++;
-    if (place)
-        ek_job_list_insert_after(&shard->queue, place, job);
-    else
-        ek_job_list_prepend(&shard->queue, job);
+    insert_behind(shard, place, job);
     if (ek_job_passes(job))
         count_passing(broker, shard, job, true);
 }
@@ -213,9 +248,7 @@ void ek_dispatch_take_back(struct ek_broker *broker, struct ek_shard *shard)
         put_back(broker, shard, shard->writes.last, NULL);
     /* Reads may wait for a write, also for one that was taken back before and has not gone out again; and what is confirmed ends
      * before the first position that waits, so nothing else may stand in front of one. */
-    struct ek_broker_job *place = NULL;
-    for (struct ek_broker_job *job = shard->queue.first; job && job->position; job = job->next)
-        place = job;
+    struct ek_broker_job *place = last_positioned(shard);
     while (shard->reads.last)
         put_back(broker, shard, shard->reads.last, place);
 }
@@ -309,6 +342,8 @@ static void sweep_shard(struct ek_broker *broker, struct ek_shard *shard, uint64
     shard->sweep_us = 0;
     for (struct ek_broker_job *job = shard->queue.first, *next; job; job = next) {
         next = job->next;
+        while (next && next->kind == EK_JOB_CANCEL) /* they have no deadline, and may be drawn forward now */
+            next = next->next;
         if (has_expired(job, now_us) && expire(broker, shard, job))
             continue;
         bool waits = job->deadline_us && job->position == 0 && job->kind != EK_JOB_CANCEL;

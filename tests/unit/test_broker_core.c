@@ -258,6 +258,25 @@ START_TEST(an_expired_thin_job_is_answered_and_a_numbered_one_becomes_its_cancel
 }
 END_TEST
 
+/* Its caller waits no longer than the grace behind the deadline, others' jobs have time left. */
+START_TEST(what_expires_in_the_queue_goes_before_what_does_not)
+{
+    struct ek_job jobs[] = {rig_job(&rig, EK_JOB_WRITE, 0, 7, 1), rig_job(&rig, EK_JOB_WRITE, 0, 5, 1),
+                            rig_job(&rig, EK_JOB_WRITE, 0, 5, 2), rig_job(&rig, EK_JOB_CANCEL, 0, 5, 3)};
+    jobs[1].deadline_ms = jobs[2].deadline_ms = 100;
+    rig_jobs(&rig, CLIENT, jobs, 4);
+    rig_tick(&rig, 101000);
+    rig_join(&rig, WORKER, 0, NULL);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 4);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(sent(i)->kind, EK_JOB_CANCEL);
+        ck_assert_uint_eq(sent(i)->number, i + 1);
+    }
+    ck_assert_uint_eq(sent(3)->producer, 7);
+}
+END_TEST
+
 START_TEST(what_was_sent_does_not_expire_in_the_broker)
 {
     rig_join(&rig, WORKER, 0, NULL);
@@ -616,6 +635,7 @@ static Suite *suite(void)
     tcase_add_test(tests, shards_that_are_away_leave_room_for_the_others);
     tcase_add_test(tests, a_marked_repetition_joins_the_copy_that_is_here);
     tcase_add_test(tests, an_expired_thin_job_is_answered_and_a_numbered_one_becomes_its_cancellation);
+    tcase_add_test(tests, what_expires_in_the_queue_goes_before_what_does_not);
     tcase_add_test(tests, what_was_sent_does_not_expire_in_the_broker);
     tcase_add_test(tests, a_read_goes_with_its_number_even_when_the_write_is_in_flight);
     tcase_add_test(tests, a_thin_clients_read_waits_for_its_own_writes);
