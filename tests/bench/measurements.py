@@ -111,6 +111,9 @@ def measure_echo(plan, samples, _):
     samples.add("echo.pipelined", done["ops_per_second"])
     samples.add("echo.cpu_us", done["cpu_us"])
     samples.add("echo.p50_us", systems.echo(plan.seconds, 1)["latency_p50_us"])
+    samples.add("echo.fifty", systems.echo(plan.seconds, 1, connections=50)["ops_per_second"])
+    for producers in plan.producers:
+        samples.add(f"echo.producers.{producers}", systems.echo(plan.seconds, UNDER_WAY // producers, connections=producers)["ops_per_second"])
 
 
 def measure_redis(plan, samples, _):

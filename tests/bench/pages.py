@@ -61,13 +61,22 @@ def table(heads, lines):
 
 # ---- the sections ----
 
+BELOW = """
+*Below alone* is the same ratio for what Evenkeel stands on, by itself and on the same processors in the same round: raw RocksDB in two processes (1 to
+4; 10 as many puts as gets), or `zmq_proxy` that echoes, with as many connections (7, 13). Nothing that uses them can show more (but 13: an echo is a
+message each, puts share theirs); clients, broker,
+exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
+"""
+
+
 def rows_table(plan, samples):
     words = {True: "reached", False: "**not reached**", None: "not measured"}
     lines = []
     for row in judge(plan, samples):
         bound = f"{'≥' if row.at_least else '≤'} {row.bound:g}{' ' + row.unit if row.unit else ''}"
-        lines.append((row.number, row.measure, spread(row.values, f" {row.unit}" if row.unit else ""), bound, words[row.reached()]))
-    return table(("#", "measure", "figure", "to reach", ""), lines)
+        lines.append((row.number, row.measure, spread(row.values, f" {row.unit}" if row.unit else ""), bound, words[row.reached()],
+                      spread(row.alone) if row.alone else ""))
+    return table(("#", "measure", "figure", "to reach", "", "below alone"), lines) + BELOW
 
 
 def side_by_side(samples):
@@ -77,7 +86,8 @@ def side_by_side(samples):
              for name in samples.names(f"redis.{policy}.put.")]
     gets = [("Evenkeel, 1 worker", "evenkeel.1.get"), ("Evenkeel, 2 workers", "evenkeel.2.get"), ("raw RocksDB, 1 process", "raw.get.1"),
             ("raw RocksDB, 2 processes", "raw.get.2"), ("`db_bench multireadrandom`, 2 threads", "db_bench.multiread")]
-    others = [("`zmq_proxy` echo of 128 bytes, 1,000 under way", "echo.pipelined", "/s"), ("the same, one at a time, p50", "echo.p50_us", " µs"),
+    others = [("`zmq_proxy` echo of 128 bytes, 1,000 under way", "echo.pipelined", "/s"),
+              ("the same on 50 connections, one under way on each", "echo.fifty", "/s"), ("the same, one at a time, p50", "echo.p50_us", " µs"),
               ("`fdatasync` of an append of 256 bytes, p50", "sync.p50_us", " µs"),
               ("broker alone, envelopes of one job", "broker.1.jobs", "/s"), (f"broker alone, envelopes of {ENVELOPE_JOBS} jobs", "broker.100.jobs", "/s"),
               ("`zmq_proxy` echo, messages as large as the envelopes of one job", "proxy.1.messages", "/s")]

@@ -157,11 +157,11 @@ def proxy(answer_bytes=0):
         middle.kill()
 
 
-def echo(seconds, window, size=128, answer_bytes=0):
-    """Messages through the proxy; `cpu_us` is the proxy's for each."""
+def echo(seconds, window, size=128, answer_bytes=0, connections=1):
+    """Messages through the proxy, `window` under way on each connection; `cpu_us` is the proxy's for each."""
     with proxy(answer_bytes) as (middle, front):
         before = cpu_us(middle.child.pid)
-        done = together(tool("echo", role="client", connect=front, size=size, window=window, seconds=seconds))[0]
+        done = together(tool("echo", role="client", connect=front, connections=connections, size=size, window=window, seconds=seconds))[0]
         done["cpu_us"] = (cpu_us(middle.child.pid) - before) / done["operations"]
         return done
 
