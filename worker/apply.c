@@ -159,12 +159,19 @@ static enum ek_status put(struct ek_apply *apply, const struct ek_apply_step *st
     return EK_OK;
 }
 
-static enum ek_status delete (struct ek_apply *apply, const struct ek_apply_step *step, uint64_t version, uint64_t stamp_unix_ms,
-                              struct step_result *ret) {
-    struct present found; enum ek_status status = look(apply, step, stamp_unix_ms, &found); if (status != EK_OK) return status;
-    if (found.there){struct ek_write write = write_of(step, EK_WRITE_DELETE, version); ek_writes_add(&apply->writes, &write);}
-else ret->status = EK_WIRE_NOT_FOUND;
-return EK_OK;
+static enum ek_status remove_row(struct ek_apply *apply, const struct ek_apply_step *step, uint64_t version,
+                                 uint64_t stamp_unix_ms, struct step_result *ret)
+{
+    struct present found;
+    enum ek_status status = look(apply, step, stamp_unix_ms, &found);
+    if (status != EK_OK)
+        return status;
+    if (found.there) {
+        struct ek_write write = write_of(step, EK_WRITE_DELETE, version);
+        ek_writes_add(&apply->writes, &write);
+    } else
+        ret->status = EK_WIRE_NOT_FOUND;
+    return EK_OK;
 }
 
 static enum ek_status exists(struct ek_apply *apply, const struct ek_apply_step *step, uint64_t stamp_unix_ms,
@@ -208,7 +215,7 @@ static enum ek_status run_step(struct ek_apply *apply, const struct ek_apply_ste
     case EK_OPERATION_PUT:
         return put(apply, step, version, stamp_unix_ms, ret);
     case EK_OPERATION_DELETE:
-        return delete (apply, step, version, stamp_unix_ms, ret);
+        return remove_row(apply, step, version, stamp_unix_ms, ret);
     case EK_OPERATION_EXISTS:
         return exists(apply, step, stamp_unix_ms, ret);
     case EK_OPERATION_INCREMENT:
