@@ -6,6 +6,8 @@ BUILD    ?= build
 PYTHON   ?= /usr/bin/python3
 OPTIMIZE ?= -O2 -g
 SANITIZE ?=
+# The programs and the shared library are optimized as a whole; objects keep plain code too, for those that link them otherwise.
+LTO      ?= $(if $(SANITIZE),,-flto=auto)
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -78,6 +80,9 @@ demo: deps ## the shop on real data, from an empty store to one that survives ev
 
 # ---- programs and the library ----
 
+WHOLE = $(if $(LTO),$(LTO) $(OPTIMIZE))
+$(foreach part,common broker worker client,$(eval $(BUILD)/obj/$(part)/%.o: CFLAGS += $(if $(LTO),$(LTO) -ffat-lto-objects)))
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@$(SAY) CC $<
@@ -86,17 +91,17 @@ $(BUILD)/obj/%.o: %.c
 $(BUILD)/bin/evenkeel-broker: $(call objects,$(COMMON) $(BROKER) broker/main.c)
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(BROKER_LIBS)
+	$(Q)$(CC) $(WHOLE) $(LDFLAGS) $^ -o $@ $(LIBS) $(BROKER_LIBS)
 
 $(BUILD)/bin/evenkeel-worker: $(call objects,$(COMMON) $(WORKER) worker/main.c)
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(WORKER_LIBS)
+	$(Q)$(CC) $(WHOLE) $(LDFLAGS) $^ -o $@ $(LIBS) $(WORKER_LIBS)
 
 $(BUILD)/bin/evenkeel: $(call objects,$(COMMON) $(CLIENT) $(CLI) client/cli/main.c)
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS) $(CLI_LIBS)
+	$(Q)$(CC) $(WHOLE) $(LDFLAGS) $^ -o $@ $(LIBS) $(CLI_LIBS)
 
 $(BUILD)/lib/libevenkeel.a: $(call objects,$(COMMON) $(CLIENT))
 	@mkdir -p $(@D)
@@ -106,7 +111,7 @@ $(BUILD)/lib/libevenkeel.a: $(call objects,$(COMMON) $(CLIENT))
 $(BUILD)/lib/libevenkeel.so: $(call objects,$(COMMON) $(CLIENT))
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) -shared -Wl,-soname,libevenkeel.so.0 $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(Q)$(CC) -shared -Wl,-soname,libevenkeel.so.0 $(WHOLE) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 # ---- tests ----
 
@@ -148,12 +153,12 @@ $(BUILD)/tests/bench/openloop $(BUILD)/tests/bench/steady: $(call objects,client
 $(PACED_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/lib/libevenkeel.a
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LIBS)
+	$(Q)$(CC) $(WHOLE) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LIBS)
 
 $(MEASURE_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,client/cli/generator.c tests/bench/tool.c) $(call archive,worker) $(call archive,common)
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $^ -Wl,--as-needed -o $@ $(LIBS) $(WORKER_LIBS)
+	$(Q)$(CC) $(WHOLE) $(LDFLAGS) $^ -Wl,--as-needed -o $@ $(LIBS) $(WORKER_LIBS)
 
 # Preloaded into programs under test, which bring their own sanitizer.
 $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c
