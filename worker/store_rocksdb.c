@@ -1,7 +1,6 @@
 #include "worker/store.h"
 
 #include "common/directory.h"
-#include "common/log.h"
 #include "common/rocks.h"
 #include "worker/rows.h"
 
@@ -151,23 +150,6 @@ static void set_logs(rocksdb_options_t *options, uint64_t reserve_bytes)
     rocksdb_options_set_manifest_preallocation_size(options, MANIFEST_ROOM_BYTES);
 }
 
-/* Groups come sorted: each row is looked for from the place of the last one that began with the same byte, not from the top of the
- * memtable (InlineSkipList::InsertWithHint). The C interface knows the option by its text only. */
-static rocksdb_options_t *with_hints(rocksdb_options_t *options)
-{
-    char *text = NULL;
-    rocksdb_options_t *hinted = rocksdb_options_create();
-    rocksdb_get_options_from_string(options, "memtable_insert_with_hint_prefix_extractor=fixed:1", hinted, &text);
-    if (!text) {
-        rocksdb_options_destroy(options);
-        return hinted;
-    }
-    ek_log(EK_LOG_WARNING, "this RocksDB sorts rows in without hints, which is slower: %s", text);
-    rocksdb_free(text);
-    rocksdb_options_destroy(hinted);
-    return options;
-}
-
 static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes, uint64_t reserve_bytes)
 {
     rocksdb_options_t *options = rocksdb_options_create();
@@ -194,7 +176,7 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
     set_tables(options, cache);
     set_merges(options, reserve_bytes);
     set_logs(options, reserve_bytes);
-    return with_hints(options);
+    return options;
 }
 
 /* 0: there is none. */
