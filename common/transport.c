@@ -13,11 +13,11 @@ enum {
     HANDSHAKE_MS = 3000,
     RECONNECT_MS = 20,
     RECONNECT_MAX_MS = 500,
-    MESSAGES_MAX = 256,      /* per pipe and direction; bytes are bounded by credit, queue limits and outboxes */
+    MESSAGES_MAX = 256, /* per pipe and direction; bytes are bounded by credit, queue limits and outboxes */
     /* Per peer: what lies here was not yet judged against any limit in bytes. ZeroMQ changes threads at each half of it, and it
      * must not be raised while connections last: whoever waits at the old mark is not woken up. */
     ROUTER_RECEIVED_MAX = 64,
-    ROUTE_BYTES = 5,         /* of an automatic routing id: a zero byte and 32 bits */
+    ROUTE_BYTES = 5, /* of an automatic routing id: a zero byte and 32 bits */
     ROUTING_ID_MAX = 255
 };
 

@@ -159,8 +159,8 @@ static enum ek_status put(struct ek_apply *apply, const struct ek_apply_step *st
     return EK_OK;
 }
 
-static enum ek_status remove_row(struct ek_apply *apply, const struct ek_apply_step *step, uint64_t version,
-                                 uint64_t stamp_unix_ms, struct step_result *ret)
+static enum ek_status remove_row(struct ek_apply *apply, const struct ek_apply_step *step, uint64_t version, uint64_t stamp_unix_ms,
+                                 struct step_result *ret)
 {
     struct present found;
     enum ek_status status = look(apply, step, stamp_unix_ms, &found);

@@ -31,8 +31,9 @@ enum {
 #define BLOCK_BYTES             ((size_t)8 << 10)
 #define FILE_BYTES_MIN          ((uint64_t)2 << 20)
 #define FILE_BYTES_MAX          ((uint64_t)64 << 20)
-/* A start reads the whole log and inserts every row of it again, some 300,000 a second: a worker shall serve again within 2 s. */
-#define REPLAY_BYTES_MAX    ((uint64_t)16 << 20)
+/* A start reads the whole log and inserts every row of it again, 100,000 a second while others use the processors too: a worker
+ * shall serve again within 2 s. */
+#define REPLAY_BYTES_MAX    ((uint64_t)10 << 20)
 #define MANIFEST_ROOM_BYTES ((size_t)256 << 10) /* taken from the disk beforehand */
 
 struct ek_store {
