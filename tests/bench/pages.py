@@ -6,11 +6,12 @@ import re
 import statistics
 import subprocess
 
-from measurements import ENVELOPE_JOBS, UNDER_WAY
+from measurements import ENVELOPE_JOBS, UNDER_WAY, Plan
 from rows import MIB, best, judge
 from systems import BUILD, CACHE, DB_BENCH, WRITE_BUFFER
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+FULL_ROUNDS = Plan().rounds
 
 
 def say(command):
@@ -64,8 +65,7 @@ def table(heads, lines):
 BELOW = """
 *Below alone* is the same ratio for what Evenkeel stands on, by itself and on the same processors in the same round: raw RocksDB in two processes (1 to
 4; 10 as many puts as gets), or `zmq_proxy` that echoes, with as many connections (7, 13). Nothing that uses them can show more (but 13: an echo is a
-message each, puts share theirs); clients, broker,
-exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
+message each, puts share theirs); clients, broker, exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
 """
 
 
@@ -248,8 +248,10 @@ def write(path, plan, samples, run):
     facts = [("date", f"{date:%Y-%m-%d %H:%M} UTC, {rounds} in {run['took_s'] / 60:.1f} minutes"),
              ("load before it began", f"{run['load']:.2f} (an idle machine: near 0)"), *machine()]
     parts = ["# Benchmarks\n", "Written by `make bench`; do not edit it.\n"]
-    if run["rounds"] < 5 or plan.keys < 1000000:
+    if plan.keys < 1000000:
         parts.append(f"**A short run, {rounds} with {plan.keys:,} keys: its figures say little.**\n")
+    elif run["rounds"] < FULL_ROUNDS:
+        parts.append(f"**{rounds} instead of {FULL_ROUNDS}.**\n")
     parts += [table(("", ""), facts), "## What it must reach\n", rows_table(plan, samples)]
     if run["failures"]:
         parts += ["These could not be measured:\n", *(f"- {text}" for text in run["failures"]), ""]
