@@ -7,7 +7,7 @@ PYTHON   ?= /usr/bin/python3
 OPTIMIZE ?= -O2 -g
 SANITIZE ?=
 # The programs and the shared library are optimized as a whole; objects keep plain code too, for those that link them otherwise.
-LTO      ?= $(if $(SANITIZE),,-flto=auto)
+LTO      ?= $(if $(SANITIZE)$(findstring clang,$(CC)),,-flto=auto)
 ifeq ($(origin CC),default)
 CC = gcc
 endif
