@@ -17,6 +17,12 @@ static struct ek_table_link **chain_of(const struct ek_table *table, uint64_t ha
     return &table->chains[hash & (table->chain_count - 1)];
 }
 
+void ek_table_expect(const struct ek_table *table, uint64_t hash)
+{
+    if (table->chain_count)
+        __builtin_prefetch(chain_of(table, hash), 1);
+}
+
 static void grow(struct ek_table *table)
 {
     struct ek_table larger = {.chain_count = table->chain_count ? table->chain_count * 2 : FIRST_CHAINS};
@@ -64,6 +70,14 @@ struct ek_table_link *ek_table_find(const struct ek_table *table, uint64_t hash,
         if (item->hash == hash && same(item, key))
             return item;
     return NULL;
+}
+
+const struct ek_table_link *ek_table_expect_item(const struct ek_table *table, uint64_t hash)
+{
+    const struct ek_table_link *item = table->count ? *chain_of(table, hash) : NULL;
+    if (item)
+        __builtin_prefetch(item);
+    return item;
 }
 
 uint64_t ek_mix(uint64_t value)

@@ -29,9 +29,13 @@ struct ek_table {
 void ek_table_done(struct ek_table *table);
 void ek_table_add(struct ek_table *table, struct ek_table_link *item, uint64_t hash);
 void ek_table_remove(struct ek_table *table, struct ek_table_link *item);
+/* Something with `hash` will be added, looked for or removed soon: the processor fetches its place meanwhile. */
+void ek_table_expect(const struct ek_table *table, uint64_t hash);
 /* The first item with `hash` for which same(item, key) holds, or NULL. */
 struct ek_table_link *ek_table_find(const struct ek_table *table, uint64_t hash,
                                     bool (*same)(const struct ek_table_link *item, const void *key), const void *key);
+/* After ek_table_expect, once that place has come: likewise its first item, which is told; NULL when there is none. */
+const struct ek_table_link *ek_table_expect_item(const struct ek_table *table, uint64_t hash);
 /* Mixes a number (or two) into a hash whose low bits are good (the finalizer of MurmurHash3). */
 uint64_t ek_mix(uint64_t value);
 

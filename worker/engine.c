@@ -11,6 +11,8 @@
 #include <string.h>
 #include <uuid/uuid.h>
 
+enum { SHARDS_AHEAD = 4 }; /* fetched from memory while one is encoded */
+
 static struct ek_slice key_slice(const struct ek_book_key *key)
 {
     return ek_slice_of(key->bytes, key->size);
@@ -437,6 +439,8 @@ static void encode_record(struct ek_engine *engine)
     qsort(judge->touched, judge->touched_count, sizeof *judge->touched, compare_shards);
     for (size_t i = 0; i < judge->touched_count; i++) {
         const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
+        if (i + SHARDS_AHEAD < judge->touched_count)
+            __builtin_prefetch(&judge->shards[judge->touched[i + SHARDS_AHEAD]].group_first);
         uint32_t at = shard->group_first;
         ek_book_record_shard(&engine->scratch, &record, judge->touched[i], judge->entries[at].verdict.position,
                              shard->group_expires_unix_ms, shard->group_jobs);

@@ -63,6 +63,12 @@ static void take_probe(struct ek_engine *engine, const struct ek_parcel *parcel,
     ek_answers_add(answers, parcel->link, &reply);
 }
 
+static void expect(const struct ek_judge *judge, const struct ek_parcel *parcel, uint32_t index)
+{
+    for (unsigned ahead = 1; ahead <= EK_JUDGE_AHEAD && ahead < parcel->count - index; ahead++)
+        ek_judge_expect(judge, &parcel->jobs[index + ahead], ahead);
+}
+
 static enum ek_status judge_item(struct ek_engine *engine, struct ek_commit_item *item, struct ek_answers *answers)
 {
     struct ek_parcel *parcel = item->parcel;
@@ -78,6 +84,7 @@ static enum ek_status judge_item(struct ek_engine *engine, struct ek_commit_item
             continue;
         }
         struct ek_worker_reply reply;
+        expect(&engine->judge, parcel, i);
         enum ek_status status = ek_judge_write(&engine->judge, parcel->link, job, &reply);
         if (status != EK_OK)
             return status;

@@ -221,6 +221,19 @@ enum ek_status ek_judge_write(struct ek_judge *judge, struct ek_link link, const
     return judge_next(judge, job, ret);
 }
 
+void ek_judge_expect(const struct ek_judge *judge, const struct ek_worker_job *job, unsigned ahead)
+{
+    if (job->shard >= judge->shard_count)
+        return;
+    const struct ek_judge_shard *shard = &judge->shards[job->shard];
+    if (ahead == EK_JUDGE_AHEAD) {
+        __builtin_prefetch(shard);
+        __builtin_prefetch(&shard->memory.table);
+        __builtin_prefetch(&shard->group_first);
+    } else
+        ek_producers_expect(&shard->memory, job->producer, EK_PRODUCERS_STEPS - ahead);
+}
+
 static bool same_reply(const struct ek_worker_reply *a, const struct ek_worker_reply *b)
 {
     return a->status == b->status && a->position == b->position && ek_slice_equal(a->body, b->body);

@@ -181,6 +181,23 @@ const struct ek_stored_reply *ek_producers_reply(const struct ek_producers *prod
     return known ? search(&known->replies, number) : NULL;
 }
 
+void ek_producers_expect(const struct ek_producers *producers, uint64_t producer, unsigned step)
+{
+    uint64_t hash = ek_mix(producer);
+    if (step == 0) {
+        ek_table_expect(&producers->table, hash);
+        return;
+    }
+    const struct ek_table_link *link = ek_table_expect_item(&producers->table, hash);
+    if (!link)
+        return;
+    const struct ek_producer *first = EK_ITEM(link, const struct ek_producer, link);
+    if (step == 1)
+        __builtin_prefetch(&first->replies);
+    else if (first->replies.count)
+        __builtin_prefetch(ek_replies_at(&first->replies, 0));
+}
+
 size_t ek_producers_closed(const struct ek_producers *producers)
 {
     size_t count = 0;

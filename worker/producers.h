@@ -85,6 +85,10 @@ void ek_producers_done(struct ek_producers *producers);
 /* Where `number` of `producer` (not 0) stands. `ret_awaited` is the number after the last one. */
 enum ek_numbering ek_producers_look(const struct ek_producers *producers, uint64_t producer, uint64_t number,
                                     uint64_t *ret_awaited);
+/* A job of this producer is judged soon. Begins to bring what that needs from memory, a step further with each of
+ * EK_PRODUCERS_STEPS calls; changes nothing. */
+enum { EK_PRODUCERS_STEPS = 3 };
+void ek_producers_expect(const struct ek_producers *producers, uint64_t producer, unsigned step);
 /* The reply kept for a number, or, with producer 0, for the thin job at that position; NULL when it was dropped. Borrowed until the
  * next record. */
 const struct ek_stored_reply *ek_producers_reply(const struct ek_producers *producers, uint64_t producer, uint64_t number);

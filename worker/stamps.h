@@ -17,7 +17,7 @@ struct ek_stamps {
     _Atomic uint64_t highest_unix_ms[EK_SHARDS_MAX];
 };
 
-/* `stamp_unix_ms` is not below an earlier one of the same shard. One thread. */
+/* `stamp_unix_ms` is not below an earlier one of the same shard. One thread at a time. */
 static inline void ek_stamps_raise(struct ek_stamps *stamps, uint16_t shard, uint64_t stamp_unix_ms)
 {
     atomic_store_explicit(&stamps->highest_unix_ms[shard], stamp_unix_ms, memory_order_release);

@@ -3,7 +3,7 @@
  * in the product, another one in a simulator. It knows neither jobs nor the meaning of rows, except that expired ones may vanish
  * (see ek_store_set_horizon).
  *
- * Threads: one thread opens, writes and closes; reads and figures may come from any thread at any time in between.
+ * Threads: one at a time opens, writes and closes; reads and figures may come from any thread at any time in between.
  * After a failure of ek_store_commit the process must end: what the disk holds is then unknown, and a retry would lie.
  */
 #ifndef EK_WORKER_STORE_H
