@@ -425,7 +425,7 @@ static bool look_at_descriptors(struct ek_poll_item *items, size_t count, const 
     return any;
 }
 
-/* zmq_poll does the same with two more system calls for each socket, and two for each wait. */
+/* zmq_poll does the same, but polls twice and asks each socket twice, at two system calls each. */
 enum ek_status ek_poll(struct ek_poll_item *items, size_t count, int64_t timeout_ms)
 {
     struct pollfd polled[EK_POLL_ITEMS_MAX];

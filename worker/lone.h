@@ -1,8 +1,8 @@
 /*
- * Whether the loop commits a write by itself instead of handing it to the storage thread. That saves two changes of threads, a
- * tenth of what a single write under way takes; but whatever comes during its sync then waits. So it is done only where nothing has
- * come beside a commit for a while: one client that waits for each of its writes. It commits nothing itself. Pure; one thread at a
- * time.
+ * Whether the loop commits a write by itself instead of handing it to the storage thread. That saves two changes of threads, up to
+ * a tenth of what a single write under way takes; but whatever comes during its sync then waits. So it is done only where nothing
+ * has come beside a commit for a while: one client that waits for each of its writes. It commits nothing itself. Pure; one thread
+ * at a time.
  */
 #ifndef EK_WORKER_LONE_H
 #define EK_WORKER_LONE_H
