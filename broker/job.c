@@ -9,28 +9,22 @@ enum { ALLOCATION_OVERHEAD = 48 }; /* slot, hash link and malloc's own, per job 
 
 static uint64_t token_of(const struct ek_jobs *jobs, uint32_t slot)
 {
-    return (uint64_t)jobs->slot_uses[slot] << 32 | slot;
+    return (uint64_t)jobs->slots[slot].uses << 32 | slot;
 }
 
-static void grow_slots(struct ek_jobs *jobs)
+static uint32_t take_slot(struct ek_jobs *jobs, struct ek_broker_job *job)
 {
-    size_t before = jobs->slot_capacity;
-    size_t uses_capacity = before;
-    size_t free_capacity = before;
-    jobs->slots = ek_grow(jobs->slots, &jobs->slot_capacity, before + 1, sizeof(struct ek_broker_job *));
-    jobs->slot_uses = ek_grow(jobs->slot_uses, &uses_capacity, before + 1, sizeof *jobs->slot_uses);
-    jobs->free_slots = ek_grow(jobs->free_slots, &free_capacity, before + 1, sizeof *jobs->free_slots);
-}
-
-static uint32_t take_slot(struct ek_jobs *jobs)
-{
-    if (jobs->free_count)
-        return jobs->free_slots[--jobs->free_count];
-    if (jobs->slot_count == jobs->slot_capacity)
-        grow_slots(jobs);
-    uint32_t slot = (uint32_t)jobs->slot_count++;
-    jobs->slot_uses[slot] = 0;
-    return slot;
+    uint32_t number = jobs->first_free - 1;
+    if (jobs->first_free)
+        jobs->first_free = jobs->slots[number].next_free;
+    else {
+        number = (uint32_t)jobs->slot_count++;
+        jobs->slots = ek_grow(jobs->slots, &jobs->slot_capacity, jobs->slot_count, sizeof *jobs->slots);
+        jobs->slots[number].uses = 0;
+    }
+    jobs->slots[number].job = job;
+    jobs->slots[number].uses++;
+    return number;
 }
 
 struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *message)
@@ -47,10 +41,7 @@ struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *mess
         .charged_bytes = ek_job_charge(message->body.size),
     };
     memcpy(job->body, message->body.data, message->body.size);
-    uint32_t slot = take_slot(jobs);
-    jobs->slots[slot] = job;
-    jobs->slot_uses[slot]++;
-    job->token = token_of(jobs, slot);
+    job->token = token_of(jobs, take_slot(jobs, job));
     return job;
 }
 
@@ -58,9 +49,10 @@ void ek_job_free(struct ek_jobs *jobs, struct ek_broker_job *job)
 {
     if (job->indexed)
         ek_table_remove(&jobs->by_number, &job->by_number);
-    uint32_t slot = (uint32_t)job->token;
-    jobs->slots[slot] = NULL;
-    jobs->free_slots[jobs->free_count++] = slot;
+    uint32_t number = (uint32_t)job->token;
+    jobs->slots[number].job = NULL;
+    jobs->slots[number].next_free = jobs->first_free;
+    jobs->first_free = number + 1;
     free(job);
 }
 
@@ -69,7 +61,7 @@ struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token
     uint32_t slot = (uint32_t)token;
     if (slot >= jobs->slot_count || token_of(jobs, slot) != token)
         return NULL;
-    return jobs->slots[slot];
+    return jobs->slots[slot].job;
 }
 
 struct number_key {
@@ -107,8 +99,6 @@ struct ek_broker_job *ek_job_by_number(const struct ek_jobs *jobs, uint64_t prod
 void ek_jobs_done(struct ek_jobs *jobs)
 {
     free(jobs->slots);
-    free(jobs->slot_uses);
-    free(jobs->free_slots);
     ek_table_done(&jobs->by_number);
     *jobs = (struct ek_jobs){0};
 }
@@ -168,7 +158,7 @@ struct ek_broker_job *ek_job_rewrite(struct ek_jobs *jobs, struct ek_job_list *l
         ek_table_remove(&jobs->by_number, &job->by_number);
         ek_job_index(jobs, other);
     }
-    jobs->slots[(uint32_t)job->token] = other;
+    jobs->slots[(uint32_t)job->token].job = other;
     free(job);
     return other;
 }

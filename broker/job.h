@@ -46,12 +46,17 @@ struct ek_job_list {
     size_t count;
 };
 
+/* What a token names: all of it in one place, because each job comes by three times. */
+struct ek_job_slot {
+    struct ek_broker_job *job; /* NULL: free */
+    uint32_t uses;
+    uint32_t next_free; /* as first_free */
+};
+
 /* All jobs: by token (slot and sequence, so that an old token finds nothing) and numbered ones by (producer, shard, number). */
 struct ek_jobs {
-    struct ek_broker_job **slots;
-    uint32_t *slot_uses;
-    uint32_t *free_slots;
-    size_t free_count;
+    struct ek_job_slot *slots;
+    uint32_t first_free; /* its number and one; 0: none */
     size_t slot_count;
     size_t slot_capacity;
     struct ek_table by_number;
