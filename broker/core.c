@@ -28,7 +28,9 @@ struct ek_action *ek_broker_act(struct ek_broker *broker, enum ek_action_type ty
 {
     broker->actions = ek_grow(broker->actions, &broker->action_capacity, broker->action_count + 1, sizeof *broker->actions);
     struct ek_action *action = &broker->actions[broker->action_count++];
-    *action = (struct ek_action){.type = type, .peer = peer};
+    action->type = type;
+    action->peer = peer;
+    action->link = (struct ek_link){0};
     return action;
 }
 

@@ -55,7 +55,7 @@ static void send_losses(struct loop *loop, const struct ek_action *action)
 static void send_move(struct loop *loop, const struct ek_action *action)
 {
     struct ek_buffer message = {0};
-    ek_encode_move_order(&message, &action->move);
+    ek_encode_move_order(&message, action->move);
     ek_outbox_message(loop->to_workers, action->peer, ek_owned_of(&message));
 }
 

@@ -34,6 +34,7 @@ struct ek_passing {
 struct ek_move;
 struct ek_check;
 struct ek_feed_entry;
+struct ek_move_told;
 struct ek_balance;
 
 struct ek_shard {
@@ -221,6 +222,7 @@ struct ek_broker {
     uint64_t last_attempt;
     uint64_t feed_bytes;             /* writes that wait for learners */
     struct ek_feed_entry *feed_over; /* not needed any more once this step's actions are carried out */
+    struct ek_move_told *told;       /* orders of this step; broker/moves.c */
     struct ek_check *check;          /* the one under way, or NULL; broker/check.h */
     uint64_t last_check;
     bool stopping;
@@ -247,7 +249,7 @@ struct ek_broker {
     struct ek_buffer texts; /* has its full size from the start, so that pointers into it hold */
 };
 
-/* Appends an action of this step. */
+/* Appends an action of this step; the caller sets the member that its type has, and the link where it has one. */
 struct ek_action *ek_broker_act(struct ek_broker *broker, enum ek_action_type type, ek_broker_peer peer);
 /* A line for the log, or the reason to end, as printf. What one step can say is bounded; beyond it lines are left out. */
 void ek_broker_say(struct ek_broker *broker, enum ek_action_type type, const char *format, ...)
