@@ -235,6 +235,7 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_drain_tick(broker);
     ek_moves_run(broker);
     ek_check_run(broker);
+    ek_pool_rest(&broker->jobs.pool);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
         ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
                         broker->time.jump_refused

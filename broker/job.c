@@ -27,9 +27,19 @@ static uint32_t take_slot(struct ek_jobs *jobs, struct ek_broker_job *job)
     return number;
 }
 
+static struct ek_broker_job *take_memory(struct ek_jobs *jobs, size_t body_bytes)
+{
+    return ek_pool_take(&jobs->pool, sizeof(struct ek_broker_job) + body_bytes);
+}
+
+static void give_memory(struct ek_jobs *jobs, struct ek_broker_job *job)
+{
+    ek_pool_give(&jobs->pool, job, sizeof *job + job->room_bytes);
+}
+
 struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *message)
 {
-    struct ek_broker_job *job = ek_alloc(sizeof *job + message->body.size);
+    struct ek_broker_job *job = take_memory(jobs, message->body.size);
     *job = (struct ek_broker_job){
         .client_job_id = message->id,
         .kind = message->kind,
@@ -38,6 +48,7 @@ struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *mess
         .number = message->route.number,
         .lowest = message->route.lowest,
         .body_bytes = (uint32_t)message->body.size,
+        .room_bytes = (uint32_t)message->body.size,
         .charged_bytes = ek_job_charge(message->body.size),
     };
     memcpy(job->body, message->body.data, message->body.size);
@@ -53,7 +64,7 @@ void ek_job_free(struct ek_jobs *jobs, struct ek_broker_job *job)
     jobs->slots[number].job = NULL;
     jobs->slots[number].next_free = jobs->first_free;
     jobs->first_free = number + 1;
-    free(job);
+    give_memory(jobs, job);
 }
 
 struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token)
@@ -100,6 +111,7 @@ void ek_jobs_done(struct ek_jobs *jobs)
 {
     free(jobs->slots);
     ek_table_done(&jobs->by_number);
+    ek_pool_done(&jobs->pool);
     *jobs = (struct ek_jobs){0};
 }
 
@@ -148,10 +160,10 @@ void ek_job_cancel(struct ek_broker_job *job, enum ek_wire_status cause)
 struct ek_broker_job *ek_job_rewrite(struct ek_jobs *jobs, struct ek_job_list *list, struct ek_broker_job *job,
                                      struct ek_slice body)
 {
-    struct ek_broker_job *other = ek_alloc(sizeof *other + body.size);
+    struct ek_broker_job *other = take_memory(jobs, body.size);
     *other = *job;
     memcpy(other->body, body.data, body.size);
-    other->body_bytes = (uint32_t)body.size;
+    other->body_bytes = other->room_bytes = (uint32_t)body.size;
     *(other->prev ? &other->prev->next : &list->first) = other;
     *(other->next ? &other->next->prev : &list->last) = other;
     if (job->indexed) {
@@ -159,7 +171,7 @@ struct ek_broker_job *ek_job_rewrite(struct ek_jobs *jobs, struct ek_job_list *l
         ek_job_index(jobs, other);
     }
     jobs->slots[(uint32_t)job->token].job = other;
-    free(job);
+    give_memory(jobs, job);
     return other;
 }
 
