@@ -45,7 +45,7 @@ static uint8_t peek_tag(const struct ek_reader *reader)
     return left(reader) == 0 ? 0xc1 : *reader->at;
 }
 
-static uint64_t big_endian(struct ek_reader *reader, size_t width)
+static inline uint64_t big_endian(struct ek_reader *reader, size_t width)
 {
     if (left(reader) < width) {
         ek_read_fail(reader);
@@ -71,7 +71,7 @@ static uint64_t big_endian(struct ek_reader *reader, size_t width)
     }
 }
 
-uint64_t ek_read_uint(struct ek_reader *reader)
+uint64_t ek_read_uint_of_any_length(struct ek_reader *reader)
 {
     uint8_t tag = next_tag(reader);
     if (tag <= 0x7f)
