@@ -199,6 +199,7 @@ struct ek_broker {
     uint64_t away_bytes;
     uint32_t cancel_jobs;
     struct ek_busy_note busy_notes[EK_BUSY_NOTES];
+    size_t busy_note_count;
     struct ek_ledger ledger;
     struct ek_histogram queue_wait;
     struct ek_histogram end_to_end;
