@@ -75,6 +75,27 @@ struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token
     return jobs->slots[slot].job;
 }
 
+static const struct ek_broker_job *in_slot_of(const struct ek_jobs *jobs, uint64_t token)
+{
+    uint32_t slot = (uint32_t)token;
+    return slot < jobs->slot_count ? jobs->slots[slot].job : NULL;
+}
+
+void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
+{
+    enum { LINE_BYTES = 64 };
+    const struct ek_broker_job *job = in_slot_of(jobs, token);
+    for (size_t at = 0; job && at < sizeof *job; at += LINE_BYTES)
+        __builtin_prefetch((const char *)job + at, 1);
+}
+
+void ek_job_expect_next(const struct ek_jobs *jobs, uint64_t token)
+{
+    const struct ek_broker_job *job = in_slot_of(jobs, token);
+    if (job && job->indexed)
+        ek_table_expect(&jobs->by_number, job->by_number.hash);
+}
+
 struct number_key {
     uint64_t producer;
     uint64_t number;

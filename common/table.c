@@ -17,6 +17,12 @@ static struct ek_table_link **chain_of(const struct ek_table *table, uint64_t ha
     return &table->chains[hash & (table->chain_count - 1)];
 }
 
+void ek_table_expect(const struct ek_table *table, uint64_t hash)
+{
+    if (table->chain_count)
+        __builtin_prefetch(chain_of(table, hash), 1);
+}
+
 static void grow(struct ek_table *table)
 {
     struct ek_table larger = {.chain_count = table->chain_count ? table->chain_count * 2 : FIRST_CHAINS};

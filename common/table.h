@@ -29,6 +29,8 @@ struct ek_table {
 void ek_table_done(struct ek_table *table);
 void ek_table_add(struct ek_table *table, struct ek_table_link *item, uint64_t hash);
 void ek_table_remove(struct ek_table *table, struct ek_table_link *item);
+/* Something with `hash` will be added, looked for or removed soon: the processor fetches its place meanwhile. */
+void ek_table_expect(const struct ek_table *table, uint64_t hash);
 /* The first item with `hash` for which same(item, key) holds, or NULL. */
 struct ek_table_link *ek_table_find(const struct ek_table *table, uint64_t hash,
                                     bool (*same)(const struct ek_table_link *item, const void *key), const void *key);
