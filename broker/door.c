@@ -151,10 +151,12 @@ static bool waits_for_refused(struct ek_broker *broker, const struct ek_job *job
  */
 static bool would_expire(const struct ek_broker *broker, const struct ek_job *job, const struct ek_shard *shard, uint64_t now_us)
 {
+    if (!job->deadline_ms || job->kind == EK_JOB_READ || shard->state != EK_SHARD_SERVING)
+        return false;
     const struct ek_broker_job *first = shard->queue.first;
     for (int i = 0; i < CANCELS_IN_FRONT_MAX && first && first->kind == EK_JOB_CANCEL; i++) /* they went before what was here */
         first = first->next;
-    if (!job->deadline_ms || job->kind == EK_JOB_READ || !first || shard->state != EK_SHARD_SERVING)
+    if (!first)
         return false;
     if (job->kind == EK_JOB_DELETE && broker->workers[shard->holder].heartbeat.credit_bytes == 0)
         return false;
