@@ -15,9 +15,11 @@ static uint64_t token_of(const struct ek_jobs *jobs, uint32_t slot)
 static uint32_t take_slot(struct ek_jobs *jobs, struct ek_broker_job *job)
 {
     uint32_t number = jobs->first_free - 1;
-    if (jobs->first_free)
+    if (jobs->first_free) {
         jobs->first_free = jobs->slots[number].next_free;
-    else {
+        if (jobs->first_free)
+            __builtin_prefetch(&jobs->slots[jobs->first_free - 1], 1);
+    } else {
         number = (uint32_t)jobs->slot_count++;
         jobs->slots = ek_grow(jobs->slots, &jobs->slot_capacity, jobs->slot_count, sizeof *jobs->slots);
         jobs->slots[number].uses = 0;
@@ -81,6 +83,12 @@ static const struct ek_broker_job *in_slot_of(const struct ek_jobs *jobs, uint64
     return slot < jobs->slot_count ? jobs->slots[slot].job : NULL;
 }
 
+void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token)
+{
+    if ((uint32_t)token < jobs->slot_count)
+        __builtin_prefetch(&jobs->slots[(uint32_t)token]);
+}
+
 void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
 {
     enum { LINE_BYTES = 64 };
@@ -89,7 +97,7 @@ void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
         __builtin_prefetch((const char *)job + at, 1);
 }
 
-void ek_job_expect_next(const struct ek_jobs *jobs, uint64_t token)
+void ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token)
 {
     const struct ek_broker_job *job = in_slot_of(jobs, token);
     if (job && job->indexed)
