@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EK_NOBODY = -1, EK_BUSY_NOTES = 32768, EK_DISPATCH_JOBS_MAX = 4096, EK_FORGOTTEN_MAX = EK_WORKERS_MAX };
+enum { EK_NOBODY = -1, EK_BUSY_NOTES = 32768, EK_DISPATCH_JOBS_MAX = 128, EK_FORGOTTEN_MAX = EK_WORKERS_MAX };
 
 enum ek_shard_state {
     EK_SHARD_UNASSIGNED,
