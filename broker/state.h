@@ -49,8 +49,10 @@ struct ek_shard {
     bool loss_due;       /* its holder has to be told */
     bool empty;          /* the holder said in this generation that its position is 0, and nothing was sent since */
     struct ek_job_list queue;
-    struct ek_job_list writes; /* in flight, by position */
-    struct ek_job_list reads;  /* in flight */
+    struct ek_broker_job *last_positioned; /* in the queue: those that were taken back with their positions stand up to it, in front
+                                            * of all that have none; NULL: there are none */
+    struct ek_job_list writes;             /* in flight, by position */
+    struct ek_job_list reads;              /* in flight */
     struct ek_passing passing;
     uint32_t suspects;    /* jobs that were in flight at a death and have no answer yet */
     uint64_t bytes;       /* of all three lists */
