@@ -70,8 +70,8 @@ struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *mess
 /* The job must be in no list. */
 void ek_job_free(struct ek_jobs *jobs, struct ek_broker_job *job);
 struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token);
-/* The job will be asked for by its token, and then freed, soon: the processor fetches meanwhile, one after the other, the place that
- * the token names, the job, and its place in the table. Tokens that name nothing do no harm. */
+/* The job will be asked for by its token, and then freed, soon: the processor fetches meanwhile, one after the other, the place
+ * that the token names, the job, and its place in the table. Tokens that name nothing do no harm. */
 void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token);
 void ek_job_expect(const struct ek_jobs *jobs, uint64_t token);
 void ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token);

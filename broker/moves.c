@@ -52,7 +52,8 @@ static bool is_attempted(const struct ek_move *move)
 
 /* ---- attempts ---- */
 
-/* An order is many times as large as a job: the actions only point to it, so that each of thousands is not as large as the rarest. */
+/* An order is many times as large as a job: the actions only point to it, so that each of thousands is not as large as the rarest.
+ */
 struct ek_move_told {
     struct ek_move_told *next;
     struct ek_move_order order;
