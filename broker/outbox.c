@@ -27,7 +27,6 @@ struct ek_outbox {
     size_t bytes;
     struct ek_table boxes;
     struct box *first;
-    struct box *latest; /* that was asked for: the next one is most often the same. NULL: none, or it is gone */
     ek_peer *lost;
     size_t lost_count;
     size_t lost_capacity;
@@ -53,8 +52,6 @@ static void drop_backlog(struct ek_outbox *outbox, struct box *box)
 static void free_box(struct ek_outbox *outbox, struct box *box)
 {
     drop_backlog(outbox, box);
-    if (outbox->latest == box)
-        outbox->latest = NULL;
     ek_table_remove(&outbox->boxes, &box->by_peer);
     ek_envelope_done(&box->envelope);
     free(box->backlog);
@@ -82,12 +79,10 @@ static bool same_peer(const struct ek_table_link *item, const void *wanted)
 
 static struct box *box_of(struct ek_outbox *outbox, ek_peer peer)
 {
-    if (outbox->latest && outbox->latest->peer == peer)
-        return outbox->latest;
     struct ek_table_link *found = ek_table_find(&outbox->boxes, ek_mix(peer), same_peer, &peer);
     if (found)
-        return outbox->latest = EK_ITEM(found, struct box, by_peer);
-    struct box *box = outbox->latest = ek_alloc_zero(1, sizeof *box);
+        return EK_ITEM(found, struct box, by_peer);
+    struct box *box = ek_alloc_zero(1, sizeof *box);
     box->peer = peer;
     ek_table_add(&outbox->boxes, &box->by_peer, ek_mix(peer));
     box->next = outbox->first;
