@@ -1,6 +1,5 @@
 #include "common/reader.h"
 
-#include <endian.h>
 #include <string.h>
 
 struct ek_reader ek_reader_of(struct ek_slice bytes)
@@ -30,10 +29,10 @@ static size_t left(const struct ek_reader *reader)
     return (size_t)(reader->end - reader->at);
 }
 
-/* The next byte, or 0xc1, which the format never uses. Nothing is left of a reader that has failed. */
+/* The next byte, or 0xc1, which the format never uses. */
 static uint8_t next_tag(struct ek_reader *reader)
 {
-    if (left(reader) == 0) {
+    if (reader->failed || left(reader) == 0) {
         ek_read_fail(reader);
         return 0xc1;
     }
@@ -42,33 +41,20 @@ static uint8_t next_tag(struct ek_reader *reader)
 
 static uint8_t peek_tag(const struct ek_reader *reader)
 {
-    return left(reader) == 0 ? 0xc1 : *reader->at;
+    return reader->failed || left(reader) == 0 ? 0xc1 : *reader->at;
 }
 
-static inline uint64_t big_endian(struct ek_reader *reader, size_t width)
+static uint64_t big_endian(struct ek_reader *reader, size_t width)
 {
     if (left(reader) < width) {
         ek_read_fail(reader);
         return 0;
     }
-    const uint8_t *at = reader->at;
+    uint64_t value = 0;
+    for (size_t i = 0; i < width; i++)
+        value = value << 8 | reader->at[i];
     reader->at += width;
-    switch (width) { /* a copy of a width that the compiler knows is one load */
-    case 1:
-        return *at;
-    case 2: {
-        uint16_t value;
-        return be16toh(*(uint16_t *)memcpy(&value, at, sizeof value));
-    }
-    case 4: {
-        uint32_t value;
-        return be32toh(*(uint32_t *)memcpy(&value, at, sizeof value));
-    }
-    default: {
-        uint64_t value;
-        return be64toh(*(uint64_t *)memcpy(&value, at, sizeof value));
-    }
-    }
+    return value;
 }
 
 uint64_t ek_read_uint_of_any_length(struct ek_reader *reader)
