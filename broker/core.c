@@ -28,7 +28,9 @@ struct ek_action *ek_broker_act(struct ek_broker *broker, enum ek_action_type ty
 {
     broker->actions = ek_grow(broker->actions, &broker->action_capacity, broker->action_count + 1, sizeof *broker->actions);
     struct ek_action *action = &broker->actions[broker->action_count++];
-    *action = (struct ek_action){.type = type, .peer = peer};
+    action->type = type;
+    action->peer = peer;
+    action->link = (struct ek_link){0};
     return action;
 }
 
@@ -233,6 +235,7 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_drain_tick(broker);
     ek_moves_run(broker);
     ek_check_run(broker);
+    ek_pool_rest(&broker->jobs.pool);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
         ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
                         broker->time.jump_refused

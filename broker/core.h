@@ -103,7 +103,7 @@ struct ek_action {
         struct ek_answer answer;
         struct ek_worker_welcome worker_welcome;
         struct ek_worker_job job;
-        struct ek_move_order move;
+        const struct ek_move_order *move;
         uint64_t check;           /* its number */
         const struct ek_fed *fed; /* until the learner has it */
         struct {

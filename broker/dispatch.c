@@ -91,15 +91,6 @@ static void count_passing(struct ek_broker *broker, struct ek_shard *shard, cons
         count_one(&worker->passing, ek_job_writes(job), more);
 }
 
-/* The last job that was taken back and has its position; nothing that has none may stand before it. */
-static struct ek_broker_job *last_positioned(const struct ek_shard *shard)
-{
-    struct ek_broker_job *last = NULL;
-    for (struct ek_broker_job *job = shard->queue.first; job && job->position; job = job->next)
-        last = job;
-    return last;
-}
-
 static void insert_behind(struct ek_shard *shard, struct ek_broker_job *place, struct ek_broker_job *job)
 {
     if (place)
@@ -138,7 +129,7 @@ static void insert_cancel(struct ek_broker *broker, struct ek_shard *shard, stru
         return;
     }
     struct ek_broker_job *before = ek_job_by_number(&broker->jobs, job->producer, job->shard, job->number - 1);
-    insert_behind(shard, before && waits_unsent(before) ? before : last_positioned(shard), job);
+    insert_behind(shard, before && waits_unsent(before) ? before : shard->last_positioned, job);
     draw_behind(broker, shard, job);
 }
 
@@ -157,6 +148,8 @@ void ek_dispatch_enqueue(struct ek_broker *broker, struct ek_shard *shard, struc
 
 static void leave_queue(struct ek_broker *broker, struct ek_shard *shard, struct ek_broker_job *job)
 {
+    if (job == shard->last_positioned)
+        shard->last_positioned = job->prev;
     ek_job_list_remove(&shard->queue, job);
     if (ek_job_passes(job))
         count_passing(broker, shard, job, false);
@@ -182,8 +175,11 @@ void ek_dispatch_turn_into_dead(struct ek_broker *broker, struct ek_broker_job *
     ek_encode_dead(&body, dead);
     if (ek_job_passes(job))
         count_passing(broker, shard, job, false);
+    bool is_last_positioned = job == shard->last_positioned;
     job = ek_job_rewrite(&broker->jobs, &shard->queue, job, ek_buffer_slice(&body));
     job->kind = EK_JOB_DEAD;
+    if (is_last_positioned)
+        shard->last_positioned = job;
     ek_buffer_done(&body);
 }
 
@@ -238,6 +234,8 @@ static void put_back(struct ek_broker *broker, struct ek_shard *shard, struct ek
     ek_dispatch_land(broker, shard, job);
     broker->ledger.queued++;
     insert_behind(shard, place, job);
+    if (job->position && !shard->last_positioned)
+        shard->last_positioned = job;
     if (ek_job_passes(job))
         count_passing(broker, shard, job, true);
 }
@@ -248,9 +246,8 @@ void ek_dispatch_take_back(struct ek_broker *broker, struct ek_shard *shard)
         put_back(broker, shard, shard->writes.last, NULL);
     /* Reads may wait for a write, also for one that was taken back before and has not gone out again; and what is confirmed ends
      * before the first position that waits, so nothing else may stand in front of one. */
-    struct ek_broker_job *place = last_positioned(shard);
     while (shard->reads.last)
-        put_back(broker, shard, shard->reads.last, place);
+        put_back(broker, shard, shard->reads.last, shard->last_positioned);
 }
 
 void ek_dispatch_give_back(struct ek_broker *broker, struct ek_shard *shard, enum ek_wire_status status)

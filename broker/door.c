@@ -82,6 +82,26 @@ static bool note_is_for(const struct ek_busy_note *note, const struct ek_route *
     return note->producer == route->producer && note->shard == route->shard;
 }
 
+static void write_note(struct ek_broker *broker, const struct ek_route *route)
+{
+    struct ek_busy_note *note = note_of(broker, route);
+    if (note_is_for(note, route) && route->number >= note->number)
+        return;
+    broker->busy_note_count += note->producer == 0;
+    *note = (struct ek_busy_note){route->producer, route->number, route->shard};
+}
+
+static void drop_note(struct ek_broker *broker, const struct ek_route *route)
+{
+    if (broker->busy_note_count == 0) /* most often; the notes are more than a cache holds */
+        return;
+    struct ek_busy_note *note = note_of(broker, route);
+    if (!note_is_for(note, route))
+        return;
+    *note = (struct ek_busy_note){0};
+    broker->busy_note_count--;
+}
+
 static bool is_numbered_write(const struct ek_job *job)
 {
     return job->kind != EK_JOB_READ && job->route.producer != 0;
@@ -89,11 +109,8 @@ static bool is_numbered_write(const struct ek_job *job)
 
 static void answer_busy(struct ek_broker *broker, ek_broker_peer peer, const struct ek_job *job, const struct ek_shard *shard)
 {
-    if (is_numbered_write(job)) {
-        struct ek_busy_note *note = note_of(broker, &job->route);
-        if (!note_is_for(note, &job->route) || job->route.number < note->number)
-            *note = (struct ek_busy_note){job->route.producer, job->route.number, job->route.shard};
-    }
+    if (is_numbered_write(job))
+        write_note(broker, &job->route);
     uint32_t retry_ms = broker->stopping ? RETRY_STOPPING_MS : shard->state == EK_SHARD_SERVING ? RETRY_FULL_MS : RETRY_AWAY_MS;
     broker->ledger.refused++;
     ek_door_answer(broker, peer, job->id, EK_WIRE_BUSY, retry_ms, NULL);
@@ -120,6 +137,8 @@ static bool has_room(const struct ek_broker *broker, const struct ek_broker_clie
 /* An earlier number of this producer was refused here and has not come again; one below `lowest` has its answer by now. */
 static bool waits_for_refused(struct ek_broker *broker, const struct ek_job *job)
 {
+    if (broker->busy_note_count == 0)
+        return false;
     const struct ek_busy_note *note = note_of(broker, &job->route);
     return note_is_for(note, &job->route) && job->route.number > note->number && note->number >= job->route.lowest;
 }
@@ -132,10 +151,12 @@ static bool waits_for_refused(struct ek_broker *broker, const struct ek_job *job
  */
 static bool would_expire(const struct ek_broker *broker, const struct ek_job *job, const struct ek_shard *shard, uint64_t now_us)
 {
+    if (!job->deadline_ms || job->kind == EK_JOB_READ || shard->state != EK_SHARD_SERVING)
+        return false;
     const struct ek_broker_job *first = shard->queue.first;
     for (int i = 0; i < CANCELS_IN_FRONT_MAX && first && first->kind == EK_JOB_CANCEL; i++) /* they went before what was here */
         first = first->next;
-    if (!job->deadline_ms || job->kind == EK_JOB_READ || !first || shard->state != EK_SHARD_SERVING)
+    if (!first)
         return false;
     if (job->kind == EK_JOB_DELETE && broker->workers[shard->holder].heartbeat.credit_bytes == 0)
         return false;
@@ -258,11 +279,8 @@ static void let_in(struct ek_broker *broker, struct ek_broker_client *client, co
         answer_busy(broker, client->peer, job, shard);
         return;
     }
-    if (is_numbered_write(job)) {
-        struct ek_busy_note *note = note_of(broker, &job->route);
-        if (note_is_for(note, &job->route))
-            *note = (struct ek_busy_note){0};
-    }
+    if (is_numbered_write(job))
+        drop_note(broker, &job->route);
     ek_door_enqueue(broker, client, shard, job, now_us);
 }
 

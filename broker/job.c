@@ -9,33 +9,39 @@ enum { ALLOCATION_OVERHEAD = 48 }; /* slot, hash link and malloc's own, per job 
 
 static uint64_t token_of(const struct ek_jobs *jobs, uint32_t slot)
 {
-    return (uint64_t)jobs->slot_uses[slot] << 32 | slot;
+    return (uint64_t)jobs->slots[slot].uses << 32 | slot;
 }
 
-static void grow_slots(struct ek_jobs *jobs)
+static uint32_t take_slot(struct ek_jobs *jobs, struct ek_broker_job *job)
 {
-    size_t before = jobs->slot_capacity;
-    size_t uses_capacity = before;
-    size_t free_capacity = before;
-    jobs->slots = ek_grow(jobs->slots, &jobs->slot_capacity, before + 1, sizeof(struct ek_broker_job *));
-    jobs->slot_uses = ek_grow(jobs->slot_uses, &uses_capacity, before + 1, sizeof *jobs->slot_uses);
-    jobs->free_slots = ek_grow(jobs->free_slots, &free_capacity, before + 1, sizeof *jobs->free_slots);
+    uint32_t number = jobs->first_free - 1;
+    if (jobs->first_free) {
+        jobs->first_free = jobs->slots[number].next_free;
+        if (jobs->first_free)
+            __builtin_prefetch(&jobs->slots[jobs->first_free - 1], 1);
+    } else {
+        number = (uint32_t)jobs->slot_count++;
+        jobs->slots = ek_grow(jobs->slots, &jobs->slot_capacity, jobs->slot_count, sizeof *jobs->slots);
+        jobs->slots[number].uses = 0;
+    }
+    jobs->slots[number].job = job;
+    jobs->slots[number].uses++;
+    return number;
 }
 
-static uint32_t take_slot(struct ek_jobs *jobs)
+static struct ek_broker_job *take_memory(struct ek_jobs *jobs, size_t body_bytes)
 {
-    if (jobs->free_count)
-        return jobs->free_slots[--jobs->free_count];
-    if (jobs->slot_count == jobs->slot_capacity)
-        grow_slots(jobs);
-    uint32_t slot = (uint32_t)jobs->slot_count++;
-    jobs->slot_uses[slot] = 0;
-    return slot;
+    return ek_pool_take(&jobs->pool, sizeof(struct ek_broker_job) + body_bytes);
+}
+
+static void give_memory(struct ek_jobs *jobs, struct ek_broker_job *job)
+{
+    ek_pool_give(&jobs->pool, job, sizeof *job + job->room_bytes);
 }
 
 struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *message)
 {
-    struct ek_broker_job *job = ek_alloc(sizeof *job + message->body.size);
+    struct ek_broker_job *job = take_memory(jobs, message->body.size);
     *job = (struct ek_broker_job){
         .client_job_id = message->id,
         .kind = message->kind,
@@ -44,13 +50,11 @@ struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *mess
         .number = message->route.number,
         .lowest = message->route.lowest,
         .body_bytes = (uint32_t)message->body.size,
+        .room_bytes = (uint32_t)message->body.size,
         .charged_bytes = ek_job_charge(message->body.size),
     };
     memcpy(job->body, message->body.data, message->body.size);
-    uint32_t slot = take_slot(jobs);
-    jobs->slots[slot] = job;
-    jobs->slot_uses[slot]++;
-    job->token = token_of(jobs, slot);
+    job->token = token_of(jobs, take_slot(jobs, job));
     return job;
 }
 
@@ -58,10 +62,11 @@ void ek_job_free(struct ek_jobs *jobs, struct ek_broker_job *job)
 {
     if (job->indexed)
         ek_table_remove(&jobs->by_number, &job->by_number);
-    uint32_t slot = (uint32_t)job->token;
-    jobs->slots[slot] = NULL;
-    jobs->free_slots[jobs->free_count++] = slot;
-    free(job);
+    uint32_t number = (uint32_t)job->token;
+    jobs->slots[number].job = NULL;
+    jobs->slots[number].next_free = jobs->first_free;
+    jobs->first_free = number + 1;
+    give_memory(jobs, job);
 }
 
 struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token)
@@ -69,7 +74,34 @@ struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token
     uint32_t slot = (uint32_t)token;
     if (slot >= jobs->slot_count || token_of(jobs, slot) != token)
         return NULL;
-    return jobs->slots[slot];
+    return jobs->slots[slot].job;
+}
+
+static const struct ek_broker_job *in_slot_of(const struct ek_jobs *jobs, uint64_t token)
+{
+    uint32_t slot = (uint32_t)token;
+    return slot < jobs->slot_count ? jobs->slots[slot].job : NULL;
+}
+
+void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token)
+{
+    if ((uint32_t)token < jobs->slot_count)
+        __builtin_prefetch(&jobs->slots[(uint32_t)token]);
+}
+
+void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
+{
+    enum { LINE_BYTES = 64 };
+    const struct ek_broker_job *job = in_slot_of(jobs, token);
+    for (size_t at = 0; job && at < sizeof *job; at += LINE_BYTES)
+        __builtin_prefetch((const char *)job + at, 1);
+}
+
+void ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token)
+{
+    const struct ek_broker_job *job = in_slot_of(jobs, token);
+    if (job && job->indexed)
+        ek_table_expect(&jobs->by_number, job->by_number.hash);
 }
 
 struct number_key {
@@ -107,9 +139,8 @@ struct ek_broker_job *ek_job_by_number(const struct ek_jobs *jobs, uint64_t prod
 void ek_jobs_done(struct ek_jobs *jobs)
 {
     free(jobs->slots);
-    free(jobs->slot_uses);
-    free(jobs->free_slots);
     ek_table_done(&jobs->by_number);
+    ek_pool_done(&jobs->pool);
     *jobs = (struct ek_jobs){0};
 }
 
@@ -158,18 +189,18 @@ void ek_job_cancel(struct ek_broker_job *job, enum ek_wire_status cause)
 struct ek_broker_job *ek_job_rewrite(struct ek_jobs *jobs, struct ek_job_list *list, struct ek_broker_job *job,
                                      struct ek_slice body)
 {
-    struct ek_broker_job *other = ek_alloc(sizeof *other + body.size);
+    struct ek_broker_job *other = take_memory(jobs, body.size);
     *other = *job;
     memcpy(other->body, body.data, body.size);
-    other->body_bytes = (uint32_t)body.size;
+    other->body_bytes = other->room_bytes = (uint32_t)body.size;
     *(other->prev ? &other->prev->next : &list->first) = other;
     *(other->next ? &other->next->prev : &list->last) = other;
     if (job->indexed) {
         ek_table_remove(&jobs->by_number, &job->by_number);
         ek_job_index(jobs, other);
     }
-    jobs->slots[(uint32_t)job->token] = other;
-    free(job);
+    jobs->slots[(uint32_t)job->token].job = other;
+    give_memory(jobs, job);
     return other;
 }
 

@@ -5,6 +5,7 @@
 #ifndef EK_BROKER_JOB_H
 #define EK_BROKER_JOB_H
 
+#include "broker/pool.h"
 #include "common/messages.h"
 #include "common/table.h"
 
@@ -30,6 +31,7 @@ struct ek_broker_job {
     uint32_t count;         /* operations, and positions that it uses up */
     uint32_t body_bytes;
     uint32_t charged_bytes; /* what it counts against the limits, from first to last */
+    uint32_t room_bytes;    /* for the body, which may have become smaller */
     uint16_t shard;
     enum ek_job_kind kind;
     uint8_t deaths; /* of a worker that had only this job in flight */
@@ -46,15 +48,21 @@ struct ek_job_list {
     size_t count;
 };
 
+/* What a token names: all of it in one place, because each job comes by three times. */
+struct ek_job_slot {
+    struct ek_broker_job *job; /* NULL: free */
+    uint32_t uses;
+    uint32_t next_free; /* as first_free */
+};
+
 /* All jobs: by token (slot and sequence, so that an old token finds nothing) and numbered ones by (producer, shard, number). */
 struct ek_jobs {
-    struct ek_broker_job **slots;
-    uint32_t *slot_uses;
-    uint32_t *free_slots;
-    size_t free_count;
+    struct ek_job_slot *slots;
+    uint32_t first_free; /* its number and one; 0: none */
     size_t slot_count;
     size_t slot_capacity;
     struct ek_table by_number;
+    struct ek_pool pool;
 };
 
 /* A job with a copy of its body and a token. The caller fills the rest. */
@@ -62,10 +70,15 @@ struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *mess
 /* The job must be in no list. */
 void ek_job_free(struct ek_jobs *jobs, struct ek_broker_job *job);
 struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token);
+/* The job will be asked for by its token, and then freed, soon: the processor fetches meanwhile, one after the other, the place
+ * that the token names, the job, and its place in the table. Tokens that name nothing do no harm. */
+void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token);
+void ek_job_expect(const struct ek_jobs *jobs, uint64_t token);
+void ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token);
 /* Makes a numbered write findable. */
 void ek_job_index(struct ek_jobs *jobs, struct ek_broker_job *job);
 struct ek_broker_job *ek_job_by_number(const struct ek_jobs *jobs, uint64_t producer, uint16_t shard, uint64_t number);
-/* Frees the tables; all jobs must be gone. */
+/* Frees the tables and what is kept for later jobs; all jobs must be gone. */
 void ek_jobs_done(struct ek_jobs *jobs);
 
 /* What a job with a body of this size counts against the limits. */

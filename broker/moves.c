@@ -52,6 +52,22 @@ static bool is_attempted(const struct ek_move *move)
 
 /* ---- attempts ---- */
 
+/* An order is many times as large as a job: the actions only point to it, so that each of thousands is not as large as the rarest.
+ */
+struct ek_move_told {
+    struct ek_move_told *next;
+    struct ek_move_order order;
+};
+
+static void free_told(struct ek_broker *broker)
+{
+    while (broker->told) {
+        struct ek_move_told *told = broker->told;
+        broker->told = told->next;
+        free(told);
+    }
+}
+
 static uint64_t rate_of(const struct ek_broker *broker, const struct ek_move *move)
 {
     uint64_t limit = broker->settings[EK_SETTING_COPY_BYTES_PER_SECOND];
@@ -64,14 +80,18 @@ static void order(struct ek_broker *broker, const struct ek_move *move, int work
     const struct ek_worker *to = &broker->workers[worker];
     struct ek_action *action = ek_broker_act(broker, EK_ACTION_WORKER_MOVE, to->peer);
     action->link = (struct ek_link){.link = to->link, .generation = broker->config.generation};
-    action->move = (struct ek_move_order){.link = action->link,
-                                          .attempt = {.shard = move->shard, .number = move->attempt},
-                                          .step = step,
-                                          .epoch = broker->shards[move->shard].epoch,
-                                          .position = move->position,
-                                          .bytes_per_second = rate_of(broker, move)};
+    struct ek_move_told *told = ek_alloc(sizeof *told);
+    told->order = (struct ek_move_order){.link = action->link,
+                                         .attempt = {.shard = move->shard, .number = move->attempt},
+                                         .step = step,
+                                         .epoch = broker->shards[move->shard].epoch,
+                                         .position = move->position,
+                                         .bytes_per_second = rate_of(broker, move)};
     if (step == EK_MOVE_PULL)
-        memcpy(action->move.endpoint, broker->workers[move->source].endpoint, sizeof action->move.endpoint);
+        memcpy(told->order.endpoint, broker->workers[move->source].endpoint, sizeof told->order.endpoint);
+    told->next = broker->told;
+    broker->told = told;
+    action->move = &told->order;
 }
 
 static bool is_up(const struct ek_broker *broker, int worker)
@@ -459,6 +479,7 @@ static void free_feed_over(struct ek_broker *broker)
 void ek_moves_begin_step(struct ek_broker *broker)
 {
     free_feed_over(broker);
+    free_told(broker);
     keep_few(broker);
     end_holds(broker);
 }
@@ -480,6 +501,7 @@ void ek_moves_done(struct ek_broker *broker)
         free(move);
     }
     free_feed_over(broker);
+    free_told(broker);
 }
 
 /* ---- what the workers say ---- */

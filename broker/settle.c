@@ -81,11 +81,24 @@ static bool shows_disagreement(enum ek_wire_status status)
     return status == EK_WIRE_STALE || status == EK_WIRE_OUT_OF_ORDER;
 }
 
+/* A job was sent long ago, as processors see it, and thousands after it: nothing of it is in a cache. */
+static void look_ahead(const struct ek_broker *broker, const struct ek_worker_reply *replies, size_t i, size_t count)
+{
+    enum { TOKEN_AHEAD = 24, JOB_AHEAD = 16, FREE_AHEAD = 8 };
+    if (i + TOKEN_AHEAD < count)
+        ek_job_expect_token(&broker->jobs, replies[i + TOKEN_AHEAD].token);
+    if (i + JOB_AHEAD < count)
+        ek_job_expect(&broker->jobs, replies[i + JOB_AHEAD].token);
+    if (i + FREE_AHEAD < count)
+        ek_job_expect_free(&broker->jobs, replies[i + FREE_AHEAD].token);
+}
+
 void ek_settle_replies(struct ek_broker *broker, struct ek_worker *worker, const struct ek_worker_reply *replies, size_t count,
                        uint64_t now_us)
 {
     int index = (int)(worker - broker->workers);
     for (size_t i = 0; i < count; i++) {
+        look_ahead(broker, replies, i, count);
         if (replies[i].token == EK_PROBE_TOKEN) {
             if (replies[i].status == EK_WIRE_OK)
                 ek_poison_probe_answered(worker);

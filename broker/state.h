@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EK_NOBODY = -1, EK_BUSY_NOTES = 32768, EK_DISPATCH_JOBS_MAX = 4096, EK_FORGOTTEN_MAX = EK_WORKERS_MAX };
+enum { EK_NOBODY = -1, EK_BUSY_NOTES = 32768, EK_DISPATCH_JOBS_MAX = 128, EK_FORGOTTEN_MAX = EK_WORKERS_MAX };
 
 enum ek_shard_state {
     EK_SHARD_UNASSIGNED,
@@ -34,6 +34,7 @@ struct ek_passing {
 struct ek_move;
 struct ek_check;
 struct ek_feed_entry;
+struct ek_move_told;
 struct ek_balance;
 
 struct ek_shard {
@@ -48,8 +49,10 @@ struct ek_shard {
     bool loss_due;       /* its holder has to be told */
     bool empty;          /* the holder said in this generation that its position is 0, and nothing was sent since */
     struct ek_job_list queue;
-    struct ek_job_list writes; /* in flight, by position */
-    struct ek_job_list reads;  /* in flight */
+    struct ek_broker_job *last_positioned; /* in the queue: those that were taken back with their positions stand up to it, in front
+                                            * of all that have none; NULL: there are none */
+    struct ek_job_list writes;             /* in flight, by position */
+    struct ek_job_list reads;              /* in flight */
     struct ek_passing passing;
     uint32_t suspects;    /* jobs that were in flight at a death and have no answer yet */
     uint64_t bytes;       /* of all three lists */
@@ -198,6 +201,7 @@ struct ek_broker {
     uint64_t away_bytes;
     uint32_t cancel_jobs;
     struct ek_busy_note busy_notes[EK_BUSY_NOTES];
+    size_t busy_note_count;
     struct ek_ledger ledger;
     struct ek_histogram queue_wait;
     struct ek_histogram end_to_end;
@@ -221,6 +225,7 @@ struct ek_broker {
     uint64_t last_attempt;
     uint64_t feed_bytes;             /* writes that wait for learners */
     struct ek_feed_entry *feed_over; /* not needed any more once this step's actions are carried out */
+    struct ek_move_told *told;       /* orders of this step; broker/moves.c */
     struct ek_check *check;          /* the one under way, or NULL; broker/check.h */
     uint64_t last_check;
     bool stopping;
@@ -247,7 +252,7 @@ struct ek_broker {
     struct ek_buffer texts; /* has its full size from the start, so that pointers into it hold */
 };
 
-/* Appends an action of this step. */
+/* Appends an action of this step; the caller sets the member that its type has, and the link where it has one. */
 struct ek_action *ek_broker_act(struct ek_broker *broker, enum ek_action_type type, ek_broker_peer peer);
 /* A line for the log, or the reason to end, as printf. What one step can say is bounded; beyond it lines are left out. */
 void ek_broker_say(struct ek_broker *broker, enum ek_action_type type, const char *format, ...)

@@ -338,10 +338,8 @@ void ek_encode_reply(struct ek_envelope *envelope, const struct ek_reply *reply)
 {
     struct ek_buffer *out = ek_envelope_item(envelope);
     ek_write_array(out, REPLY_FIELDS);
-    ek_write_uint(out, reply->id);
-    ek_write_uint(out, reply->status);
-    ek_write_uint(out, reply->position);
-    ek_write_uint(out, reply->retry_ms);
+    const uint64_t numbers[] = {reply->id, reply->status, reply->position, reply->retry_ms};
+    ek_write_uints(out, numbers, sizeof numbers / sizeof *numbers);
     ek_write_bytes_or_nil(out, reply->body);
 }
 
@@ -534,17 +532,9 @@ enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_worker_j
 static void write_worker_job(struct ek_buffer *out, const struct ek_worker_job *job)
 {
     ek_write_array(out, WORKER_JOB_FIELDS);
-    ek_write_uint(out, job->token);
-    ek_write_uint(out, job->shard);
-    ek_write_uint(out, job->epoch);
-    ek_write_uint(out, job->kind);
-    ek_write_uint(out, job->position);
-    ek_write_uint(out, job->stamp_unix_ms);
-    ek_write_uint(out, job->producer);
-    ek_write_uint(out, job->number);
-    ek_write_uint(out, job->lowest);
-    ek_write_uint(out, job->confirmed);
-    ek_write_uint(out, job->closed);
+    const uint64_t numbers[] = {job->token,    job->shard,  job->epoch,  job->kind,      job->position, job->stamp_unix_ms,
+                                job->producer, job->number, job->lowest, job->confirmed, job->closed};
+    ek_write_uints(out, numbers, sizeof numbers / sizeof *numbers);
     ek_write_bytes(out, job->body);
 }
 

@@ -67,6 +67,9 @@
 #define EK_OUTBOX_BYTES_MAX     (32u * EK_MIB) /* replies that wait for one client */
 #define EK_CANCEL_JOBS_MAX      4096u          /* cancellations that are let in beyond the limits */
 #define EK_CANCEL_PRODUCERS_MAX 4096u
+#ifndef EK_POOL_BYTES_MAX
+#define EK_POOL_BYTES_MAX (2u * EK_MIB) /* memory of jobs that have ended; 0 where every use after the end is to be seen */
+#endif
 
 /* Worker */
 #define EK_CREDIT_JOBS_MAX    65536u

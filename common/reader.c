@@ -57,7 +57,7 @@ static uint64_t big_endian(struct ek_reader *reader, size_t width)
     return value;
 }
 
-uint64_t ek_read_uint(struct ek_reader *reader)
+uint64_t ek_read_uint_of_any_length(struct ek_reader *reader)
 {
     uint8_t tag = next_tag(reader);
     if (tag <= 0x7f)

@@ -21,7 +21,13 @@ bool ek_reader_ok(const struct ek_reader *reader);
 /* Nothing failed and nothing is left. */
 bool ek_reader_ended(const struct ek_reader *reader);
 
-uint64_t ek_read_uint(struct ek_reader *reader);
+/* Of any length; what ek_read_uint calls. */
+uint64_t ek_read_uint_of_any_length(struct ek_reader *reader);
+/* Most numbers are one byte long: no call for these. */
+static inline uint64_t ek_read_uint(struct ek_reader *reader)
+{
+    return reader->at != reader->end && *reader->at <= 0x7f ? *reader->at++ : ek_read_uint_of_any_length(reader);
+}
 /* Fails above `max`. */
 uint64_t ek_read_uint_max(struct ek_reader *reader, uint64_t max);
 int64_t ek_read_int(struct ek_reader *reader);

@@ -8,6 +8,8 @@
 #include "common/bytes.h"
 
 void ek_write_uint(struct ek_buffer *out, uint64_t value);
+/* One behind the other, faster than one by one. */
+void ek_write_uints(struct ek_buffer *out, const uint64_t *values, size_t count);
 void ek_write_int(struct ek_buffer *out, int64_t value);
 void ek_write_bool(struct ek_buffer *out, bool value);
 void ek_write_nil(struct ek_buffer *out);

@@ -101,8 +101,8 @@ const struct ek_move_order *moves_order_to(ek_broker_peer peer, enum ek_move_ste
 {
     const struct ek_action *action;
     for (size_t n = 0; (action = rig_action(&moves.rig, EK_ACTION_WORKER_MOVE, n)); n++)
-        if (action->peer == peer && action->move.step == step)
-            return &action->move;
+        if (action->peer == peer && action->move->step == step)
+            return action->move;
     return NULL;
 }
 

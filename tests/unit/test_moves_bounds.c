@@ -15,7 +15,7 @@ static size_t fills(void)
     size_t count = 0;
     const struct ek_action *action;
     for (size_t n = 0; (action = rig_action(&moves.rig, EK_ACTION_WORKER_MOVE, n)); n++)
-        count += action->move.step == EK_MOVE_FILL;
+        count += action->move->step == EK_MOVE_FILL;
     return count;
 }
 

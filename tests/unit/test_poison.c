@@ -75,10 +75,9 @@ static bool kills(const struct ek_worker_job *job)
                                         ek_slice_equal(job->body, ek_slice_of(deadly_get, sizeof deadly_get)));
 }
 
-/* Takes what one dispatch sends. */
-static size_t receive(void)
+/* Takes what the last step sent. */
+static size_t take_sent(void)
 {
-    rig_dispatch(&at.rig);
     size_t count = 0;
     for (const struct ek_action *action; (action = rig_action(&at.rig, EK_ACTION_WORKER_JOB, count)); count++) {
         const struct ek_worker_job *job = &action->job;
@@ -94,6 +93,17 @@ static size_t receive(void)
                                                 .kills = kills(job) || (at.keeping_kills && dead.job.data),
                                                 .kept = dead.job.data != NULL};
     }
+    return count;
+}
+
+/* Takes all that can be sent. */
+static size_t receive(void)
+{
+    size_t count = 0;
+    do {
+        rig_dispatch(&at.rig);
+        count += take_sent();
+    } while (ek_broker_has_more(at.rig.broker));
     return count;
 }
 
