@@ -1,6 +1,10 @@
 #include "common/transport.h"
 
+#include "common/clock.h"
+
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +46,8 @@ struct sent {
 
 struct ek_socket {
     void *zmq;
+    int fd;     /* tells that ZeroMQ has news, once: what a call has taken in beside its work it does not tell again */
+    bool quiet; /* the last call found nothing to receive and took in all news: the descriptor tells what comes next */
     struct tally *tally;
     enum ek_socket_kind kind;
     uint8_t last_sender[ROUTING_ID_MAX];
@@ -102,12 +108,15 @@ enum ek_status ek_socket_open(struct ek_context *context, enum ek_socket_kind ki
     void *zmq = zmq_socket(context->zmq, kind_of(kind));
     if (!zmq)
         return EK_IO;
-    if (!set_limits(zmq, kind)) {
+    int fd = -1;
+    size_t fd_bytes = sizeof fd;
+    if (!set_limits(zmq, kind) || zmq_getsockopt(zmq, ZMQ_FD, &fd, &fd_bytes)) {
         (void)zmq_close(zmq);
         return EK_IO;
     }
     struct ek_socket *socket = ek_alloc_zero(1, sizeof *socket);
     socket->zmq = zmq;
+    socket->fd = fd;
     socket->kind = kind;
     socket->tally = ek_alloc_zero(1, sizeof *socket->tally);
     atomic_init(&socket->tally->users, 1);
@@ -144,6 +153,7 @@ static enum ek_status refused(const char *verb, const char *endpoint, struct ek_
 
 enum ek_status ek_socket_bind(struct ek_socket *socket, const char *endpoint, char *ret_actual, struct ek_error *error)
 {
+    socket->quiet = false;
     if (zmq_bind(socket->zmq, endpoint))
         return refused("listen on", endpoint, error);
     size_t size = EK_TEXT_BYTES_MAX;
@@ -154,11 +164,13 @@ enum ek_status ek_socket_bind(struct ek_socket *socket, const char *endpoint, ch
 
 enum ek_status ek_socket_connect(struct ek_socket *socket, const char *endpoint, struct ek_error *error)
 {
+    socket->quiet = false;
     return zmq_connect(socket->zmq, endpoint) ? refused("connect to", endpoint, error) : EK_OK;
 }
 
 enum ek_status ek_socket_subscribe(struct ek_socket *socket, const char *topic)
 {
+    socket->quiet = false;
     return zmq_setsockopt(socket->zmq, ZMQ_SUBSCRIBE, topic, strlen(topic)) ? EK_IO : EK_OK;
 }
 
@@ -175,6 +187,7 @@ static bool receive_frame(struct ek_socket *socket, struct ek_frame *frame)
     do
         received = zmq_msg_recv(message_of(frame), socket->zmq, ZMQ_DONTWAIT);
     while (received < 0 && errno == EINTR);
+    socket->quiet = received < 0 && errno == EAGAIN;
     if (received < 0)
         ek_frame_done(frame);
     return received >= 0;
@@ -272,10 +285,22 @@ size_t ek_socket_unsent_bytes(const struct ek_socket *socket)
     return atomic_load(&socket->tally->bytes);
 }
 
+/* ZMQ_POLLIN and ZMQ_POLLOUT, of all that ZeroMQ knows by now. */
+static bool look(struct ek_socket *socket, int *ret_events)
+{
+    size_t size = sizeof *ret_events;
+    *ret_events = 0;
+    if (zmq_getsockopt(socket->zmq, ZMQ_EVENTS, ret_events, &size))
+        return false;
+    socket->quiet = (*ret_events & ZMQ_POLLIN) == 0;
+    return true;
+}
+
 /* The frames before a ROUTER's payload. */
 static enum ek_status send_address(struct ek_socket *socket, const void *id, size_t id_bytes, bool delimited)
 {
     int sent;
+    socket->quiet = false;
     do
         sent = zmq_send(socket->zmq, id, id_bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT);
     while (sent < 0 && errno == EINTR);
@@ -286,12 +311,20 @@ static enum ek_status send_address(struct ek_socket *socket, const void *id, siz
     return EK_OK;
 }
 
-/* Asked before a frame is made around the caller's bytes: libzmq would not give them back without freeing them. */
 static bool has_room(struct ek_socket *socket)
 {
-    int events = 0;
-    size_t size = sizeof events;
-    return zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT) != 0;
+    int events;
+    return look(socket, &events) && (events & ZMQ_POLLOUT) != 0;
+}
+
+static int send_frame(struct ek_socket *socket, zmq_msg_t *frame)
+{
+    int sent;
+    socket->quiet = false;
+    do
+        sent = zmq_msg_send(frame, socket->zmq, ZMQ_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    return sent;
 }
 
 static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned message)
@@ -305,14 +338,21 @@ static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned mes
         free_sent(NULL, hint);
         return EK_UNREACHABLE;
     }
-    int sent;
-    do
-        sent = zmq_msg_send(&frame, socket->zmq, ZMQ_DONTWAIT);
-    while (sent < 0 && errno == EINTR);
+    int sent = send_frame(socket, &frame);
+    /* ZeroMQ looks only now and then whether a full pipe has got room again: it is made to before that is believed. */
+    if (sent < 0 && errno == EAGAIN) {
+        if (has_room(socket))
+            sent = send_frame(socket, &frame);
+        else
+            errno = EAGAIN;
+    }
     if (sent >= 0)
         return EK_OK;
+    bool full = errno == EAGAIN;
+    if (full)
+        hint->memory = NULL; /* stays the caller's when the frame around it goes */
     (void)zmq_msg_close(&frame);
-    return EK_UNREACHABLE;
+    return full ? EK_AGAIN : EK_UNREACHABLE;
 }
 
 enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_owned message)
@@ -326,8 +366,7 @@ enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_
             free(message.memory);
         if (status != EK_OK)
             return status;
-    } else if (!has_room(socket))
-        return EK_AGAIN;
+    }
     return send_payload(socket, message);
 }
 
@@ -345,28 +384,73 @@ void ek_socket_answer(struct ek_socket *socket, struct ek_slice message)
 
 void ek_socket_publish(struct ek_socket *socket, const char *topic, struct ek_slice payload)
 {
+    socket->quiet = false;
     if (zmq_send(socket->zmq, topic, strlen(topic), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
         (void)zmq_send(socket->zmq, payload.data, payload.size, ZMQ_DONTWAIT);
 }
 
+/* Asks the sockets that may have something which their descriptor does not tell. */
+static enum ek_status look_at_sockets(struct ek_poll_item *items, size_t count, const struct pollfd *told, bool *ret_any)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct ek_socket *socket = items[i].socket;
+        int events;
+        if (!socket || (told ? told[i].revents == 0 : socket->quiet))
+            continue;
+        if (!look(socket, &events))
+            return errno == EINTR ? EK_AGAIN : EK_IO;
+        items[i].readable = (events & ZMQ_POLLIN) != 0;
+        *ret_any = *ret_any || items[i].readable;
+    }
+    return EK_OK;
+}
+
+static int left_ms(uint64_t began_us, int64_t timeout_ms)
+{
+    if (timeout_ms < 0)
+        return -1;
+    int64_t left = timeout_ms - (int64_t)((ek_clock_monotonic_us() - began_us) / 1000);
+    return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static bool look_at_descriptors(struct ek_poll_item *items, size_t count, const struct pollfd *told)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].socket)
+            continue;
+        items[i].readable = (told[i].revents & POLLIN) != 0;
+        any = any || told[i].revents != 0;
+    }
+    return any;
+}
+
+/* zmq_poll does the same with two more system calls for each socket, and two for each wait. */
 enum ek_status ek_poll(struct ek_poll_item *items, size_t count, int64_t timeout_ms)
 {
-    zmq_pollitem_t polled[EK_POLL_ITEMS_MAX];
+    struct pollfd polled[EK_POLL_ITEMS_MAX];
     if (count > EK_POLL_ITEMS_MAX)
         return EK_TOO_LARGE;
     for (size_t i = 0; i < count; i++) {
-        polled[i] = (zmq_pollitem_t){.fd = items[i].fd, .events = ZMQ_POLLIN};
-        polled[i].socket = items[i].socket ? items[i].socket->zmq : NULL;
+        polled[i] = (struct pollfd){.fd = items[i].socket ? items[i].socket->fd : items[i].fd, .events = POLLIN};
         items[i].readable = false;
     }
-    int ready = zmq_poll(polled, (int)count, timeout_ms);
-    if (ready < 0 && errno != EINTR)
-        return EK_IO;
-    if (ready <= 0)
-        return EK_AGAIN;
-    for (size_t i = 0; i < count; i++)
-        items[i].readable = (polled[i].revents & ZMQ_POLLIN) != 0;
-    return EK_OK;
+    bool any = false;
+    enum ek_status status = look_at_sockets(items, count, NULL, &any);
+    uint64_t began_us = ek_clock_monotonic_us();
+    int wait_ms = any ? 0 : left_ms(began_us, timeout_ms);
+    while (status == EK_OK) {
+        int ready = poll(polled, (nfds_t)count, wait_ms);
+        if (ready < 0)
+            return errno == EINTR ? EK_AGAIN : EK_IO;
+        any = look_at_descriptors(items, count, polled) || any;
+        status = look_at_sockets(items, count, polled, &any);
+        /* A socket's news may be of something else than a message. */
+        if (any || wait_ms == 0)
+            break;
+        wait_ms = left_ms(began_us, timeout_ms);
+    }
+    return status != EK_OK || any ? status : EK_AGAIN;
 }
 
 bool ek_endpoint_is_loopback(const char *endpoint)

@@ -1,7 +1,10 @@
 /* Our sockets against libzmq's own, which stand for well-behaved and for hostile peers. */
 #include "common/transport.h"
+
+#include "common/clock.h"
 #include "tests/support/run_suite.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -330,6 +333,41 @@ START_TEST(waiting_ends_in_time_or_at_a_descriptor)
 }
 END_TEST
 
+/* A send may take in that a message has come; the descriptor does not tell it once more. The send does so only when it has not
+ * looked for a millisecond. */
+START_TEST(what_came_before_a_send_is_not_slept_through)
+{
+    void *dealer = peer_open(ZMQ_DEALER, NULL);
+    struct ek_poll_item item = {.socket = router};
+    peer_send(dealer, "hello", 0);
+    ek_peer peer = expect(router, "hello");
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(ek_poll(&item, 1, 0), EK_AGAIN);
+        peer_send(dealer, "before", 0);
+        (void)poll(NULL, 0, 5);
+        ck_assert_int_eq(ek_socket_send(router, peer, owned("after")), EK_OK);
+        ck_assert_int_eq(ek_poll(&item, 1, PATIENCE_MS), EK_OK);
+        ck_assert(item.readable);
+        (void)expect(router, "before");
+        peer_expect(dealer, "after");
+    }
+    ck_assert_int_eq(zmq_close(dealer), 0);
+}
+END_TEST
+
+/* Room in a pipe is news as well. */
+START_TEST(news_of_something_else_than_a_message_do_not_end_the_wait)
+{
+    void *dealer = peer_open(ZMQ_DEALER, NULL);
+    struct ek_poll_item item = {.socket = router};
+    uint64_t began_us = ek_clock_monotonic_us();
+    ck_assert_int_eq(ek_poll(&item, 1, 30), EK_AGAIN); /* the dealer connects meanwhile */
+    ck_assert_uint_ge(ek_clock_monotonic_us() - began_us, 29000);
+    ck_assert(!item.readable);
+    ck_assert_int_eq(zmq_close(dealer), 0);
+}
+END_TEST
+
 START_TEST(endpoints_are_judged_by_their_text)
 {
     static const char *const good[] = {"tcp://127.0.0.1:5600", "tcp://*:0",    "tcp://127.0.0.1:*", "tcp://[::1]:65535",
@@ -379,6 +417,8 @@ static Suite *suite(void)
     tcase_add_test(tests, endpoints_that_cannot_be_are_refused);
     tcase_add_test(tests, a_free_port_is_named);
     tcase_add_test(tests, waiting_ends_in_time_or_at_a_descriptor);
+    tcase_add_test(tests, what_came_before_a_send_is_not_slept_through);
+    tcase_add_test(tests, news_of_something_else_than_a_message_do_not_end_the_wait);
     tcase_add_test(tests, endpoints_are_judged_by_their_text);
     tcase_add_test(tests, only_this_machine_is_loopback);
     suite_add_tcase(suite, tests);
