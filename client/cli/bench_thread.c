@@ -267,7 +267,8 @@ void *ek_bench_thread_run(void *context)
         if (moved == 0 && !has_ended(thread)) { /* with nothing under way nothing would come */
             thread->until_clock = 0;
             wait(thread);
-        }
+        } else if (thread->count > 1) /* one look at all of them finds those that are not worth a look of their own */
+            ek_client_wait(thread->clients, thread->count, 0);
         atomic_store_explicit(&thread->progress, thread->operations, memory_order_relaxed);
     }
     thread->ended_us = ek_clock_monotonic_us();
