@@ -145,8 +145,8 @@ static void send_job(struct ek_session *session, struct ek_pending_job *job, uin
     job->out = true;
     TAILQ_INSERT_TAIL(&session->in_flight, job, in_progress);
     job->lane->writes_in_flight = (uint16_t)(job->lane->writes_in_flight + !read);
-    if (!read && !ek_timer_is_armed(&job->lane->wake))
-        ek_wheel_arm(&session->wheel, &job->lane->wake, now_us + job->lane->probe_us);
+    if (!read && !job->lane->wakes)
+        ek_session_wake_at(session, job->lane, now_us + job->lane->probe_us);
 }
 
 /* The first send gives the id by which the reply is found. */
