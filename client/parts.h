@@ -195,6 +195,7 @@ struct ek_session {
     size_t fresh_bytes; /* submitted since all lanes had their turn */
     uint32_t read_goal; /* operations of a read job, by how the last replies fitted */
     struct ek_envelope envelope;
+    size_t envelope_bytes; /* of the last one: so much the next one takes at once, instead of growing to it */
     struct ek_buffer scratch;
 
     /* one query */

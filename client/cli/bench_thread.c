@@ -126,14 +126,18 @@ static enum ek_outcome submit(struct slot *slot, enum ek_operation_kind kind)
     bool counters = plan->workload->rest == EK_BENCH_INCREMENT;
     char key[EK_BENCH_KEY_BYTES];
     struct ek_request request = {.kind = kind, .key = key, .key_size = sizeof key, .by = 1};
-    ek_bench_key(key, counters ? "cntr" : "user", slot->key);
     if (kind == EK_PUT && counters) {
         request.value = "0";
         request.value_size = 1;
     } else if (kind == EK_PUT) {
-        request.value = plan->values + ek_random_below(&producer->random, EK_BENCH_BLOCK_BYTES);
+        const uint8_t *value = plan->values + ek_random_below(&producer->random, EK_BENCH_BLOCK_BYTES);
+        request.value = value;
         request.value_size = (size_t)plan->value_bytes;
+        /* It is seldom in the cache, and will be copied in a moment. */
+        __builtin_prefetch(value);
+        __builtin_prefetch(value + request.value_size);
     }
+    ek_bench_key(key, counters ? "cntr" : "user", slot->key);
     enum ek_outcome outcome = ek_submit(producer->client, &request, plan->timeout_ms, complete, slot);
     if (outcome != EK_OUTCOME_BUSY)
         thread->bytes += sizeof key + request.value_size;
