@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CLOCK_EVERY = 16, POLL_EVERY = 256, IDLE_MS = 1, NAP_US = 50 };
+enum { CLOCK_EVERY = 16, POLL_EVERY = 256, TURN_PASSES = 2, IDLE_MS = 1, NAP_US = 50 };
 
 /* An operation under way. */
 struct slot {
@@ -257,18 +257,28 @@ static void begin(struct ek_bench_thread *thread)
     }
 }
 
+/* What answers set free is submitted and sent in the same turn. True when it has nothing more to do until something comes. */
+static bool take_turn(struct ek_bench_producer *producer)
+{
+    struct ek_bench_thread *thread = producer->thread;
+    for (int i = 0; i < TURN_PASSES; i++) {
+        size_t submitted = submit_all(producer);
+        thread->until_clock = 0;
+        if (ek_client_poll(producer->client, 0) == 0 && submitted < POLL_EVERY)
+            return true;
+    }
+    return false;
+}
+
 void *ek_bench_thread_run(void *context)
 {
     struct ek_bench_thread *thread = context;
     begin(thread);
     while (!has_ended(thread)) {
-        size_t moved = 0;
-        for (size_t i = 0; i < thread->count; i++) {
-            moved += submit_all(&thread->producers[i]);
-            thread->until_clock = 0;
-            moved += ek_client_poll(thread->producers[i].client, 0);
-        }
-        if (moved == 0 && !has_ended(thread)) { /* with nothing under way nothing would come */
+        bool rests = true;
+        for (size_t i = 0; i < thread->count; i++)
+            rests = take_turn(&thread->producers[i]) && rests;
+        if (rests && !has_ended(thread)) { /* with nothing under way nothing would come */
             thread->until_clock = 0;
             wait(thread);
         } else if (thread->count > 1) /* one look at all of them finds those that are not worth a look of their own */
