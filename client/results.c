@@ -186,7 +186,8 @@ static size_t finish_batch(struct ek_session *session, struct ek_pending_job *jo
     size_t ran = 0;
     size_t offset = EK_BODY_HEAD_BYTES;
     struct ek_reader results;
-    struct ek_result result = {0};
+    struct ek_result result;
+    result.status = EK_WIRE_OK; /* all that is looked at when no result is read */
     bool readable = open_results(job, &results);
     if (!readable)
         ek_read_fail(&results);

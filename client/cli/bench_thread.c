@@ -108,19 +108,19 @@ static bool draw_get(struct ek_bench_producer *producer, const struct ek_workloa
 }
 
 /* Draws what the slot is to do, and says with what it begins. */
-static enum ek_operation_kind draw(struct slot *slot, const struct ek_bench_plan *plan)
+static enum ek_operation_kind draw(struct ek_bench_producer *producer, struct slot *slot)
 {
-    bool gets = !plan->loading && draw_get(slot->producer, plan->workload);
-    slot->key = draw_key(slot->producer, plan);
+    const struct ek_bench_plan *plan = producer->thread->plan;
+    bool gets = !plan->loading && draw_get(producer, plan->workload);
+    slot->key = draw_key(producer, plan);
     slot->modifies = !plan->loading && !gets && plan->workload->rest == EK_BENCH_MODIFY;
     if (gets || slot->modifies)
         return EK_GET;
     return !plan->loading && plan->workload->rest == EK_BENCH_INCREMENT ? EK_INCREMENT : EK_PUT;
 }
 
-static enum ek_outcome submit(struct slot *slot, enum ek_operation_kind kind)
+static enum ek_outcome submit(struct ek_bench_producer *producer, struct slot *slot, enum ek_operation_kind kind)
 {
-    struct ek_bench_producer *producer = slot->producer;
     struct ek_bench_thread *thread = producer->thread;
     const struct ek_bench_plan *plan = thread->plan;
     bool counters = plan->workload->rest == EK_BENCH_INCREMENT;
@@ -151,10 +151,10 @@ static bool submit_next(struct ek_bench_producer *producer, uint64_t start_us)
 {
     struct slot *slot = producer->unused[producer->unused_count - 1];
     uint64_t random = producer->random; /* drawn again when it is submitted again */
-    enum ek_operation_kind kind = draw(slot, producer->thread->plan);
+    enum ek_operation_kind kind = draw(producer, slot);
     slot->start_us = start_us;
     producer->unused_count--;
-    if (submit(slot, kind) == EK_OUTCOME_BUSY) {
+    if (submit(producer, slot, kind) == EK_OUTCOME_BUSY) {
         producer->unused_count++;
         producer->random = random;
         return false;
@@ -170,7 +170,7 @@ static size_t submit_puts(struct ek_bench_producer *producer)
     for (; producer->read_count; count++) {
         struct slot *slot = producer->read[producer->read_count - 1];
         uint64_t random = producer->random;
-        if (submit(slot, EK_PUT) == EK_OUTCOME_BUSY) {
+        if (submit(producer, slot, EK_PUT) == EK_OUTCOME_BUSY) {
             producer->random = random;
             break;
         }
