@@ -127,8 +127,8 @@ TAILQ_HEAD(ek_jobs, ek_pending_job);
 /* A shard as the session sees it. In two lines of the cache is what every job needs, for there are hundreds of lanes a session; the
  * third is for what goes wrong. */
 struct ek_lane {
-    alignas(EK_LINE_BYTES) TAILQ_ENTRY(ek_lane) in_ready;
-    struct ek_jobs writes;    /* without a number yet, oldest first; the last one may grow */
+    alignas(EK_LINE_BYTES) struct ek_jobs writes; /* without a number yet, oldest first; the last one may grow */
+    TAILQ_ENTRY(ek_lane) in_ready;
     struct ek_jobs unsettled; /* writes with a number, ascending */
     uint16_t shard;
     uint16_t reads_in_flight;
