@@ -97,15 +97,23 @@ void ek_client_close(struct ek_client **client)
     *client = NULL;
 }
 
+static void has_work(struct ek_client *client)
+{
+    client->idle = false;
+    client->due_us = 0;
+}
+
 enum ek_outcome ek_submit(struct ek_client *client, const struct ek_request *request, uint32_t timeout_ms, ek_callback callback,
                           void *context)
 {
+    has_work(client);
     return ek_session_submit(client->session, request, timeout_ms, callback, context, ek_clock_monotonic_us());
 }
 
 enum ek_outcome ek_submit_transaction(struct ek_client *client, const struct ek_request *requests, size_t count,
                                       uint32_t timeout_ms, ek_callback callback, void *context)
 {
+    has_work(client);
     return ek_session_submit_transaction(client->session, requests, count, timeout_ms, callback, context, ek_clock_monotonic_us());
 }
 
@@ -119,16 +127,17 @@ static size_t run_callbacks(struct ek_client *client)
     return ran;
 }
 
-static void send_all(struct ek_client *client)
+static void send_all(struct ek_client *client, uint64_t now_us)
 {
-    while (client->unsent.memory || ek_session_output(client->session, ek_clock_monotonic_us(), &client->unsent)) {
+    while (client->unsent.memory || ek_session_output(client->session, now_us, &client->unsent)) {
         if (ek_socket_send(client->socket, 0, client->unsent) == EK_AGAIN)
             return;
         client->unsent = (struct ek_owned){0};
     }
 }
 
-static size_t receive_all(struct ek_client *client, bool *ret_heard)
+/* `now_us` is brought up to date behind each message, whose callbacks may take long. */
+static size_t receive_all(struct ek_client *client, uint64_t *now_us, bool *ret_heard)
 {
     size_t ran = 0;
     *ret_heard = false;
@@ -139,32 +148,34 @@ static size_t receive_all(struct ek_client *client, bool *ret_heard)
             break;
         if (status != EK_OK)
             continue;
-        ek_session_receive(client->session, ek_frame_bytes(&frame), ek_clock_monotonic_us());
+        ek_session_receive(client->session, ek_frame_bytes(&frame), *now_us);
         ran += run_callbacks(client);
         *ret_heard = true;
         ek_frame_done(&frame);
+        *now_us = ek_clock_monotonic_us();
     }
     return ran;
 }
 
 /* What callbacks submit leaves in the same pass, and so does what a WELCOME sets free. */
-static size_t pass(struct ek_client *client, bool *ret_heard)
+static size_t pass(struct ek_client *client, uint64_t *now_us, bool *ret_heard)
 {
-    ek_session_tick(client->session, ek_clock_monotonic_us());
+    ek_session_tick(client->session, *now_us);
     size_t ran = run_callbacks(client);
-    send_all(client);
-    ran += receive_all(client, ret_heard);
+    if (ran)
+        *now_us = ek_clock_monotonic_us();
+    send_all(client, *now_us);
+    ran += receive_all(client, now_us, ret_heard);
     if (*ret_heard)
-        send_all(client);
+        send_all(client, *now_us);
+    client->due_us = ek_session_due_us(client->session);
     return ran;
 }
 
 /* Until the session's next work or `until_us`, whatever comes first; UINT64_MAX: neither will. */
 static uint64_t wait_ms(const struct ek_client *client, uint64_t until_us, uint64_t now_us)
 {
-    uint64_t due_us = ek_session_due_us(client->session);
-    if (until_us < due_us)
-        due_us = until_us;
+    uint64_t due_us = client->due_us < until_us ? client->due_us : until_us;
     /* A lingering job is due within a fraction of the poll's millisecond: it is waited for by looking again. */
     uint64_t left_us = due_us > now_us ? due_us - now_us : 0;
     uint64_t left_ms = due_us == UINT64_MAX ? UINT64_MAX : client->lingers ? left_us / 1000 : (left_us + 999) / 1000;
@@ -177,26 +188,41 @@ static void wait_for_messages(struct ek_poll_item *items, size_t count, uint64_t
     (void)!ek_poll(items, count, left_ms > INT32_MAX ? -1 : (int64_t)left_ms);
 }
 
-size_t ek_client_step(struct ek_client *client, uint64_t until_us)
+static uint64_t later_us(uint64_t now_us, int timeout_ms)
+{
+    return timeout_ms < 0 ? UINT64_MAX : now_us + (uint64_t)timeout_ms * 1000;
+}
+
+/* As ek_client_step; `now_us` is brought up to date. */
+static size_t step(struct ek_client *client, uint64_t until_us, uint64_t *now_us)
 {
     bool heard;
-    size_t ran = pass(client, &heard);
-    uint64_t now_us = ek_clock_monotonic_us();
-    if (ran == 0 && !heard && now_us < until_us)
-        wait_for_messages(&(struct ek_poll_item){.socket = client->socket}, 1, wait_ms(client, until_us, now_us));
+    size_t ran = pass(client, now_us, &heard);
+    if (ran == 0 && !heard && *now_us < until_us) {
+        wait_for_messages(&(struct ek_poll_item){.socket = client->socket}, 1, wait_ms(client, until_us, *now_us));
+        *now_us = ek_clock_monotonic_us();
+    }
     return ran;
+}
+
+size_t ek_client_step(struct ek_client *client, uint64_t until_us)
+{
+    uint64_t now_us = ek_clock_monotonic_us();
+    return step(client, until_us, &now_us);
 }
 
 size_t ek_client_poll(struct ek_client *client, int timeout_ms)
 {
-    if (client->inside)
+    bool idle = client->idle;
+    client->idle = false;
+    if (client->inside || (idle && timeout_ms == 0))
         return 0;
     uint64_t now_us = ek_clock_monotonic_us();
-    uint64_t until_us = timeout_ms < 0 ? UINT64_MAX : now_us + (uint64_t)timeout_ms * 1000;
+    uint64_t until_us = later_us(now_us, timeout_ms);
     for (;;) {
         /* Looked at before the step: what comes while the last wait ends is still taken. */
-        bool last = ek_clock_monotonic_us() >= until_us;
-        size_t ran = ek_client_step(client, until_us);
+        bool last = now_us >= until_us;
+        size_t ran = step(client, until_us, &now_us);
         if (ran || last)
             return ran;
     }
@@ -206,7 +232,7 @@ void ek_client_wait(struct ek_client *const *clients, size_t count, int timeout_
 {
     struct ek_poll_item *items = ek_alloc_zero(count, sizeof *items);
     uint64_t now_us = ek_clock_monotonic_us();
-    uint64_t until_us = timeout_ms < 0 ? UINT64_MAX : now_us + (uint64_t)timeout_ms * 1000;
+    uint64_t until_us = later_us(now_us, timeout_ms);
     uint64_t shortest_ms = UINT64_MAX;
     for (size_t i = 0; i < count; i++) {
         uint64_t left_ms = wait_ms(clients[i], until_us, now_us);
@@ -214,6 +240,9 @@ void ek_client_wait(struct ek_client *const *clients, size_t count, int timeout_
         items[i].socket = clients[i]->socket;
     }
     wait_for_messages(items, count, shortest_ms);
+    now_us = ek_clock_monotonic_us();
+    for (size_t i = 0; i < count; i++)
+        clients[i]->idle = !items[i].readable && !clients[i]->unsent.memory && clients[i]->due_us > now_us;
     free(items);
 }
 

@@ -7,7 +7,6 @@ static const char *const no_verdict = "no verdict in time: it may or may not be 
 
 void ek_session_give_up(struct ek_session *session, struct ek_call *call, enum ek_outcome outcome, const char *text)
 {
-    ek_wheel_disarm(&session->wheel, &call->timer);
     call->state = EK_CALL_GIVEN_UP;
     call->outcome = (uint8_t)outcome;
     call->text = text;
@@ -31,6 +30,24 @@ static void abandon(struct ek_session *session, struct ek_pending_job *job)
     ek_session_free_job(session, job);
 }
 
+/* When something next happens to a call that waits: at its deadline, and again when its grace ends. */
+static uint64_t next_us(const struct ek_call *call, uint64_t now_us)
+{
+    return call->deadline_us > now_us ? call->deadline_us : call->deadline_us + EK_GRACE_US;
+}
+
+void ek_session_arm_deadlines(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us)
+{
+    uint64_t due_us = UINT64_MAX;
+    struct ek_call *call;
+    STAILQ_FOREACH(call, &job->calls, in_job)
+    {
+        if (call->state == EK_CALL_WAITS && next_us(call, now_us) < due_us)
+            due_us = next_us(call, now_us);
+    }
+    ek_wheel_arm(&session->wheel, &job->timer, due_us);
+}
+
 /* Gives up the operations of a job that is not with the broker and whose deadline has passed, all in one go. */
 static void give_up_late(struct ek_session *session, struct ek_pending_job *job, enum ek_outcome outcome, const char *text,
                          uint64_t now_us)
@@ -44,6 +61,8 @@ static void give_up_late(struct ek_session *session, struct ek_pending_job *job,
     ek_session_drop_given_up(session, job);
     if (job->waiting == 0 && job != session->lobby)
         abandon(session, job);
+    else
+        ek_session_arm_deadlines(session, job, now_us);
 }
 
 /* Certain: it was never sent, or a read that was refused. */
@@ -60,22 +79,35 @@ static void end_unsent(struct ek_session *session, struct ek_pending_job *job, u
         give_up_late(session, job, EK_OUTCOME_EXPIRED, waited, now_us);
 }
 
-void ek_session_pass_deadline(struct ek_session *session, struct ek_call *call, uint64_t now_us)
+/* Gives up the operations of a job that is with the broker and whose grace has ended; returns whether there were any. */
+static bool end_grace(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us)
 {
-    struct ek_pending_job *job = call->job;
+    bool ended = false;
+    struct ek_call *call;
+    STAILQ_FOREACH(call, &job->calls, in_job)
+    {
+        if (call->state != EK_CALL_WAITS || call->deadline_us > now_us || now_us - call->deadline_us < EK_GRACE_US)
+            continue;
+        ek_session_give_up(session, call, EK_OUTCOME_UNKNOWN, no_verdict);
+        ended = true;
+    }
+    return ended;
+}
+
+void ek_session_pass_deadline(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us)
+{
     if (!job->number && !job->out) {
         end_unsent(session, job, now_us);
         return;
     }
-    if (now_us >= call->deadline_us + EK_GRACE_US) {
-        ek_session_give_up(session, call, EK_OUTCOME_UNKNOWN, no_verdict);
-        if (job->waiting == 0)
-            abandon(session, job);
+    bool ended = end_grace(session, job, now_us);
+    if (job->waiting == 0) {
+        abandon(session, job);
         return;
     }
-    ek_wheel_arm(&session->wheel, &call->timer, call->deadline_us + EK_GRACE_US);
+    ek_session_arm_deadlines(session, job, now_us);
     /* Refused until now, it goes again at once, as a cancellation, for which queues have room beyond their limits. */
-    if (job->number && !job->out && job->deadline_us <= now_us) {
+    if (!ended && job->number && !job->out && job->deadline_us <= now_us) {
         job->lane->hold_until_us = 0;
         ek_session_make_ready(session, job->lane);
     }

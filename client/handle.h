@@ -16,6 +16,8 @@ struct ek_client {
     uint32_t timeout_ms;
     bool lingers;
     bool inside;            /* a callback runs */
+    bool idle;              /* ek_client_wait found nothing to do; that holds for one poll, and until the next submission */
+    uint64_t due_us;        /* when there is something to do even if nothing comes; 0: there may be */
     struct ek_owned unsent; /* refused by a full pipe; memory = NULL: none */
     char error[EK_TEXT_BYTES_MAX];
     struct ek_buffer kept; /* what the last synchronous call returned */

@@ -8,7 +8,7 @@
 
 static void open_lanes(struct ek_session *session)
 {
-    session->lanes = ek_alloc_zero(session->welcome.shards, sizeof *session->lanes);
+    session->lanes = ek_alloc_aligned(alignof(struct ek_lane), session->welcome.shards * sizeof *session->lanes);
     for (uint32_t i = 0; i < session->welcome.shards; i++) {
         struct ek_lane *lane = &session->lanes[i];
         lane->shard = (uint16_t)i;

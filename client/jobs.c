@@ -13,7 +13,7 @@ enum {
 
 static void add_chunk(struct ek_session *session)
 {
-    struct ek_pool_chunk *chunk = ek_alloc(sizeof *chunk);
+    struct ek_pool_chunk *chunk = ek_alloc_aligned(alignof(struct ek_pool_chunk), sizeof *chunk);
     chunk->next = session->chunks;
     session->chunks = chunk;
     for (size_t i = 0; i < sizeof chunk->calls / sizeof *chunk->calls; i++)
@@ -26,6 +26,7 @@ struct ek_call *ek_session_take_call(struct ek_session *session)
         add_chunk(session);
     struct ek_call *call = STAILQ_FIRST(&session->free_calls);
     STAILQ_REMOVE_HEAD(&session->free_calls, in_job);
+    __builtin_prefetch(STAILQ_FIRST(&session->free_calls), 1);
     memset(call, 0, sizeof *call);
     session->pending_bytes += CALL_OVERHEAD_BYTES;
     session->pending_calls++;
@@ -34,7 +35,6 @@ struct ek_call *ek_session_take_call(struct ek_session *session)
 
 void ek_session_free_call(struct ek_session *session, struct ek_call *call)
 {
-    ek_wheel_disarm(&session->wheel, &call->timer);
     session->pending_bytes -= CALL_OVERHEAD_BYTES;
     /* Last in, first out: the next call finds this memory in the cache. */
     STAILQ_INSERT_HEAD(&session->free_calls, call, in_job);
@@ -70,6 +70,7 @@ void ek_session_discount(struct ek_session *session, struct ek_pending_job *job)
 void ek_session_strip_job(struct ek_session *session, struct ek_pending_job *job)
 {
     ek_session_discount(session, job);
+    ek_wheel_disarm(&session->wheel, &job->timer);
     if (job->body.capacity > POOLED_BODY_BYTES_MAX || session->free_body_bytes + job->body.capacity > POOLED_BYTES_MAX)
         ek_buffer_done(&job->body);
     ek_buffer_clear(&job->body);
@@ -89,7 +90,7 @@ void ek_session_free_job(struct ek_session *session, struct ek_pending_job *job)
     TAILQ_INSERT_HEAD(&session->free_jobs, job, in_lane);
 }
 
-void ek_session_add_call(struct ek_session *session, struct ek_pending_job *job, struct ek_call *call)
+static void count_call(struct ek_session *session, struct ek_pending_job *job, struct ek_call *call)
 {
     STAILQ_INSERT_TAIL(&job->calls, call, in_job);
     call->job = job;
@@ -101,6 +102,13 @@ void ek_session_add_call(struct ek_session *session, struct ek_pending_job *job,
         job->deadline_us = call->deadline_us;
     job->counted_bytes += call->body_bytes;
     session->pending_bytes += call->body_bytes;
+}
+
+void ek_session_add_call(struct ek_session *session, struct ek_pending_job *job, struct ek_call *call)
+{
+    count_call(session, job, call);
+    if (!ek_timer_is_armed(&job->timer) || call->deadline_us < job->timer.due_us)
+        ek_wheel_arm(&session->wheel, &job->timer, call->deadline_us);
 }
 
 struct ek_slice ek_session_body(struct ek_session *session, struct ek_pending_job *job)
@@ -128,7 +136,7 @@ void ek_session_drop_given_up(struct ek_session *session, struct ek_pending_job 
         if (call->state == EK_CALL_WAITS) {
             memmove(job->body.data + to, job->body.data + from, call->body_bytes);
             to += call->body_bytes;
-            ek_session_add_call(session, job, call);
+            count_call(session, job, call);
         } else {
             call->job = NULL;
             if (call->state == EK_CALL_DONE)

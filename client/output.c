@@ -145,8 +145,8 @@ static void send_job(struct ek_session *session, struct ek_pending_job *job, uin
     job->out = true;
     TAILQ_INSERT_TAIL(&session->in_flight, job, in_progress);
     job->lane->writes_in_flight = (uint16_t)(job->lane->writes_in_flight + !read);
-    if (!read && !ek_timer_is_armed(&job->lane->wake))
-        ek_wheel_arm(&session->wheel, &job->lane->wake, now_us + job->lane->probe_us);
+    if (!read && !job->lane->wakes)
+        ek_session_wake_at(session, job->lane, now_us + job->lane->probe_us);
 }
 
 /* The first send gives the id by which the reply is found. */
@@ -262,6 +262,8 @@ bool ek_session_output(struct ek_session *session, uint64_t now_us, struct ek_ow
     }
     if (!may_send_jobs(session, now_us))
         return false;
+    if (!TAILQ_EMPTY(&session->ready))
+        (void)ek_buffer_reserve(&session->envelope.bytes, session->envelope_bytes);
     for (struct ek_lane *lane; !ek_envelope_full(&session->envelope) && (lane = TAILQ_FIRST(&session->ready));)
         if (!send_one(session, lane, now_us)) {
             TAILQ_REMOVE(&session->ready, lane, in_ready);
@@ -273,6 +275,7 @@ bool ek_session_output(struct ek_session *session, uint64_t now_us, struct ek_ow
     }
     if (session->envelope.count == 0)
         return false;
+    session->envelope_bytes = session->envelope.bytes.size;
     *ret = ek_envelope_seal(&session->envelope, EK_MESSAGE_JOBS, NULL);
     return true;
 }

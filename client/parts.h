@@ -26,6 +26,7 @@
 #include "common/messages.h"
 #include "common/table.h"
 
+#include <stdalign.h>
 #include <sys/queue.h>
 
 enum {
@@ -46,33 +47,40 @@ enum {
 #define EK_HELLO_MAX_US     UINT64_C(2000000) /* and at last, while the broker was never there */
 #define EK_SILENCE_US       UINT64_C(1000000) /* unanswered for so long: ask whether the broker still knows us */
 #define EK_SILENCE_MAX_US   UINT64_C(8000000)
-#define EK_PROBE_US         UINT64_C(5000000) /* a shard's oldest unanswered write is sent again after this */
-#define EK_PROBE_MAX_US     UINT64_C(60000000)
+#define EK_PROBE_US         5000000u /* a shard's oldest unanswered write is sent again after this */
+#define EK_PROBE_MAX_US     60000000u
 #define EK_HOLD_MIN_US      UINT64_C(2000)
 #define EK_HOLD_MAX_US      UINT64_C(1000000) /* by back-off alone; the broker's hint may be longer */
 #define EK_HOLD_HINT_MAX_MS 10000u
 
-enum { EK_TIMER_CALL, EK_TIMER_LANE };
+enum { EK_TIMER_JOB, EK_TIMER_LANE };
 
-/* One submission: an operation, or a transaction. */
+enum { EK_LINE_BYTES = 64 /* of a processor's cache */ };
+
+enum { EK_CALL_WAITS, EK_CALL_GIVEN_UP, EK_CALL_DONE };
+
+/* One submission: an operation, or a transaction. With tens of thousands under way each is fetched from far memory twice, so it is
+ * kept within one line of the cache. */
 struct ek_call {
     STAILQ_ENTRY(ek_call) in_job;
     STAILQ_ENTRY(ek_call) in_given_up;
-    struct ek_timer timer;
     struct ek_pending_job *job; /* NULL: its job is gone, the callback is still to run */
     ek_callback callback;
     void *context;
-    uint64_t deadline_us; /* UINT64_MAX: none */
-    const char *text;     /* static; why it was given up */
+    union {
+        uint64_t deadline_us; /* while it waits; UINT64_MAX: none */
+        const char *text;     /* static; why it was given up */
+    };
     uint32_t body_bytes;
     uint16_t count;  /* operations */
     uint16_t prefix; /* hash prefix, by which the lobby finds the lane */
     uint8_t code;    /* enum ek_operation_code; of a transaction: of its first operation */
     uint8_t reply_bytes;
     uint8_t outcome; /* enum ek_outcome, once given up */
+    uint8_t state;   /* EK_CALL_… */
     bool transaction;
-    enum { EK_CALL_WAITS, EK_CALL_GIVEN_UP, EK_CALL_DONE } state;
 };
+_Static_assert(sizeof(struct ek_call) <= EK_LINE_BYTES, "a submission fits into a line");
 
 STAILQ_HEAD(ek_calls, ek_call);
 
@@ -81,6 +89,7 @@ struct ek_pending_job {
     struct ek_table_link by_id;              /* from its first send on */
     TAILQ_ENTRY(ek_pending_job) in_lane;     /* queue or unsettled; a read in flight is in neither */
     TAILQ_ENTRY(ek_pending_job) in_progress; /* in flight by time of sending, or finished */
+    struct ek_timer timer;                   /* when something may happen to one of its calls: late for none of them */
     struct ek_lane *lane;                    /* NULL: the lobby */
     struct ek_calls calls;
     struct ek_buffer body; /* EK_BODY_HEAD_BYTES, then operations */
@@ -115,37 +124,40 @@ struct ek_pending_job {
 
 TAILQ_HEAD(ek_jobs, ek_pending_job);
 
-/* A shard as the session sees it. */
+/* A shard as the session sees it. In two lines of the cache is what every job needs, for there are hundreds of lanes a session; the
+ * third is for what goes wrong. */
 struct ek_lane {
+    alignas(EK_LINE_BYTES) struct ek_jobs writes; /* without a number yet, oldest first; the last one may grow */
     TAILQ_ENTRY(ek_lane) in_ready;
-    struct ek_timer wake;     /* end of a hold, or time to probe */
-    struct ek_jobs writes;    /* without a number yet, oldest first; the last one may grow */
-    struct ek_jobs reads;     /* not in flight, oldest first; the last one may grow */
     struct ek_jobs unsettled; /* writes with a number, ascending */
-    uint64_t producer;        /* 0: takes the session's when it next needs a number */
-    uint64_t producer_wanted; /* the session's must come from this HELLO or a later one */
-    uint64_t last_number;     /* given under `producer` */
-    uint64_t last_serial;
-    uint64_t hold_until_us;  /* nothing leaves before */
-    uint64_t refused_serial; /* what was sent up to here belongs to the present round of refusals */
-    uint64_t probe_us;
-    size_t unsettled_bytes;
-    uint32_t resends;  /* unsettled and not in flight */
-    uint32_t refusals; /* rounds of refusals without a settled job between */
     uint16_t shard;
     uint16_t reads_in_flight;
     uint16_t writes_in_flight;
-    uint16_t window; /* writes that may be in flight: one after a BUSY, one more by each that is carried out */
-    bool ready;      /* in the session's list */
-    bool busy;       /* the last refusal was BUSY */
-    bool forgotten;  /* no new number until the old producer's are answered */
+    uint16_t window;      /* writes that may be in flight: one after a BUSY, one more by each that is carried out */
+    uint32_t resends;     /* unsettled and not in flight */
+    bool ready;           /* in the session's list */
+    bool busy;            /* the last refusal was BUSY */
+    bool forgotten;       /* no new number until the old producer's are answered */
+    bool wakes;           /* `wake` is armed */
+    uint64_t producer;    /* 0: takes the session's when it next needs a number */
+    uint64_t last_number; /* given under `producer` */
+    uint64_t last_serial;
+    uint64_t hold_until_us; /* nothing leaves before */
+    size_t unsettled_bytes;
+    struct ek_jobs reads; /* not in flight, oldest first; the last one may grow */
+    uint32_t probe_us;
+    uint32_t refusals;        /* rounds of refusals without a settled job between */
+    struct ek_timer wake;     /* end of a hold, or time to probe */
+    uint64_t producer_wanted; /* the session's must come from this HELLO or a later one */
+    uint64_t refused_serial;  /* what was sent up to here belongs to the present round of refusals */
 };
+_Static_assert(offsetof(struct ek_lane, wake) == 2 * EK_LINE_BYTES, "what every job needs lies in two lines");
 
 TAILQ_HEAD(ek_lanes, ek_lane);
 
 struct ek_pool_chunk {
+    alignas(EK_LINE_BYTES) struct ek_call calls[256];
     struct ek_pool_chunk *next;
-    struct ek_call calls[256];
 };
 
 struct ek_session {
@@ -183,6 +195,7 @@ struct ek_session {
     size_t fresh_bytes; /* submitted since all lanes had their turn */
     uint32_t read_goal; /* operations of a read job, by how the last replies fitted */
     struct ek_envelope envelope;
+    size_t envelope_bytes; /* of the last one: so much the next one takes at once, instead of growing to it */
     struct ek_buffer scratch;
 
     /* one query */
@@ -237,6 +250,8 @@ void ek_session_empty_lobby(struct ek_session *session);
 /* Sends one operation of a settled read job, which had `serial`, again by itself. */
 void ek_session_read_alone(struct ek_session *session, struct ek_call *call, uint64_t serial, struct ek_slice operation);
 void ek_session_make_ready(struct ek_session *session, struct ek_lane *lane);
+/* Has the lane looked at then. */
+void ek_session_wake_at(struct ek_session *session, struct ek_lane *lane, uint64_t due_us);
 
 /* ---- output.c ---- */
 
@@ -259,7 +274,10 @@ void ek_session_detach(struct ek_session *session, struct ek_pending_job *job);
 
 /* ---- deadlines.c ---- */
 
-void ek_session_pass_deadline(struct ek_session *session, struct ek_call *call, uint64_t now_us);
+/* The job's timer has expired. */
+void ek_session_pass_deadline(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us);
+/* Sets the timer of a job whose calls were added before. */
+void ek_session_arm_deadlines(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us);
 void ek_session_give_up(struct ek_session *session, struct ek_call *call, enum ek_outcome outcome, const char *text);
 /* Gives up everything: UNKNOWN when it was sent, else `unsent`. */
 void ek_session_give_up_all(struct ek_session *session, enum ek_outcome unsent, const char *text);

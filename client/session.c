@@ -56,14 +56,15 @@ void ek_session_destroy(struct ek_session **session)
 static void wake_lane(struct ek_session *session, struct ek_lane *lane, uint64_t now_us)
 {
     struct ek_pending_job *oldest = TAILQ_FIRST(&lane->unsettled);
+    lane->wakes = false;
     if (oldest && oldest->out && now_us >= oldest->sent_us + lane->probe_us) {
         ek_session_take_back(session, oldest);
         lane->probe_us = lane->probe_us * 2 < EK_PROBE_MAX_US ? lane->probe_us * 2 : EK_PROBE_MAX_US;
     }
     if (now_us < lane->hold_until_us)
-        ek_wheel_arm(&session->wheel, &lane->wake, lane->hold_until_us);
+        ek_session_wake_at(session, lane, lane->hold_until_us);
     else if (oldest)
-        ek_wheel_arm(&session->wheel, &lane->wake, (oldest->out ? oldest->sent_us : now_us) + lane->probe_us);
+        ek_session_wake_at(session, lane, (oldest->out ? oldest->sent_us : now_us) + lane->probe_us);
     ek_session_make_ready(session, lane);
 }
 
@@ -74,7 +75,7 @@ void ek_session_tick(struct ek_session *session, uint64_t now_us)
         if (timer->kind == EK_TIMER_LANE)
             wake_lane(session, EK_ITEM(timer, struct ek_lane, wake), now_us);
         else
-            ek_session_pass_deadline(session, EK_ITEM(timer, struct ek_call, timer), now_us);
+            ek_session_pass_deadline(session, EK_ITEM(timer, struct ek_pending_job, timer), now_us);
     }
 }
 

@@ -82,6 +82,12 @@ void ek_session_make_ready(struct ek_session *session, struct ek_lane *lane)
     TAILQ_INSERT_TAIL(&session->ready, lane, in_ready);
 }
 
+void ek_session_wake_at(struct ek_session *session, struct ek_lane *lane, uint64_t due_us)
+{
+    lane->wakes = true;
+    ek_wheel_arm(&session->wheel, &lane->wake, due_us);
+}
+
 static struct ek_pending_job *open_job(struct ek_session *session, struct ek_lane *lane, enum ek_job_kind kind, bool closed)
 {
     bool read = kind == EK_JOB_READ;
@@ -199,6 +205,8 @@ void ek_session_read_alone(struct ek_session *session, struct ek_call *call, uin
     job->serial = serial;
     ek_buffer_append(body_of(job, operation.size), operation.data, operation.size);
     ek_session_add_call(session, job, call);
+    /* Now is when the reply came. */
+    ek_session_arm_deadlines(session, job, session->received_us);
     ek_session_make_ready(session, lane);
 }
 
@@ -218,7 +226,6 @@ static struct ek_call *start_call(struct ek_session *session, uint32_t timeout_m
     call->callback = callback;
     call->context = context;
     call->deadline_us = limit_ms == UINT32_MAX ? UINT64_MAX : now_us + (uint64_t)limit_ms * 1000;
-    ek_wheel_arm(&session->wheel, &call->timer, call->deadline_us);
     if (session->options.linger_us && session->linger_until_us == 0)
         session->linger_until_us = now_us + session->options.linger_us;
     return call;

@@ -85,6 +85,7 @@ static void settle(struct ek_session *session, struct ek_pending_job *job, const
 {
     struct ek_lane *lane = job->lane;
     ek_session_detach(session, job);
+    ek_wheel_disarm(&session->wheel, &job->timer);
     bool never_queued = job->sends > 0 && job->refusals >= job->sends;
     job->status = job->cancel && reply->status == EK_WIRE_EXPIRED && never_queued ? EK_WIRE_BUSY : reply->status;
     job->position = reply->position;
@@ -121,7 +122,7 @@ static void hold(struct ek_session *session, struct ek_pending_job *job, uint64_
     uint64_t most_us = base_us > EK_HOLD_MAX_US ? base_us : EK_HOLD_MAX_US;
     uint64_t wait_us = rounds < 10 ? base_us << rounds : most_us;
     lane->hold_until_us = now_us + ek_session_jitter(session, wait_us < most_us ? wait_us : most_us);
-    ek_wheel_arm(&session->wheel, &lane->wake, lane->hold_until_us);
+    ek_session_wake_at(session, lane, lane->hold_until_us);
 }
 
 static void refuse(struct ek_session *session, struct ek_pending_job *job, const struct ek_reply *reply, uint64_t now_us)

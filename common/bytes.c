@@ -51,6 +51,11 @@ void *ek_alloc_zero(size_t count, size_t width)
     return or_end(calloc(count ? count : 1, width));
 }
 
+void *ek_alloc_aligned(size_t alignment, size_t size)
+{
+    return memset(or_end(aligned_alloc(alignment, size)), 0, size);
+}
+
 void *ek_realloc(void *old, size_t size)
 {
     return or_end(realloc(old, size ? size : 1));

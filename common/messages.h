@@ -206,13 +206,13 @@ struct ek_operation {
 /* A result as it stands in a reply. Scan entries follow one by one, see ek_decode_entry. */
 struct ek_result {
     enum ek_wire_status status;
-    char text[EK_TEXT_BYTES_MAX]; /* why, for USAGE, FAILED and TOO_LARGE; may be empty */
     uint64_t version;             /* get; a failed condition: the current one, 0 = absent */
     struct ek_slice value;        /* get */
     bool has_ttl;                 /* get */
     uint64_t ttl_ms;              /* get: left */
     int64_t number;               /* increment: the new value; replay: operations that changed nothing and are no NOT_FOUND */
     uint32_t entries;             /* scan, list: how many follow */
+    char text[EK_TEXT_BYTES_MAX]; /* why, for USAGE, FAILED and TOO_LARGE; may be empty */
 };
 
 struct ek_entry {

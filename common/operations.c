@@ -217,7 +217,9 @@ enum ek_status ek_decode_result(struct ek_reader *body, enum ek_operation_code c
 {
     bool plain = !ek_read_at_array(body);
     uint32_t fields = plain ? 1 : ek_read_array(body);
-    *ret = (struct ek_result){.status = (enum ek_wire_status)ek_read_uint_max(body, EK_WIRE_STATUS_COUNT - 1)};
+    /* The text behind the other fields is long, and almost always empty. */
+    memset(ret, 0, offsetof(struct ek_result, text) + 1);
+    ret->status = (enum ek_wire_status)ek_read_uint_max(body, EK_WIRE_STATUS_COUNT - 1);
     if (plain)
         return read_status(body);
     if (ret->status == EK_WIRE_OK)

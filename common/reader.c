@@ -1,5 +1,6 @@
 #include "common/reader.h"
 
+#include <endian.h>
 #include <string.h>
 
 struct ek_reader ek_reader_of(struct ek_slice bytes)
@@ -29,10 +30,10 @@ static size_t left(const struct ek_reader *reader)
     return (size_t)(reader->end - reader->at);
 }
 
-/* The next byte, or 0xc1, which the format never uses. */
+/* The next byte, or 0xc1, which the format never uses. Nothing is left of a reader that has failed. */
 static uint8_t next_tag(struct ek_reader *reader)
 {
-    if (reader->failed || left(reader) == 0) {
+    if (left(reader) == 0) {
         ek_read_fail(reader);
         return 0xc1;
     }
@@ -41,7 +42,7 @@ static uint8_t next_tag(struct ek_reader *reader)
 
 static uint8_t peek_tag(const struct ek_reader *reader)
 {
-    return reader->failed || left(reader) == 0 ? 0xc1 : *reader->at;
+    return left(reader) == 0 ? 0xc1 : *reader->at;
 }
 
 static uint64_t big_endian(struct ek_reader *reader, size_t width)
@@ -50,11 +51,24 @@ static uint64_t big_endian(struct ek_reader *reader, size_t width)
         ek_read_fail(reader);
         return 0;
     }
-    uint64_t value = 0;
-    for (size_t i = 0; i < width; i++)
-        value = value << 8 | reader->at[i];
+    const uint8_t *at = reader->at;
     reader->at += width;
-    return value;
+    switch (width) { /* a copy of a width that the compiler knows is one load */
+    case 1:
+        return *at;
+    case 2: {
+        uint16_t value;
+        return be16toh(*(uint16_t *)memcpy(&value, at, sizeof value));
+    }
+    case 4: {
+        uint32_t value;
+        return be32toh(*(uint32_t *)memcpy(&value, at, sizeof value));
+    }
+    default: {
+        uint64_t value;
+        return be64toh(*(uint64_t *)memcpy(&value, at, sizeof value));
+    }
+    }
 }
 
 uint64_t ek_read_uint_of_any_length(struct ek_reader *reader)

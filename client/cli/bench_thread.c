@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CLOCK_EVERY = 16, POLL_EVERY = 256, IDLE_MS = 1, NAP_US = 50 };
+enum { CLOCK_EVERY = 16, POLL_EVERY = 256, TURN_PASSES = 2, IDLE_MS = 1, NAP_US = 50 };
 
 /* An operation under way. */
 struct slot {
@@ -108,32 +108,36 @@ static bool draw_get(struct ek_bench_producer *producer, const struct ek_workloa
 }
 
 /* Draws what the slot is to do, and says with what it begins. */
-static enum ek_operation_kind draw(struct slot *slot, const struct ek_bench_plan *plan)
+static enum ek_operation_kind draw(struct ek_bench_producer *producer, struct slot *slot)
 {
-    bool gets = !plan->loading && draw_get(slot->producer, plan->workload);
-    slot->key = draw_key(slot->producer, plan);
+    const struct ek_bench_plan *plan = producer->thread->plan;
+    bool gets = !plan->loading && draw_get(producer, plan->workload);
+    slot->key = draw_key(producer, plan);
     slot->modifies = !plan->loading && !gets && plan->workload->rest == EK_BENCH_MODIFY;
     if (gets || slot->modifies)
         return EK_GET;
     return !plan->loading && plan->workload->rest == EK_BENCH_INCREMENT ? EK_INCREMENT : EK_PUT;
 }
 
-static enum ek_outcome submit(struct slot *slot, enum ek_operation_kind kind)
+static enum ek_outcome submit(struct ek_bench_producer *producer, struct slot *slot, enum ek_operation_kind kind)
 {
-    struct ek_bench_producer *producer = slot->producer;
     struct ek_bench_thread *thread = producer->thread;
     const struct ek_bench_plan *plan = thread->plan;
     bool counters = plan->workload->rest == EK_BENCH_INCREMENT;
     char key[EK_BENCH_KEY_BYTES];
     struct ek_request request = {.kind = kind, .key = key, .key_size = sizeof key, .by = 1};
-    ek_bench_key(key, counters ? "cntr" : "user", slot->key);
     if (kind == EK_PUT && counters) {
         request.value = "0";
         request.value_size = 1;
     } else if (kind == EK_PUT) {
-        request.value = plan->values + ek_random_below(&producer->random, EK_BENCH_BLOCK_BYTES);
+        const uint8_t *value = plan->values + ek_random_below(&producer->random, EK_BENCH_BLOCK_BYTES);
+        request.value = value;
         request.value_size = (size_t)plan->value_bytes;
+        /* It is seldom in the cache, and will be copied in a moment. */
+        __builtin_prefetch(value);
+        __builtin_prefetch(value + request.value_size);
     }
+    ek_bench_key(key, counters ? "cntr" : "user", slot->key);
     enum ek_outcome outcome = ek_submit(producer->client, &request, plan->timeout_ms, complete, slot);
     if (outcome != EK_OUTCOME_BUSY)
         thread->bytes += sizeof key + request.value_size;
@@ -147,10 +151,10 @@ static bool submit_next(struct ek_bench_producer *producer, uint64_t start_us)
 {
     struct slot *slot = producer->unused[producer->unused_count - 1];
     uint64_t random = producer->random; /* drawn again when it is submitted again */
-    enum ek_operation_kind kind = draw(slot, producer->thread->plan);
+    enum ek_operation_kind kind = draw(producer, slot);
     slot->start_us = start_us;
     producer->unused_count--;
-    if (submit(slot, kind) == EK_OUTCOME_BUSY) {
+    if (submit(producer, slot, kind) == EK_OUTCOME_BUSY) {
         producer->unused_count++;
         producer->random = random;
         return false;
@@ -166,7 +170,7 @@ static size_t submit_puts(struct ek_bench_producer *producer)
     for (; producer->read_count; count++) {
         struct slot *slot = producer->read[producer->read_count - 1];
         uint64_t random = producer->random;
-        if (submit(slot, EK_PUT) == EK_OUTCOME_BUSY) {
+        if (submit(producer, slot, EK_PUT) == EK_OUTCOME_BUSY) {
             producer->random = random;
             break;
         }
@@ -253,21 +257,32 @@ static void begin(struct ek_bench_thread *thread)
     }
 }
 
+/* What answers set free is submitted and sent in the same turn. True when it has nothing more to do until something comes. */
+static bool take_turn(struct ek_bench_producer *producer)
+{
+    struct ek_bench_thread *thread = producer->thread;
+    for (int i = 0; i < TURN_PASSES; i++) {
+        size_t submitted = submit_all(producer);
+        thread->until_clock = 0;
+        if (ek_client_poll(producer->client, 0) == 0 && submitted < POLL_EVERY)
+            return true;
+    }
+    return false;
+}
+
 void *ek_bench_thread_run(void *context)
 {
     struct ek_bench_thread *thread = context;
     begin(thread);
     while (!has_ended(thread)) {
-        size_t moved = 0;
-        for (size_t i = 0; i < thread->count; i++) {
-            moved += submit_all(&thread->producers[i]);
-            thread->until_clock = 0;
-            moved += ek_client_poll(thread->producers[i].client, 0);
-        }
-        if (moved == 0 && !has_ended(thread)) { /* with nothing under way nothing would come */
+        bool rests = true;
+        for (size_t i = 0; i < thread->count; i++)
+            rests = take_turn(&thread->producers[i]) && rests;
+        if (rests && !has_ended(thread)) { /* with nothing under way nothing would come */
             thread->until_clock = 0;
             wait(thread);
-        }
+        } else if (thread->count > 1) /* one look at all of them finds those that are not worth a look of their own */
+            ek_client_wait(thread->clients, thread->count, 0);
         atomic_store_explicit(&thread->progress, thread->operations, memory_order_relaxed);
     }
     thread->ended_us = ek_clock_monotonic_us();
