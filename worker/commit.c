@@ -154,6 +154,7 @@ struct ek_commit_done *ek_commit_run_held(struct ek_commit *commit)
 
 static void *run(void *context)
 {
+    (void)pthread_setname_np(pthread_self(), "storage"); /* as `top -H` shows it */
     struct ek_commit *commit = context;
     ek_store_enter_thread();
     for (bool stopping = false; !stopping;) {

@@ -14,6 +14,7 @@ import systems
 from systems import MIB, BrokerAlone, Evenkeel, Redis
 
 UNDER_WAY = 20000
+DEEP = 50000  # as many as 50 clients of Redis have with its longest pipeline
 CLIENTS = 50
 ENVELOPE_JOBS, ENVELOPE_WINDOW, JOB_WINDOW = 100, 100, 1000
 SLOW_ROW_US = 300
@@ -140,6 +141,11 @@ def add_cpu(samples, name, done):
         samples.add(f"{name}.{part}.cpu_us", done[f"{part}_cpu_us"])
 
 
+def add_shares(samples, name, done):
+    for part, share in done["shares"].items():
+        samples.add(f"share.{name}.{part}", share)
+
+
 def measure_singles(plan, samples, cluster):
     """One producer, one operation at a time."""
     for workload in ("put", "get"):
@@ -179,9 +185,16 @@ def measure_evenkeel(plan, samples, _):
                 samples.add(f"{name}.{workload}.p50_us", done["latency_p50_us"])
                 samples.add(f"{name}.{workload}.p99_us", done["latency_p99_us"])
                 add_cpu(samples, f"{name}.{workload}", done)
+                add_shares(samples, f"{name}.{workload}", done)
+            for workload in ("put", "get"):
+                done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=DEEP)
+                samples.add(f"{name}.{workload}.deep", done["ops_per_second"])
+                samples.add(f"{name}.{workload}.deep.p50_us", done["latency_p50_us"])
+                add_shares(samples, f"{name}.{workload}.deep", done)
             done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=CLIENTS, pipeline=1)
             samples.add(f"{name}.fifty", done["ops_per_second"])
             samples.add(f"{name}.fifty.p50_us", done["latency_p50_us"])
+            add_shares(samples, f"{name}.fifty", done)
             (broker, _), (worker, _) = cluster.memory_bytes()
             samples.add(f"{name}.broker.bytes", broker)
             samples.add(f"{name}.worker.bytes", worker)
@@ -264,6 +277,7 @@ def measure_producers(plan, samples, _):
         peaks.append((producers, broker, worker))
         samples.add(f"producers.{producers}", done["ops_per_second"])
         samples.add(f"producers.{producers}.p99_us", done["latency_p99_us"])
+        add_shares(samples, f"producers.{producers}", done)
     (few, *least), (many, *most) = peaks[0], peaks[-1]
     samples.add("producers.broker.bytes_each", (most[0] - least[0]) / (many - few))
     samples.add("producers.worker.bytes_each", (most[1] - least[1]) / (many - few))
@@ -278,6 +292,7 @@ def measure_shards(plan, samples, _):
             done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, pipeline=UNDER_WAY)
         samples.add(f"shards.{shards}", done["ops_per_second"])
         samples.add(f"shards.{shards}.p99_us", done["latency_p99_us"])
+        add_shares(samples, f"shards.{shards}", done)
     (few, *least), (many, *most) = idle[0], idle[-1]
     samples.add("shards.broker.bytes_each", (most[0] - least[0]) / (many - few))
     samples.add("shards.worker.bytes_each", (most[1] - least[1]) / (many - few))

@@ -6,8 +6,8 @@ import re
 import statistics
 import subprocess
 
-from measurements import ENVELOPE_JOBS, UNDER_WAY, Plan
-from rows import MIB, best, judge
+from measurements import DEEP, ENVELOPE_JOBS, UNDER_WAY, Plan
+from rows import MIB, best, best_workers, judge, title
 from systems import BUILD, CACHE, DB_BENCH, WRITE_BUFFER
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -62,6 +62,15 @@ def table(heads, lines):
 
 # ---- the sections ----
 
+PARTS = ("workers' storage threads", "RocksDB's flushes", "its merges", "workers' loops", "broker's loop", "ZeroMQ's threads", "load generator", "idle")
+
+SHARES = """
+Shares of both processors' time, the whole run from the start of the load generator to its end. The load generator's own ZeroMQ thread counts as
+load generator. *The rest*: the kernel's own threads and the broker's thread for statistics. Storage threads, flushes and merges are RocksDB with next to nothing
+on top, and so are the loops of workers that answer gets ([what perf says](SPEED.md#where-the-time-goes)): their share is about what rows 2, 3 and 10 can be of
+*below alone*.
+"""
+
 BELOW = """
 *Below alone* is the same ratio for what Evenkeel stands on, by itself and on the same processors in the same round: raw RocksDB in two processes (1 to
 4; 10 as many puts as gets), or `zmq_proxy` that echoes, with as many connections (7, 13). Nothing that uses them can show more (but 13: an echo is a
@@ -80,11 +89,13 @@ def rows_table(plan, samples):
 
 
 def side_by_side(samples):
-    puts = [("Evenkeel, 1 worker", "evenkeel.1.put"), ("Evenkeel, 2 workers", "evenkeel.2.put"), ("raw RocksDB, 1 process", "raw.put.1"),
+    def ours(kind):
+        return [(f"Evenkeel, {title(name)}", name) for workers in (1, 2) for name in (f"evenkeel.{workers}.{kind}", f"evenkeel.{workers}.{kind}.deep")]
+    puts = [*ours("put"), ("raw RocksDB, 1 process", "raw.put.1"),
             ("raw RocksDB, 2 processes", "raw.put.2"), ("`db_bench fillrandom`", "db_bench.fill")]
     puts += [(f"Redis {policy}, {name.rpartition('.')[2].replace('x', ' clients × ')}", name) for policy in ("always", "everysec")
              for name in samples.names(f"redis.{policy}.put.")]
-    gets = [("Evenkeel, 1 worker", "evenkeel.1.get"), ("Evenkeel, 2 workers", "evenkeel.2.get"), ("raw RocksDB, 1 process", "raw.get.1"),
+    gets = [*ours("get"), ("raw RocksDB, 1 process", "raw.get.1"),
             ("raw RocksDB, 2 processes", "raw.get.2"), ("`db_bench multireadrandom`, 2 threads", "db_bench.multiread")]
     others = [("`zmq_proxy` echo of 128 bytes, 1,000 under way", "echo.pipelined", "/s"),
               ("the same on 50 connections, one under way on each", "echo.fifty", "/s"), ("the same, one at a time, p50", "echo.p50_us", " µs"),
@@ -127,6 +138,21 @@ def costs(samples):
               ("broker alone, a job, envelopes of 1", spread(samples.of("broker.1.cpu_us")), "", "", "", ""),
               ("`zmq_proxy`, a job, echo of the same size", spread(samples.of("proxy.1.cpu_us")), "", "", "", "")]
     return table(("", "CPU µs an operation: broker or server", "all workers", "load generator", "MiB: broker or server", "MiB: a worker"), lines)
+
+
+def shares(plan, samples):
+    """Where the processors' time went in what rows 2, 3, 7, 10 and 13 compare."""
+    put, ycsb, fifty = best_workers(samples, "put", "put.deep"), best_workers(samples, "a"), best_workers(samples, "fifty")
+    runs = [(f"2, 3: puts, {title(put)}", put), (f"7: 50 producers, {title(fifty)}", fifty), (f"10: YCSB A, {title(ycsb)}", ycsb),
+            *((f"13: {shards:,} shards", f"shards.{shards}") for shards in (plan.shards[0], plan.shards[-1])),
+            *((f"13: {producers:,} producers", f"producers.{producers}") for producers in (10, 1000))]
+    parts = ("storage", "flushes", "merges", "worker", "broker", "ZeroMQ", "load generator", "idle")
+    lines = []
+    for text, run in runs:
+        medians = [samples.median(f"share.{run}.{part}") for part in parts]
+        rest = max(0, 1 - sum(share or 0 for share in medians))  # ticks are coarse
+        lines.append((text, *(f"{100 * share:.0f} %" if share is not None else "–" for share in (*medians, rest))))
+    return table(("row and run", *PARTS, "the rest"), lines) + SHARES
 
 
 def axes(plan, samples):
@@ -224,7 +250,8 @@ def draw_all(directory, plan, samples):
 HOW = f"""Everything shares one machine, its disk and its processors: broker, workers and load generator. Each system is measured alone, one
 after the other, and the whole turn is repeated; a figure is the median of the rounds, with the least and the greatest behind it. A ratio is
 taken in each round. Unless told otherwise: keys of 16 bytes, uniformly random over {{keys:,}}, all of them present; values of 100 bytes that
-compress to about half; one producer with {UNDER_WAY:,} operations under way; one worker; 512 shards; every write synced before it is
+compress to about half; one producer with {UNDER_WAY:,} operations under way (rows 1 to 4 take what is best of that and of {DEEP:,}, as many as Redis has
+with its longest pipeline); one worker; 512 shards; every write synced before it is
 acknowledged, exactly-once on.
 
 - **raw RocksDB** is [a program](../tests/bench/storage.c) that opens the store with the worker's own code and flags (cache {CACHE}, write buffer
@@ -256,6 +283,6 @@ def write(path, plan, samples, run):
     if run["failures"]:
         parts += ["These could not be measured:\n", *(f"- {text}" for text in run["failures"]), ""]
     parts += ["## How it is measured\n", HOW.format(keys=plan.keys), "## Side by side\n", picture("overview"), side_by_side(samples), ycsb(samples),
-              latencies(samples), "## What an operation costs\n", costs(samples), "## One axis at a time\n", axes(plan, samples)]
+              latencies(samples), "## Where the time goes\n", shares(plan, samples), "## What an operation costs\n", costs(samples), "## One axis at a time\n", axes(plan, samples)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(parts))

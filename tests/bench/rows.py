@@ -46,22 +46,23 @@ def best(samples, names):
     return max((name for name in names if samples.of(name)), key=samples.median, default="")
 
 
-def best_workers(samples, figure):
-    return best(samples, [f"evenkeel.{workers}.{figure}" for workers in (1, 2)])
+def best_workers(samples, *figures):
+    return best(samples, [f"evenkeel.{workers}.{figure}" for workers in (1, 2) for figure in figures])
 
 
 def title(name):
     """What a name that `best` chose stands for."""
     parts = name.split(".")
     if parts[0] == "evenkeel":
-        return f"{parts[1]} worker{'s' * (parts[1] != '1')}"
+        return f"{parts[1]} worker{'s' * (parts[1] != '1')}{', 50,000 under way' * (parts[-1] == 'deep')}"
     return parts[-1].replace("x", " clients × ") if name else "none"
 
 
 def judge(plan, samples):
     """All rows of the table, in its order."""
     of = samples.of
-    put, get, ycsb, fifty = (best_workers(samples, figure) for figure in ("put", "get", "a", "fifty"))
+    put, get = (best_workers(samples, figure, f"{figure}.deep") for figure in ("put", "get"))
+    ycsb, fifty = (best_workers(samples, figure) for figure in ("a", "fifty"))
     redis_put = best(samples, samples.names("redis.always.put."))
     redis_a = best(samples, samples.names("redis.always.a."))
 

@@ -30,6 +30,25 @@ def cpu_us(pid):
     return (int(fields[11]) + int(fields[12])) * TICK_US
 
 
+def thread_parts(pid, main, others):
+    """Processor time of each part of a process so far. `others`: what the names of its threads begin with, and the part that they are."""
+    parts = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
+            used = sum(map(int, fields.split()[11:13])) * TICK_US
+            known = [part for start, part in others.items() if name.startswith(start)]
+            part = main if int(task.name) == pid else known[0] if known else f"{main}'s other threads"
+            parts[part] = parts.get(part, 0) + used
+    return parts
+
+
+def processors_us():
+    """Time of all processors so far: all of it, and what they were idle."""
+    fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(fields) * TICK_US, (fields[3] + fields[4]) * TICK_US
+
+
 def children_us():
     """Processor time of the child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -266,20 +285,33 @@ class Evenkeel(Cluster):
         """Processor time so far of the broker, and of all workers."""
         return cpu_us(self.broker.child.pid), sum(cpu_us(worker.child.pid) for worker in self.workers.values())
 
+    def parts_us(self):
+        """Processor time so far of the broker's and the workers' threads, by what they do."""
+        parts = thread_parts(self.broker.child.pid, "broker", {"ZMQ": "ZeroMQ"})
+        for worker in self.workers.values():
+            names = {"ZMQ": "ZeroMQ", "storage": "storage", "rocksdb:high": "flushes", "rocksdb:low": "merges"}
+            for part, used in thread_parts(worker.child.pid, "worker", names).items():
+                parts[part] = parts.get(part, 0) + used
+        return parts
+
     def bench(self, workload, *, keys, seconds=None, load=False, **flags):
-        """`evenkeel bench`: its figures, and the processor time of each part for an operation."""
+        """`evenkeel bench`: its figures, the processor time of each process for an operation, and of each part as a share of all processors'."""
         words = ["bench", "--workload", workload, "--keys", str(keys)]
         words += ["--load", "--count", "1"] if load else ["--duration", f"{int(seconds * 1000)}ms"]
         for flag, value in flags.items():
             words += [f"--{flag.replace('_', '-')}", str(value)]
-        before, children_before = self.used_us(), children_us()
+        before, children_before, parts_before, processors_before = self.used_us(), children_us(), self.parts_us(), processors_us()
         code, lines = self.cli(*words, timeout_s=PATIENCE_S)
-        after, children_after = self.used_us(), children_us()
+        after, children_after, parts_after, processors_after = self.used_us(), children_us(), self.parts_us(), processors_us()
         if code != 0 or lines[-1]["not_found"]:
             raise AssertionError(f"bench {words}: {code} {lines}\n{self.logged()}")
         done = lines[-1]
         done["broker_cpu_us"], done["workers_cpu_us"] = ((b - a) / done["operations"] for a, b in zip(before, after))
         done["client_cpu_us"] = (children_after - children_before) / done["operations"]
+        every, idle = (b - a for a, b in zip(processors_before, processors_after))
+        used = {part: after - parts_before.get(part, 0) for part, after in parts_after.items()}
+        used |= {"load generator": children_after - children_before, "idle": idle}
+        done["shares"] = {part: value / every for part, value in used.items()}
         return done
 
     def memory_bytes(self):
