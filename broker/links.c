@@ -307,13 +307,18 @@ static void spread_and_tell(struct ek_broker *broker, const struct ek_worker *jo
     free(before);
 }
 
+/* What fills, or was released, is worth nothing, wherever it stands. */
+static bool has_rows(const struct ek_holding *said)
+{
+    return said->state == EK_HOLDING_SERVING || said->state == EK_HOLDING_LEARNER;
+}
+
 /* What a report says of a shard that another one holds. */
 static void judge_stray(struct ek_broker *broker, struct ek_worker *worker, const struct ek_holding *said, struct part *strays)
 {
     const struct ek_shard *shard = &broker->shards[said->shard];
-    /* A learner has everything up to its position, and may be the last one that does; what fills is worth nothing. */
-    bool has_rows = (said->state == EK_HOLDING_SERVING || said->state == EK_HOLDING_LEARNER) && said->position;
-    bool given_up = has_rows && said->epoch < shard->loss.epoch;
+    /* A learner has everything up to its position, and may be the last one that does. */
+    bool given_up = has_rows(said) && said->position && said->epoch < shard->loss.epoch;
     if (given_up || said->state == EK_HOLDING_ASIDE)
         ek_loss_set_aside(broker, worker, said->shard);
     bool has_role = said->state != EK_HOLDING_RELEASED && said->state != EK_HOLDING_ASIDE;
@@ -341,13 +346,21 @@ static bool release_strays(struct ek_broker *broker, struct ek_worker *worker, c
     return true;
 }
 
-/* A report by shard; all zero where it is silent. The caller frees it. */
+/*
+ * A report by shard; all zero where it is silent. The caller frees it. Where anything was acknowledged, a position without rows
+ * counts as none: whoever holds such a shard has said before that its copy is complete, so a disk on which it fills yet is a clone
+ * of that one, or was rolled back. Elsewhere it stays, so that nobody takes the shard for empty.
+ */
 static struct ek_holding *sort_report(const struct ek_broker *broker, const struct ek_holding *holdings, size_t count)
 {
     struct ek_holding *by_shard = ek_alloc_zero(broker->config.shards, sizeof *by_shard);
-    for (size_t i = 0; i < count; i++)
-        if (holdings[i].shard < broker->config.shards)
-            by_shard[holdings[i].shard] = holdings[i];
+    for (size_t i = 0; i < count; i++) {
+        if (holdings[i].shard >= broker->config.shards)
+            continue;
+        by_shard[holdings[i].shard] = holdings[i];
+        if (!has_rows(&holdings[i]) && broker->shards[holdings[i].shard].floor)
+            by_shard[holdings[i].shard].position = 0;
+    }
     return by_shard;
 }
 

@@ -254,7 +254,7 @@ static void send_out(struct loop *loop)
 
 static void every_second(struct loop *loop, uint64_t now_us)
 {
-    ek_stats_publish(loop->stats, ek_snapshot_take(loop->options.broker, now_us));
+    ek_stats_ask(loop->stats);
     if (ek_keeper_is_busy(loop->keeper))
         return; /* a slow disk: the next second's write will hold both */
     size_t count = ek_broker_take_floors(loop->options.broker, loop->floors, EK_SHARDS_MAX);
@@ -269,6 +269,13 @@ static void take_results(struct loop *loop)
     struct ek_stats_answer answer;
     while (ek_stats_take_answer(loop->stats, &answer))
         ek_outbox_message(loop->to_clients, answer.peer, answer.message);
+}
+
+/* A snapshot names every shard: it is taken only for somebody. */
+static void publish_if_wanted(struct loop *loop)
+{
+    if (ek_stats_take_wanted(loop->stats))
+        ek_stats_publish(loop->stats, ek_snapshot_take(loop->options.broker, ek_clock_monotonic_us()));
 }
 
 static void run_timers(struct loop *loop)
@@ -335,6 +342,7 @@ static void turn(struct loop *loop)
     if (items[3].readable || items[4].readable)
         take_results(loop);
     run_timers(loop);
+    publish_if_wanted(loop);
     send_out(loop);
 }
 

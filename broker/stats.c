@@ -7,16 +7,21 @@
 #include <poll.h>
 #include <stdlib.h>
 
+enum { TO_ASK, TO_PUBLISH, TO_ANSWER };
+
 struct ek_stats {
     struct ek_socket *publisher; /* the thread's, while it runs */
+    bool begun;                  /* likewise: the topic is sent, its snapshot is not */
     struct ek_beside *beside;
     size_t waiting; /* errands that have not come back */
+    bool wanted;
 };
 
 /* Goes to the thread and comes back. */
 struct errand {
+    int what;
+    bool wanted; /* of TO_ASK: what came of it */
     struct ek_snapshot *snapshot;
-    bool publish;
     ek_peer peer;
     struct ek_query query;
     struct ek_owned message;
@@ -38,16 +43,25 @@ static void answer(struct errand *errand)
     free(text);
 }
 
+static void publish(struct ek_stats *stats, const struct ek_snapshot *snapshot)
+{
+    char *text = ek_stats_json(snapshot, "full");
+    if (!text)
+        return;
+    ek_socket_publish(stats->publisher, ek_slice_text(text));
+    stats->begun = false;
+    free(text);
+}
+
 static void run_errand(void *context, void *given)
 {
     struct ek_stats *stats = context;
     struct errand *errand = given;
-    if (errand->publish) {
-        char *text = ek_stats_json(errand->snapshot, "full");
-        if (text)
-            ek_socket_publish(stats->publisher, "stats", ek_slice_text(text));
-        free(text);
-    } else
+    if (errand->what == TO_ASK)
+        errand->wanted = stats->begun = stats->begun || ek_socket_begin(stats->publisher, "stats");
+    else if (errand->what == TO_PUBLISH)
+        publish(stats, errand->snapshot);
+    else
         answer(errand);
     ek_snapshot_destroy(&errand->snapshot);
 }
@@ -100,17 +114,32 @@ static bool hand_over(struct ek_stats *stats, struct errand *errand)
     return true;
 }
 
+void ek_stats_ask(struct ek_stats *stats)
+{
+    struct errand *errand = ek_alloc_zero(1, sizeof *errand);
+    errand->what = TO_ASK;
+    (void)hand_over(stats, errand);
+}
+
+bool ek_stats_take_wanted(struct ek_stats *stats)
+{
+    bool wanted = stats->wanted;
+    stats->wanted = false;
+    return wanted;
+}
+
 void ek_stats_publish(struct ek_stats *stats, struct ek_snapshot *snapshot)
 {
     struct errand *errand = ek_alloc_zero(1, sizeof *errand);
+    errand->what = TO_PUBLISH;
     errand->snapshot = snapshot;
-    errand->publish = true;
     (void)hand_over(stats, errand);
 }
 
 bool ek_stats_query(struct ek_stats *stats, struct ek_snapshot *snapshot, ek_peer peer, const struct ek_query *query)
 {
     struct errand *errand = ek_alloc_zero(1, sizeof *errand);
+    errand->what = TO_ANSWER;
     errand->snapshot = snapshot;
     errand->peer = peer;
     errand->query = *query;
@@ -125,7 +154,8 @@ int ek_stats_fd(const struct ek_stats *stats)
 bool ek_stats_take_answer(struct ek_stats *stats, struct ek_stats_answer *ret)
 {
     for (struct errand *errand; (errand = ek_beside_take(stats->beside));) {
-        bool answers = !errand->publish;
+        bool answers = errand->what == TO_ANSWER;
+        stats->wanted = stats->wanted || errand->wanted;
         *ret = (struct ek_stats_answer){.peer = errand->peer, .message = errand->message};
         free(errand);
         stats->waiting--;

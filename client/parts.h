@@ -30,7 +30,6 @@
 #include <sys/queue.h>
 
 enum {
-    EK_BATCH_BYTES_MAX = 256 * 1024,     /* a body grows up to this, unless one operation is larger */
     EK_BATCH_LARGE_OPERATIONS = 64,      /* a batch this large leaves although another one of its shard is under way */
     EK_BATCH_LARGE_BYTES = 16 * 1024,    /* likewise */
     EK_LANE_BYTES_MAX = 4 * 1024 * 1024, /* bodies of one shard under way, one job aside */

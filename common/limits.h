@@ -23,8 +23,12 @@
 #define EK_PREFIXES 65536u /* hash prefixes: 16 bits */
 
 /* Jobs and envelopes */
-#define EK_JOB_OPERATIONS_MAX    4096u
-#define EK_JOB_BODY_BYTES_MAX    (EK_VALUE_BYTES_MAX + 64u * EK_KIB)
+#define EK_JOB_OPERATIONS_MAX 4096u
+#define EK_JOB_BODY_BYTES_MAX (EK_VALUE_BYTES_MAX + 64u * EK_KIB)
+#ifndef EK_BATCH_BYTES_MAX
+#define EK_BATCH_BYTES_MAX (256u * EK_KIB) /* the library's batches grow up to this, unless one operation is larger */
+#endif
+_Static_assert(EK_BATCH_BYTES_MAX <= EK_JOB_BODY_BYTES_MAX, "the broker takes every batch that the library makes");
 #define EK_ENVELOPE_JOBS_MAX     8192u
 #define EK_ENVELOPE_BYTES_MAX    (20u * EK_MIB)  /* also the largest frame that a bound socket takes */
 #define EK_ENVELOPE_BYTES_GOAL   (256u * EK_KIB) /* an envelope that has reached it is sent */

@@ -382,11 +382,54 @@ void ek_socket_answer(struct ek_socket *socket, struct ek_slice message)
         (void)zmq_send(socket->zmq, message.data, message.size, ZMQ_DONTWAIT);
 }
 
-void ek_socket_publish(struct ek_socket *socket, const char *topic, struct ek_slice payload)
+/* A topic's memory, which ZeroMQ gives back as soon as no pipe holds it. */
+struct topic {
+    _Atomic int users; /* ZeroMQ, and whoever began the message */
+    char text[EK_TEXT_BYTES_MAX];
+};
+
+/* True for the last one. */
+static bool release_topic(struct topic *topic)
 {
+    bool last = atomic_fetch_sub(&topic->users, 1) == 1;
+    if (last)
+        free(topic);
+    return last;
+}
+
+static void free_topic(void *data, void *hint)
+{
+    (void)data;
+    (void)release_topic(hint);
+}
+
+/*
+ * A PUB does not say who subscribes, and an XPUB passes on each cancellation, also one of a peer that had never subscribed. But
+ * what no pipe takes is given back within the call; what one took stays there until the message has its end.
+ */
+bool ek_socket_begin(struct ek_socket *socket, const char *topic)
+{
+    zmq_msg_t frame;
+    struct topic *kept = ek_alloc(sizeof *kept);
+    atomic_init(&kept->users, 2);
+    (void)snprintf(kept->text, sizeof kept->text, "%s", topic);
     socket->quiet = false;
-    if (zmq_send(socket->zmq, topic, strlen(topic), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
-        (void)zmq_send(socket->zmq, payload.data, payload.size, ZMQ_DONTWAIT);
+    if (zmq_msg_init_data(&frame, kept->text, strlen(kept->text), free_topic, kept)) {
+        free(kept);
+        return false;
+    }
+    bool sent = zmq_msg_send(&frame, socket->zmq, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
+    if (!sent)
+        (void)zmq_msg_close(&frame);
+    bool taken = !release_topic(kept);
+    if (sent && !taken)
+        (void)zmq_send(socket->zmq, "", 0, ZMQ_DONTWAIT); /* the end of what went to nobody */
+    return taken;
+}
+
+void ek_socket_publish(struct ek_socket *socket, struct ek_slice payload)
+{
+    (void)zmq_send(socket->zmq, payload.data, payload.size, ZMQ_DONTWAIT);
 }
 
 /* Asks the sockets that may have something which their descriptor does not tell. */

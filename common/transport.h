@@ -62,8 +62,11 @@ size_t ek_socket_unsent_bytes(const struct ek_socket *socket);
 /* Sends to whoever sent the last message that ek_socket_receive took, whatever its frames were; drops it when that peer is gone or
  * full. */
 void ek_socket_answer(struct ek_socket *socket, struct ek_slice message);
-/* A topic and a payload on a PUB. Slow subscribers lose snapshots: that is what PUB is for. */
-void ek_socket_publish(struct ek_socket *socket, const char *topic, struct ek_slice payload);
+/* Begins a message on a PUB with its topic; the next call is ek_socket_publish. False when nobody subscribes to that topic who has
+ * room: nothing is begun then, and no payload has to be made. Slow subscribers lose messages: that is what PUB is for. */
+EK_MUST bool ek_socket_begin(struct ek_socket *socket, const char *topic);
+/* The payload behind the topic. */
+void ek_socket_publish(struct ek_socket *socket, struct ek_slice payload);
 
 enum { EK_POLL_ITEMS_MAX = 1024 };
 

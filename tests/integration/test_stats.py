@@ -1,11 +1,13 @@
 """What operators see: the stats socket and QUERY, with the fields that the contract of the command line names."""
 import os
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 import msgpack  # noqa: E402
+import zmq  # noqa: E402
 from cluster import ClusterTest  # noqa: E402
 
 STATS = """time_unix_ms generation uptime_ms version accepted_jobs done_jobs failed_jobs expired_jobs dead_jobs given_back_jobs queued_jobs
@@ -47,6 +49,26 @@ class Stats(ClusterTest):
         for snapshot in (first, second):
             self.assertTrue(snapshot["ledger_balanced"])
             self.assertEqual(snapshot["accepted_jobs"], sum(snapshot[name] for name in STATS[5:12]))
+
+    def test_one_who_comes_late_gets_the_next_snapshot(self):
+        """Also when all others have left, and nothing was written out for a while."""
+        next(self.cluster.snapshots())
+        time.sleep(2.5)
+        began = time.monotonic()
+        first = next(self.cluster.snapshots())
+        self.assertLess(time.monotonic() - began, 2.5)
+        self.assertLess(abs(first["time_unix_ms"] - time.time() * 1000), 2000)
+
+    def test_odd_messages_of_one_subscriber_take_nothing_from_another(self):
+        snapshots = self.cluster.snapshots()
+        next(snapshots)
+        odd = self.cluster.raw("stats", zmq.XSUB)
+        for message in (b"\x00stats", b"\x00", b"\x00st", b"", b"stats", b"\x02stats", b"\x01other", b"\x00other", b"x" * 10000):
+            odd.send(message)
+        odd.send_multipart([b"\x00stats", b"\x00stats"])
+        before = next(snapshots)
+        after = next(snapshots)
+        self.assertLessEqual(after["uptime_ms"] - before["uptime_ms"], 2500)
 
     def test_the_socket_tells_of_workers_and_shards(self):
         snapshot = next(self.cluster.snapshots())

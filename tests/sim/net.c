@@ -659,11 +659,6 @@ void ek_socket_answer(struct ek_socket *socket, struct ek_slice message)
         (void)!send_down(socket, socket->last_sender, message);
 }
 
-void ek_socket_publish(struct ek_socket *socket, const char *topic, struct ek_slice payload)
-{
-    (void)socket, (void)topic, (void)payload;
-}
-
 /* ---- waiting ---- */
 
 int sim_fd_new(void)

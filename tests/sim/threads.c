@@ -232,8 +232,10 @@ bool ek_keeper_take_done(struct ek_keeper *keeper, uint64_t *ret_ceiling_unix_ms
 
 /* ---- broker/stats.h ---- */
 
+/* The checks subscribe, as it were: they want every snapshot. */
 struct ek_stats {
     int fd;
+    bool wanted;
 };
 
 struct ek_stats *ek_stats_new(struct ek_socket *publisher)
@@ -248,6 +250,18 @@ void ek_stats_destroy(struct ek_stats **stats)
 {
     free(*stats);
     *stats = NULL;
+}
+
+void ek_stats_ask(struct ek_stats *stats)
+{
+    stats->wanted = true;
+}
+
+bool ek_stats_take_wanted(struct ek_stats *stats)
+{
+    bool wanted = stats->wanted;
+    stats->wanted = false;
+    return wanted;
 }
 
 void ek_stats_publish(struct ek_stats *stats, struct ek_snapshot *snapshot)

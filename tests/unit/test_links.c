@@ -125,6 +125,14 @@ START_TEST(a_worker_that_is_away_keeps_its_shards_even_if_they_were_empty)
 }
 END_TEST
 
+static enum ek_shard_state state_of_first_shard(void)
+{
+    struct ek_snapshot *snapshot = ek_snapshot_take(rig.broker, rig.now_us);
+    enum ek_shard_state state = snapshot->shards[0].state;
+    ek_snapshot_destroy(&snapshot);
+    return state;
+}
+
 START_TEST(a_position_below_the_acknowledged_floor_is_quarantined)
 {
     struct ek_record records[] = {{.type = EK_RECORD_WORKER, .number = 1, .worker = {{WORKER}}},
@@ -142,6 +150,23 @@ START_TEST(a_position_below_the_acknowledged_floor_is_quarantined)
     rig_write(&rig, CLIENT, 0, 0, 0);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 0);
+}
+END_TEST
+
+/* Its clone has completed the copy: what this one has of the shard is a part of it, or what an earlier role left. */
+START_TEST(a_holder_without_the_rows_is_quarantined_whatever_its_position)
+{
+    static const enum ek_holding_state states[] = {EK_HOLDING_FILLING, EK_HOLDING_RELEASED};
+    struct ek_record records[] = {{.type = EK_RECORD_WORKER, .number = 1, .worker = {{WORKER}}},
+                                  {.type = EK_RECORD_ASSIGNMENT, .shard = 0, .number = 5, .worker = {{WORKER}}},
+                                  {.type = EK_RECORD_FLOOR, .shard = 0, .number = 10}};
+    struct ek_holding holding = {.shard = 0, .epoch = 4, .position = 10, .state = states[_i]};
+    rig_close(&rig);
+    rig_open(&rig, records, 3);
+    struct ek_link link = rig_hello(&rig, WORKER, 1);
+    rig_step(&rig,
+             (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = WORKER, .link = link, .holdings = &holding, .count = 1});
+    ck_assert_int_eq(state_of_first_shard(), EK_SHARD_QUARANTINED);
 }
 END_TEST
 
@@ -182,14 +207,6 @@ START_TEST(a_worker_of_another_cluster_is_refused)
 }
 END_TEST
 
-static enum ek_shard_state state_of_first_shard(void)
-{
-    struct ek_snapshot *snapshot = ek_snapshot_take(rig.broker, rig.now_us);
-    enum ek_shard_state state = snapshot->shards[0].state;
-    ek_snapshot_destroy(&snapshot);
-    return state;
-}
-
 static void report_nothing(struct ek_link link)
 {
     rig_step(&rig, (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = WORKER, .link = link});
@@ -226,6 +243,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_read_on_an_empty_shard_that_changes_hands_is_sent_to_the_new_holder);
     tcase_add_test(tests, a_worker_that_is_away_keeps_its_shards_even_if_they_were_empty);
     tcase_add_test(tests, a_position_below_the_acknowledged_floor_is_quarantined);
+    tcase_add_loop_test(tests, a_holder_without_the_rows_is_quarantined_whatever_its_position, 0, 2);
     tcase_add_test(tests, a_restarted_broker_goes_on_at_the_reported_position);
     tcase_add_test(tests, a_later_generation_or_epoch_elsewhere_ends_this_broker);
     tcase_add_test(tests, a_worker_of_another_cluster_is_refused);

@@ -279,8 +279,9 @@ START_TEST(subscribers_get_their_topic)
     ck_assert_int_eq(ek_socket_connect(subscriber, address, &error), EK_OK);
     struct ek_poll_item item = {.socket = subscriber};
     for (int waited_ms = 0; !item.readable && waited_ms < PATIENCE_MS; waited_ms += TURN_MS) {
-        ek_socket_publish(publisher, "other", ek_slice_text("not this"));
-        ek_socket_publish(publisher, "stats", ek_slice_text("{}"));
+        ck_assert(!ek_socket_begin(publisher, "other"));
+        if (ek_socket_begin(publisher, "stats"))
+            ek_socket_publish(publisher, ek_slice_text("{}"));
         (void)!ek_poll(&item, 1, TURN_MS);
     }
     (void)expect(subscriber, "{}");
