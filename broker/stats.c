@@ -12,6 +12,7 @@ enum { TO_ASK, TO_PUBLISH, TO_ANSWER };
 struct ek_stats {
     struct ek_socket *publisher; /* the thread's, while it runs */
     bool begun;                  /* likewise: the topic is sent, its snapshot is not */
+    bool taken;                  /* likewise: somebody got the last one, and may be taken to want the next */
     struct ek_beside *beside;
     size_t waiting; /* errands that have not come back */
     bool wanted;
@@ -48,9 +49,19 @@ static void publish(struct ek_stats *stats, const struct ek_snapshot *snapshot)
     char *text = ek_stats_json(snapshot, "full");
     if (!text)
         return;
-    ek_socket_publish(stats->publisher, ek_slice_text(text));
+    stats->taken = stats->begun || ek_socket_begin(stats->publisher, "stats");
     stats->begun = false;
+    if (stats->taken)
+        ek_socket_publish(stats->publisher, ek_slice_text(text));
     free(text);
+}
+
+/* Begins a message only if it has to: one that waits for its end is lost memory when its last subscriber leaves meanwhile. */
+static bool is_wanted(struct ek_stats *stats)
+{
+    if (!stats->taken && !stats->begun)
+        stats->begun = ek_socket_begin(stats->publisher, "stats");
+    return stats->taken || stats->begun;
 }
 
 static void run_errand(void *context, void *given)
@@ -58,7 +69,7 @@ static void run_errand(void *context, void *given)
     struct ek_stats *stats = context;
     struct errand *errand = given;
     if (errand->what == TO_ASK)
-        errand->wanted = stats->begun = stats->begun || ek_socket_begin(stats->publisher, "stats");
+        errand->wanted = is_wanted(stats);
     else if (errand->what == TO_PUBLISH)
         publish(stats, errand->snapshot);
     else

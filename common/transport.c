@@ -385,7 +385,7 @@ void ek_socket_answer(struct ek_socket *socket, struct ek_slice message)
 /* A topic's memory, which ZeroMQ gives back as soon as no pipe holds it. */
 struct topic {
     _Atomic int users; /* ZeroMQ, and whoever began the message */
-    char text[EK_TEXT_BYTES_MAX];
+    char text[];
 };
 
 /* True for the last one. */
@@ -410,11 +410,12 @@ static void free_topic(void *data, void *hint)
 bool ek_socket_begin(struct ek_socket *socket, const char *topic)
 {
     zmq_msg_t frame;
-    struct topic *kept = ek_alloc(sizeof *kept);
+    size_t size = strlen(topic);
+    struct topic *kept = ek_alloc(sizeof *kept + size);
     atomic_init(&kept->users, 2);
-    (void)snprintf(kept->text, sizeof kept->text, "%s", topic);
+    memcpy(kept->text, topic, size);
     socket->quiet = false;
-    if (zmq_msg_init_data(&frame, kept->text, strlen(kept->text), free_topic, kept)) {
+    if (zmq_msg_init_data(&frame, kept->text, size, free_topic, kept)) {
         free(kept);
         return false;
     }
