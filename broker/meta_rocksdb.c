@@ -288,11 +288,9 @@ static struct ek_meta *new_meta(const char *directory)
 {
     struct ek_meta *meta = ek_alloc_zero(1, sizeof *meta);
     meta->directory = ek_copy_text(directory);
-    meta->options = rocksdb_options_create();
+    meta->options = ek_rocks_options();
     meta->synced = rocksdb_writeoptions_create();
     meta->reading = rocksdb_readoptions_create();
-    rocksdb_options_set_create_if_missing(meta->options, 1);
-    rocksdb_options_set_wal_recovery_mode(meta->options, rocksdb_tolerate_corrupted_tail_records_recovery);
     rocksdb_options_set_write_buffer_size(meta->options, (size_t)4 * EK_MIB);
     rocksdb_options_set_max_open_files(meta->options, 64);
     rocksdb_options_set_keep_log_file_num(meta->options, LOG_FILES_KEPT);

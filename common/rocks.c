@@ -1,7 +1,22 @@
 #include "common/rocks.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+rocksdb_options_t *ek_rocks_options(void)
+{
+    rocksdb_options_t *defaults = rocksdb_options_create();
+    rocksdb_options_t *options = rocksdb_options_create();
+    char *text = NULL;
+    rocksdb_get_options_from_string(defaults, "fail_if_options_file_error=true", options,
+                                    &text); /* the C API has no function for it */
+    assert(!text);
+    rocksdb_options_destroy(defaults);
+    rocksdb_options_set_create_if_missing(options, 1);
+    rocksdb_options_set_wal_recovery_mode(options, rocksdb_tolerate_corrupted_tail_records_recovery);
+    return options;
+}
 
 struct rule {
     const char *prefix;

@@ -153,16 +153,12 @@ static void set_logs(rocksdb_options_t *options, uint64_t reserve_bytes)
 
 static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes, uint64_t reserve_bytes)
 {
-    rocksdb_options_t *options = rocksdb_options_create();
-    rocksdb_options_set_create_if_missing(options, 1);
+    rocksdb_options_t *options = ek_rocks_options();
     rocksdb_options_set_create_missing_column_families(options, 1);
     rocksdb_options_increase_parallelism(options, BACKGROUND_THREADS);
     rocksdb_options_set_max_open_files(options, OPEN_FILES_MAX);
     rocksdb_options_set_max_log_file_size(options, LOG_FILE_BYTES_MAX);
     rocksdb_options_set_keep_log_file_num(options, LOG_FILES_MAX);
-    /* The default mode would drop synced writes behind a damaged record without a word. This one cuts a torn tail and refuses to
-     * open when the damage is in the middle. */
-    rocksdb_options_set_wal_recovery_mode(options, rocksdb_tolerate_corrupted_tail_records_recovery);
     rocksdb_options_set_paranoid_checks(options, 1);
     rocksdb_options_set_atomic_flush(options, 1);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
