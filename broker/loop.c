@@ -190,12 +190,16 @@ static enum ek_status take_client_message(struct loop *loop, ek_peer peer, struc
     return status;
 }
 
+/* A message without replies is a step as well: whoever has no link is told so. */
 static void step_in_parts(struct loop *loop, struct ek_event event)
 {
-    for (size_t left = event.count; left && !loop->failed; left -= event.count, event.replies += event.count) {
+    size_t left = event.count;
+    do {
         event.count = left < REPLIES_A_STEP ? left : REPLIES_A_STEP;
         step(loop, &event);
-    }
+        left -= event.count;
+        event.replies += event.count;
+    } while (left && !loop->failed);
 }
 
 static enum ek_status take_worker_message(struct loop *loop, ek_peer peer, struct ek_slice bytes)

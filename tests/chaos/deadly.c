@@ -29,6 +29,12 @@ static void look_at_written(const char *key, size_t key_bytes)
     fails = fails || contains(key, key_bytes, "FAILING_KEY", NULL);
 }
 
+static void look_at_read(const char *key, size_t key_bytes)
+{
+    if (contains(key, key_bytes, "DEADLY_READ", NULL))
+        (void)kill(getpid(), SIGKILL);
+}
+
 /* The next definition of a function, which is the real one. */
 static void find_real(const char *name, void *ret_function)
 {
@@ -72,6 +78,18 @@ void rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *options, rocksdb
         real(db, options, batch, error);
 }
 
+rocksdb_pinnableslice_t *rocksdb_get_pinned_cf(rocksdb_t *db, const rocksdb_readoptions_t *options,
+                                               rocksdb_column_family_handle_t *family, const char *key, size_t key_bytes,
+                                               char **error)
+{
+    static rocksdb_pinnableslice_t *(*real)(rocksdb_t *, const rocksdb_readoptions_t *, rocksdb_column_family_handle_t *,
+                                            const char *, size_t, char **);
+    if (!real)
+        find_real("rocksdb_get_pinned_cf", &real);
+    look_at_read(key, key_bytes);
+    return real(db, options, family, key, key_bytes, error);
+}
+
 void rocksdb_batched_multi_get_cf(rocksdb_t *db, const rocksdb_readoptions_t *options, rocksdb_column_family_handle_t *family,
                                   size_t keys, const char *const *key_list, const size_t *key_bytes,
                                   rocksdb_pinnableslice_t **values, char **errors, const bool sorted)
@@ -81,7 +99,6 @@ void rocksdb_batched_multi_get_cf(rocksdb_t *db, const rocksdb_readoptions_t *op
     if (!real)
         find_real("rocksdb_batched_multi_get_cf", &real);
     for (size_t i = 0; i < keys; i++)
-        if (contains(key_list[i], key_bytes[i], "DEADLY_READ", NULL))
-            (void)kill(getpid(), SIGKILL);
+        look_at_read(key_list[i], key_bytes[i]);
     real(db, options, family, keys, key_list, key_bytes, values, errors, sorted);
 }
