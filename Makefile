@@ -190,7 +190,7 @@ SIM_EDGES = common/transport.c common/clock.c common/directory.c common/log.c co
     broker/main.c broker/beside.c broker/keeper.c broker/stats.c broker/stats_json.c broker/meta_rocksdb.c worker/main.c \
     worker/commit.c worker/options.c worker/store_rocksdb.c
 SIM_PARTS = $(filter-out $(SIM_EDGES),$(COMMON) $(BROKER) $(WORKER) $(CLIENT)) $(SIM)
-SIM_LIMITS = -DEK_VALUE_BYTES_MAX=8192u -DEK_BATCH_BYTES_MAX=65536u -DEK_READ_REPLY_BYTES_GOAL=12288u -DEK_PRODUCERS_PER_SHARD_MAX=4u -DEK_SHARDS_MAX=16u -DEK_COPY_CHUNK_BYTES_GOAL=64u -DEK_LONE_STREAK=2u
+SIM_LIMITS = -DEK_VALUE_BYTES_MAX=8192u -DEK_BATCH_BYTES_MAX=65536u -DEK_READ_REPLY_BYTES_GOAL=12288u -DEK_PRODUCERS_PER_SHARD_MAX=4u -DEK_SHARDS_MAX=16u -DEK_COPY_CHUNK_BYTES_GOAL=64u
 SIM_WRAPS = -Wl,--wrap=read,--wrap=close,--wrap=signalfd,--wrap=_exit,--wrap=ek_broker_step,--wrap=ek_copy_open
 
 $(BUILD)/sim/%.o: %.c

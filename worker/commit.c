@@ -23,7 +23,6 @@ struct ek_commit {
     struct ek_commit_item *last;
     struct ek_commit_done *done_first;
     struct ek_commit_done *done_last;
-    bool waiting;              /* the thread does, for the first item; guarded as well */
     _Atomic uint64_t began_us; /* of the present call; 0 when idle */
     _Atomic uint64_t busy_us;
     atomic_bool ended;
@@ -31,50 +30,21 @@ struct ek_commit {
 
 /* ---- between the threads ---- */
 
-static void enter(struct ek_commit *commit, struct ek_commit_item *item)
-{
-    item->next = NULL;
-    *(commit->last ? &commit->last->next : &commit->first) = item;
-    commit->last = item;
-}
-
 void ek_commit_push(struct ek_commit *commit, struct ek_commit_item *item)
 {
+    item->next = NULL;
     (void)pthread_mutex_lock(&commit->mutex);
-    enter(commit, item);
+    *(commit->last ? &commit->last->next : &commit->first) = item;
+    commit->last = item;
     (void)pthread_cond_signal(&commit->arrived);
     (void)pthread_mutex_unlock(&commit->mutex);
-}
-
-void ek_commit_hold(struct ek_commit *commit, struct ek_commit_item *item)
-{
-    (void)pthread_mutex_lock(&commit->mutex);
-    enter(commit, item);
-    (void)pthread_mutex_unlock(&commit->mutex);
-}
-
-/* The only item that there is, when the thread waits and the loop has taken all that is done. */
-static struct ek_commit_item *take_held(struct ek_commit *commit)
-{
-    struct ek_commit_item *item = NULL;
-    (void)pthread_mutex_lock(&commit->mutex);
-    if (commit->waiting && !commit->done_first && commit->first && commit->first == commit->last) {
-        item = commit->first;
-        commit->first = NULL;
-        commit->last = NULL;
-    } else if (commit->first)
-        (void)pthread_cond_signal(&commit->arrived);
-    (void)pthread_mutex_unlock(&commit->mutex);
-    return item;
 }
 
 static struct ek_commit_item *take_group(struct ek_commit *commit)
 {
     (void)pthread_mutex_lock(&commit->mutex);
-    commit->waiting = true;
     while (!commit->first)
         (void)pthread_cond_wait(&commit->arrived, &commit->mutex);
-    commit->waiting = false;
     struct ek_commit_item *first = commit->first;
     struct ek_commit_item *end = ek_group_end(first);
     commit->first = end->next;
@@ -108,48 +78,30 @@ struct ek_commit_done *ek_commit_take(struct ek_commit *commit)
 
 /* ---- the thread ---- */
 
-static void note_failure(struct ek_commit_done *done)
-{
-    ek_log(EK_LOG_ERROR, "%s; the worker ends, nothing more was acknowledged", done->error.text);
-    ek_answers_done(&done->answers);
-    done->failed = true;
-}
-
 /* What the disk holds is in doubt: no destructor may write, nothing may be acknowledged. The loop gets the time to tell the broker
  * why, and ends the process; when it does not, this does. */
-static void die(struct ek_commit *commit, struct ek_commit_done *done)
+static void die(struct ek_commit *commit, struct ek_commit_done *done, const struct ek_error *error)
 {
-    note_failure(done);
+    ek_log(EK_LOG_ERROR, "%s; the worker ends, nothing more was acknowledged", error->text);
+    ek_answers_done(&done->answers);
+    done->failed = true;
+    done->error = *error;
     hand_back(commit, done);
     (void)poll(NULL, 0, FAREWELL_MS);
     _exit(EXIT_FAILURE);
 }
 
-static EK_MUST enum ek_status carry_out(struct ek_commit *commit, struct ek_commit_done *done, struct ek_error *error)
+static void carry_out(struct ek_commit *commit, struct ek_commit_done *done)
 {
+    struct ek_error error;
     uint64_t began_us = ek_clock_monotonic_us();
     atomic_store_explicit(&commit->began_us, began_us, memory_order_relaxed);
-    enum ek_status status = ek_group_run(commit->engine, done, error);
-    if (status != EK_OK)
-        return status;
+    if (ek_group_run(commit->engine, done, &error) != EK_OK)
+        die(commit, done, &error);
     done->took_us = ek_clock_monotonic_us() - began_us;
     ek_group_note_load(commit->engine, done, commit->load);
     atomic_fetch_add_explicit(&commit->busy_us, done->took_us, memory_order_relaxed);
     atomic_store_explicit(&commit->began_us, 0, memory_order_relaxed);
-    return EK_OK;
-}
-
-/* The mutex has made everything that the thread left behind visible here, and makes it so there again. */
-struct ek_commit_done *ek_commit_run_held(struct ek_commit *commit)
-{
-    struct ek_commit_item *item = take_held(commit);
-    if (!item)
-        return NULL;
-    struct ek_commit_done *done = ek_alloc_zero(1, sizeof *done);
-    done->items = item;
-    if (carry_out(commit, done, &done->error) != EK_OK)
-        note_failure(done);
-    return done;
 }
 
 static void *run(void *context)
@@ -161,8 +113,7 @@ static void *run(void *context)
         struct ek_commit_done *done = ek_alloc_zero(1, sizeof *done);
         done->items = take_group(commit);
         stopping = done->items->kind == EK_COMMIT_STOP;
-        if (carry_out(commit, done, &done->error) != EK_OK)
-            die(commit, done);
+        carry_out(commit, done);
         if (stopping)
             atomic_store(&commit->ended, true);
         hand_back(commit, done);

@@ -3,9 +3,7 @@
  * It owns the engine while it runs. It knows no socket. After a failure of the store it hands that back (done->failed), and
  * ends the process a second later if the loop has not done so.
  *
- * The loop pushes and takes and never waits: credit bounds what can be queued. An item that is not jobs ends a group. A single item
- * may be held back and carried out by the loop itself while the thread has nothing to do (lone.h says when): the two never work on
- * the engine at the same time.
+ * The loop pushes and takes and never waits: credit bounds what can be queued. An item that is not jobs ends a group.
  */
 #ifndef EK_WORKER_COMMIT_H
 #define EK_WORKER_COMMIT_H
@@ -18,11 +16,6 @@ struct ek_commit;
 struct ek_commit *ek_commit_start(struct ek_engine *engine, struct ek_load *load);
 /* Hands over an item of ek_alloc'ed memory. */
 void ek_commit_push(struct ek_commit *commit, struct ek_commit_item *item);
-/* Likewise, but wakes the thread only with the next ek_commit_push, or with ek_commit_run_held, which has to follow. */
-void ek_commit_hold(struct ek_commit *commit, struct ek_commit_item *item);
-/* Carries a held item out on the calling thread, when the storage thread has nothing to do and nothing else waits; else wakes that.
- * Returns what came of it, the caller's, or NULL. It takes as long as a commit does. */
-struct ek_commit_done *ek_commit_run_held(struct ek_commit *commit);
 /* Becomes readable when something is done. */
 int ek_commit_fd(const struct ek_commit *commit);
 /* Takes all that is done, oldest first; NULL when nothing is. ek_commit_done_destroy frees each. */

@@ -5,7 +5,6 @@
 #include "common/log.h"
 #include "worker/commit.h"
 #include "worker/link.h"
-#include "worker/lone.h"
 #include "worker/moving.h"
 #include "worker/pulse.h"
 #include "worker/serve.h"
@@ -39,8 +38,6 @@ struct loop {
     struct ek_pulse *pulse;
     struct ek_commit *commit;
     struct ek_moving *moving;
-    struct ek_lone lone;
-    bool held;                /* a write is, for the end of this turn */
     struct ek_survey *survey; /* of the broker's last check, until its last report */
     uint64_t survey_due_us;
     struct ek_answers outbox;
@@ -246,7 +243,6 @@ static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
             ek_serve_add(loop->serve, item->parcel, &item->parcel->jobs[item->passed[i]]);
     }
     ek_answers_move(&loop->outbox, &done->answers);
-    ek_lone_committed(&loop->lone, done->took_us);
     if (done->position_count)
         ek_pulse_committed(loop->pulse, done->took_us, &work);
     if (ek_pulse_is_overdue(loop->pulse))
@@ -275,34 +271,28 @@ static void say_bye(struct loop *loop, enum ek_bye_cause cause)
     (void)send_or_drop(loop, ek_owned_of(&out));
 }
 
-/* Takes it. */
-static void finish(struct loop *loop, struct ek_commit_done *done)
-{
-    if (done->failed) {
-        loop->verdict = ek_error_set(loop->error, EK_IO, "%s", done->error.text);
-        return;
-    }
-    loop->pulse->dead_kept = done->dead_kept;
-    if (done->items->kind == EK_COMMIT_JOBS)
-        finished_jobs(loop, done);
-    else if (done->items->kind == EK_COMMIT_ADOPT)
-        adopted(loop, done);
-    else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
-        assigned(loop, done);
-    else if (done->items->kind == EK_COMMIT_LEARN)
-        finished_step(loop, done->items->step);
-    else if (done->items->kind == EK_COMMIT_SURVEY)
-        opened_survey(loop, done->items);
-    else if (done->items->kind == EK_COMMIT_FLUSH && done->items->begun)
-        loop->pulse->wants_flush = false;
-    ek_commit_done_destroy(done);
-}
-
 static void take_done(struct loop *loop)
 {
-    for (struct ek_commit_done *done = ek_commit_take(loop->commit), *next; done && loop->verdict == EK_OK; done = next) {
+    for (struct ek_commit_done *done = ek_commit_take(loop->commit), *next; done; done = next) {
         next = done->next;
-        finish(loop, done);
+        if (done->failed) {
+            loop->verdict = ek_error_set(loop->error, EK_IO, "%s", done->error.text);
+            return;
+        }
+        loop->pulse->dead_kept = done->dead_kept;
+        if (done->items->kind == EK_COMMIT_JOBS)
+            finished_jobs(loop, done);
+        else if (done->items->kind == EK_COMMIT_ADOPT)
+            adopted(loop, done);
+        else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
+            assigned(loop, done);
+        else if (done->items->kind == EK_COMMIT_LEARN)
+            finished_step(loop, done->items->step);
+        else if (done->items->kind == EK_COMMIT_SURVEY)
+            opened_survey(loop, done->items);
+        else if (done->items->kind == EK_COMMIT_FLUSH && done->items->begun)
+            loop->pulse->wants_flush = false;
+        ek_commit_done_destroy(done);
     }
 }
 
@@ -377,22 +367,6 @@ static enum ek_status take_pulse(struct loop *loop, struct ek_reader *fields)
     return EK_OK;
 }
 
-/* Takes the parcel: all of it, or what a read has left of it, is the storage thread's, or this thread's at the end of the turn. */
-static void hand_over(struct loop *loop, struct ek_parcel *parcel)
-{
-    struct ek_commit_item *item = item_of(EK_COMMIT_JOBS);
-    item->parcel = parcel;
-    bool beside = loop->parcel_bytes > 0 || parcel->count > 1;
-    loop->parcel_bytes += parcel->bytes;
-    if (beside)
-        ek_lone_crowded(&loop->lone);
-    loop->held = !beside && ek_lone_came(&loop->lone, parcel->operations, parcel->bytes);
-    if (loop->held)
-        ek_commit_hold(loop->commit, item);
-    else
-        ek_commit_push(loop->commit, item);
-}
-
 /* Takes the frame. */
 static enum ek_status take_jobs(struct loop *loop, struct ek_frame *frame)
 {
@@ -404,13 +378,13 @@ static enum ek_status take_jobs(struct loop *loop, struct ek_frame *frame)
     for (uint32_t i = 0; i < parcel->count && parcel->for_commit < parcel->count; i++)
         if (ek_job_is_plain_read(&parcel->jobs[i]))
             ek_serve_add(loop->serve, parcel, &parcel->jobs[i]);
-    if (parcel->for_commit)
-        hand_over(loop, parcel);
-    else {
-        if (loop->parcel_bytes > 0)
-            ek_lone_crowded(&loop->lone);
+    if (parcel->for_commit) {
+        struct ek_commit_item *item = item_of(EK_COMMIT_JOBS);
+        item->parcel = parcel;
+        loop->parcel_bytes += parcel->bytes;
+        ek_commit_push(loop->commit, item);
+    } else
         ek_parcel_release(parcel);
-    }
     return EK_OK;
 }
 
@@ -500,23 +474,6 @@ static void serve_reads(struct loop *loop)
     ek_answers_done(&answers);
 }
 
-/* Everything that can leave before has left. */
-static void commit_held(struct loop *loop)
-{
-    if (!loop->held)
-        return;
-    loop->held = false;
-    struct ek_commit_done *done = ek_commit_run_held(loop->commit);
-    if (!done)
-        return;
-    finish(loop, done);
-    serve_reads(loop); /* that named the write */
-    flush_outbox(loop);
-    struct ek_poll_item item = {.socket = loop->broker};
-    if (ek_poll(&item, 1, 0) == EK_OK)
-        ek_lone_crowded(&loop->lone); /* it came during the commit */
-}
-
 static bool may_survey(const struct loop *loop)
 {
     return loop->survey && !loop->stopping && loop->outbox.bytes < UNSENT_BYTES_MAX;
@@ -577,7 +534,6 @@ static bool turn(struct loop *loop, int signal_fd, uint64_t due_us)
     serve_reads(loop);
     survey_on(loop);
     flush_outbox(loop);
-    commit_held(loop);
     return items[1].readable;
 }
 

@@ -20,7 +20,6 @@ struct ek_commit {
     struct ek_commit_item *last;
     struct ek_commit_done *done_first;
     struct ek_commit_done *done_last;
-    bool waiting;
     uint64_t began_us;
     uint64_t busy_us;
     bool ended;
@@ -28,25 +27,18 @@ struct ek_commit {
 
 enum { SWITCH_US = 5 };
 
-void ek_commit_hold(struct ek_commit *commit, struct ek_commit_item *item)
+void ek_commit_push(struct ek_commit *commit, struct ek_commit_item *item)
 {
     item->next = NULL;
     *(commit->last ? &commit->last->next : &commit->first) = item;
     commit->last = item;
-}
-
-void ek_commit_push(struct ek_commit *commit, struct ek_commit_item *item)
-{
-    ek_commit_hold(commit, item);
     sim_wake(commit->fiber);
 }
 
 static struct ek_commit_item *take_group(struct ek_commit *commit)
 {
-    commit->waiting = true;
     while (!commit->first)
         sim_wait(SIM_NEVER);
-    commit->waiting = false;
     sim_sleep_us(SWITCH_US + sim_draw(SWITCH_US));
     struct ek_commit_item *first = commit->first;
     struct ek_commit_item *end = ek_group_end(first);
@@ -57,42 +49,23 @@ static struct ek_commit_item *take_group(struct ek_commit *commit)
     return first;
 }
 
-static struct ek_commit_done *carry_out(struct ek_commit *commit, struct ek_commit_item *items)
-{
-    struct ek_commit_done *done = ek_alloc_zero(1, sizeof *done);
-    struct ek_error error;
-    done->items = items;
-    commit->began_us = ek_clock_monotonic_us();
-    if (ek_group_run(commit->engine, done, &error) != EK_OK) {
-        sim_fail("%s: the store failed: %s", sim_self()->name, error.text);
-        sim_exit(EXIT_FAILURE);
-    }
-    done->took_us = ek_clock_monotonic_us() - commit->began_us;
-    ek_group_note_load(commit->engine, done, commit->load);
-    commit->busy_us += done->took_us;
-    commit->began_us = 0;
-    return done;
-}
-
-struct ek_commit_done *ek_commit_run_held(struct ek_commit *commit)
-{
-    struct ek_commit_item *item = commit->first;
-    if (!item || !commit->waiting || commit->done_first || item->next) {
-        sim_wake(commit->fiber);
-        return NULL;
-    }
-    commit->first = NULL;
-    commit->last = NULL;
-    return carry_out(commit, item);
-}
-
 static void store_jobs(void *context)
 {
     struct ek_commit *commit = context;
     while (!commit->ended) {
-        struct ek_commit_item *items = take_group(commit);
-        bool stopping = items->kind == EK_COMMIT_STOP;
-        struct ek_commit_done *done = carry_out(commit, items);
+        struct ek_commit_done *done = ek_alloc_zero(1, sizeof *done);
+        struct ek_error error;
+        done->items = take_group(commit);
+        bool stopping = done->items->kind == EK_COMMIT_STOP;
+        commit->began_us = ek_clock_monotonic_us();
+        if (ek_group_run(commit->engine, done, &error) != EK_OK) {
+            sim_fail("%s: the store failed: %s", sim_self()->name, error.text);
+            sim_exit(EXIT_FAILURE);
+        }
+        done->took_us = ek_clock_monotonic_us() - commit->began_us;
+        ek_group_note_load(commit->engine, done, commit->load);
+        commit->busy_us += done->took_us;
+        commit->began_us = 0;
         commit->ended = stopping;
         *(commit->done_last ? &commit->done_last->next : &commit->done_first) = done;
         commit->done_last = done;

@@ -34,17 +34,12 @@ static void set_up(void)
     ck_assert_int_eq(ek_socket_connect(sender, "inproc://jobs", NULL), EK_OK);
 }
 
-static struct ek_commit_item *item_of(enum ek_commit_kind kind, struct ek_parcel *parcel)
+static void push(enum ek_commit_kind kind, struct ek_parcel *parcel)
 {
     struct ek_commit_item *item = ek_alloc_zero(1, sizeof *item);
     item->kind = kind;
     item->parcel = parcel;
-    return item;
-}
-
-static void push(enum ek_commit_kind kind, struct ek_parcel *parcel)
-{
-    ek_commit_push(commit, item_of(kind, parcel));
+    ek_commit_push(commit, item);
 }
 
 static void tear_down(void)
@@ -151,74 +146,6 @@ START_TEST(replies_come_in_the_order_of_the_jobs)
     struct ek_shard_load told[EK_RIG_SHARDS];
     ck_assert_uint_eq(ek_load_changed(load, EK_RIG_SHARDS, told), 1);
     ck_assert_uint_eq(told[0].operations, ENVELOPES * JOBS);
-}
-END_TEST
-
-static uint64_t position_of(struct ek_commit_done *done)
-{
-    struct ek_worker_reply replies[2];
-    size_t count = read_replies(&done->answers, replies, 2);
-    ck_assert_uint_ge(count, 1);
-    uint64_t position = replies[count - 1].position;
-    ck_assert_int_eq(ek_rig_result(&replies[count - 1], EK_OPERATION_INCREMENT, 0).number, (int64_t)position);
-    ck_assert_uint_eq(done->positions[0].position, position);
-    ek_commit_done_destroy(done);
-    return position;
-}
-
-/* Either thread may be the one; what comes out is the same. */
-START_TEST(a_held_item_is_carried_out_here_while_the_thread_has_nothing_to_do)
-{
-    struct ek_worker_job job;
-    uint64_t here = 0;
-    for (uint64_t position = 1; position <= 200; position++) {
-        increments(&job, 1, position);
-        struct ek_commit_item *item = item_of(EK_COMMIT_JOBS, parcel_of(rig.link, &job, 1));
-        bool pushed = position % 3 == 0;
-        if (pushed)
-            ek_commit_push(commit, item);
-        else
-            ek_commit_hold(commit, item);
-        struct ek_commit_done *done = pushed ? NULL : ek_commit_run_held(commit);
-        here += done != NULL;
-        ck_assert_uint_eq(position_of(done ? done : next_done()), position);
-    }
-    ck_assert_uint_gt(here, 0);
-    ck_assert_ptr_null(ek_commit_run_held(commit));
-    ck_assert_uint_gt(ek_commit_busy_us(commit), 0);
-}
-END_TEST
-
-START_TEST(a_held_item_with_another_behind_it_is_the_threads)
-{
-    struct ek_worker_job jobs[2];
-    for (uint64_t position = 0; position < 400;) {
-        increments(jobs, 2, position + 1);
-        struct ek_parcel *first = parcel_of(rig.link, jobs, 1);
-        struct ek_parcel *second = parcel_of(rig.link, jobs + 1, 1);
-        ek_commit_hold(commit, item_of(EK_COMMIT_JOBS, first));
-        push(EK_COMMIT_JOBS, second);
-        ck_assert_ptr_null(ek_commit_run_held(commit));
-        for (uint64_t end = position + 2; position < end;)
-            position = position_of(next_done());
-    }
-}
-END_TEST
-
-/* What the thread has done before comes first. */
-START_TEST(a_held_item_waits_until_all_that_is_done_is_taken)
-{
-    struct ek_worker_job jobs[2];
-    increments(jobs, 2, 1);
-    struct ek_parcel *first = parcel_of(rig.link, jobs, 1);
-    struct ek_parcel *second = parcel_of(rig.link, jobs + 1, 1);
-    push(EK_COMMIT_JOBS, first);
-    struct pollfd event = {.fd = ek_commit_fd(commit), .events = POLLIN};
-    ck_assert_int_eq(poll(&event, 1, WAIT_MS), 1);
-    ek_commit_hold(commit, item_of(EK_COMMIT_JOBS, second));
-    ck_assert_ptr_null(ek_commit_run_held(commit));
-    ck_assert_uint_eq(position_of(next_done()), 1);
-    ck_assert_uint_eq(position_of(next_done()), 2);
 }
 END_TEST
 
@@ -361,9 +288,6 @@ static Suite *suite(void)
     tcase_set_timeout(tests, 30);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, replies_come_in_the_order_of_the_jobs);
-    tcase_add_test(tests, a_held_item_is_carried_out_here_while_the_thread_has_nothing_to_do);
-    tcase_add_test(tests, a_held_item_with_another_behind_it_is_the_threads);
-    tcase_add_test(tests, a_held_item_waits_until_all_that_is_done_is_taken);
     tcase_add_test(tests, what_was_accepted_is_committed_before_a_new_link);
     tcase_add_test(tests, another_cluster_is_handed_back_as_a_refusal);
     tcase_add_test(tests, roles_are_answered_with_positions);
