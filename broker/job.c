@@ -91,9 +91,8 @@ void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token)
 
 void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
 {
-    enum { LINE_BYTES = 64 };
     const struct ek_broker_job *job = in_slot_of(jobs, token);
-    for (size_t at = 0; job && at < sizeof *job; at += LINE_BYTES)
+    for (size_t at = 0; job && at < sizeof *job; at += EK_LINE_BYTES)
         __builtin_prefetch((const char *)job + at, 1);
 }
 

@@ -3,7 +3,6 @@
 #include "common/bytes.h"
 #include "common/rocks.h"
 
-#include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uuid/uuid.h>

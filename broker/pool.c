@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-enum { LINE_BYTES = 64 }; /* of a processor's cache */
-
 /* Sizes are those that malloc gives, in steps of 16 bytes less its own 8: a block is no larger for having been kept. */
 static size_t step_of(size_t size)
 {
@@ -26,7 +24,7 @@ void *ek_pool_take(struct ek_pool *pool, size_t size)
     struct ek_pool_block *block = pool->blocks[step];
     pool->blocks[step] = block->next;
     pool->bytes -= bytes_of(step);
-    for (size_t at = 0; block->next && at < size; at += LINE_BYTES) /* written to in a moment */
+    for (size_t at = 0; block->next && at < size; at += EK_LINE_BYTES) /* written to in a moment */
         __builtin_prefetch((char *)block->next + at, 1);
     return block;
 }

@@ -54,8 +54,6 @@ enum {
 
 enum { EK_TIMER_JOB, EK_TIMER_LANE };
 
-enum { EK_LINE_BYTES = 64 /* of a processor's cache */ };
-
 enum { EK_CALL_WAITS, EK_CALL_GIVEN_UP, EK_CALL_DONE };
 
 /* One submission: an operation, or a transaction. With tens of thousands under way each is fetched from far memory twice, so it is

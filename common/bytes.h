@@ -34,6 +34,7 @@ bool ek_slice_starts_with(struct ek_slice bytes, struct ek_slice prefix);
 /* Memory that is there or the process ends. `ek_grow` doubles an array of `width`-byte elements to hold `wanted`. */
 void *ek_alloc(size_t size);
 void *ek_alloc_zero(size_t count, size_t width);
+enum { EK_LINE_BYTES = 64 /* of a processor's cache */ };
 /* Zeroed, and free()d. `alignment` is a power of two, of which `size` is a multiple. */
 void *ek_alloc_aligned(size_t alignment, size_t size);
 void *ek_realloc(void *old, size_t size);

@@ -1,6 +1,6 @@
 /*
  * What broker and worker ask of RocksDB alike: the options that decide what counts as an error, and its errors, which its C API
- * gives as texts only, as statuses. It opens nothing.
+ * gives as texts only, as statuses. That API's header comes with this one, for the two who open stores. It opens nothing.
  */
 #ifndef EK_COMMON_ROCKS_H
 #define EK_COMMON_ROCKS_H

@@ -5,7 +5,6 @@
 #include "worker/rows.h"
 
 #include <inttypes.h>
-#include <rocksdb/c.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>

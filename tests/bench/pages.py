@@ -62,7 +62,8 @@ def table(heads, lines):
 
 # ---- the sections ----
 
-PARTS = ("workers' storage threads", "RocksDB's flushes", "its merges", "workers' loops", "broker's loop", "ZeroMQ's threads", "load generator", "idle")
+PARTS = {"storage": "workers' storage threads", "flushes": "RocksDB's flushes", "merges": "its merges", "worker": "workers' loops", "broker": "broker's loop",
+         "ZeroMQ": "ZeroMQ's threads", "load generator": "load generator", "idle": "idle"}
 
 SHARES = """
 Shares of both processors' time, the whole run from the start of the load generator to its end. The load generator's own ZeroMQ thread counts as
@@ -146,13 +147,12 @@ def shares(plan, samples):
     runs = [(f"2, 3: puts, {title(put)}", put), (f"7: 50 producers, {title(fifty)}", fifty), (f"10: YCSB A, {title(ycsb)}", ycsb),
             *((f"13: {shards:,} shards", f"shards.{shards}") for shards in (plan.shards[0], plan.shards[-1])),
             *((f"13: {producers:,} producers", f"producers.{producers}") for producers in (10, 1000))]
-    parts = ("storage", "flushes", "merges", "worker", "broker", "ZeroMQ", "load generator", "idle")
     lines = []
     for text, run in runs:
-        medians = [samples.median(f"share.{run}.{part}") for part in parts]
+        medians = [samples.median(f"share.{run}.{part}") for part in PARTS]
         rest = max(0, 1 - sum(share or 0 for share in medians))  # ticks are coarse
         lines.append((text, *(f"{100 * share:.0f} %" if share is not None else "–" for share in (*medians, rest))))
-    return table(("row and run", *PARTS, "the rest"), lines) + SHARES
+    return table(("row and run", *PARTS.values(), "the rest"), lines) + SHARES
 
 
 def axes(plan, samples):

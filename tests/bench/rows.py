@@ -5,6 +5,8 @@ A ratio is taken in each round, between figures that were measured one after the
 import dataclasses
 import statistics
 
+from measurements import DEEP
+
 MIB = 1 << 20
 
 
@@ -54,7 +56,7 @@ def title(name):
     """What a name that `best` chose stands for."""
     parts = name.split(".")
     if parts[0] == "evenkeel":
-        return f"{parts[1]} worker{'s' * (parts[1] != '1')}{', 50,000 under way' * (parts[-1] == 'deep')}"
+        return f"{parts[1]} worker{'s' * (parts[1] != '1')}{f', {DEEP:,} under way' * (parts[-1] == 'deep')}"
     return parts[-1].replace("x", " clients × ") if name else "none"
 
 

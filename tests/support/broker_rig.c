@@ -62,6 +62,12 @@ const struct ek_action *rig_action(const struct rig *rig, enum ek_action_type ty
     return NULL;
 }
 
+const struct ek_worker_job *rig_sent(const struct rig *rig, size_t n)
+{
+    const struct ek_action *action = rig_action(rig, EK_ACTION_WORKER_JOB, n);
+    return action ? &action->job : NULL;
+}
+
 size_t rig_count(const struct rig *rig, enum ek_action_type type)
 {
     size_t count = 0;

@@ -29,6 +29,8 @@ void rig_tick(struct rig *rig, uint64_t after_us);
 /* The n-th action of that type in the last step, or NULL. */
 const struct ek_action *rig_action(const struct rig *rig, enum ek_action_type type, size_t n);
 size_t rig_count(const struct rig *rig, enum ek_action_type type);
+/* The n-th job that it sent to a worker, or NULL. */
+const struct ek_worker_job *rig_sent(const struct rig *rig, size_t n);
 
 /* Worker `peer`, whose id is made of its peer number: HELLO only; returns its link. */
 struct ek_link rig_hello(struct rig *rig, ek_broker_peer peer, uint64_t incarnation);

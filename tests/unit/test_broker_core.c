@@ -22,12 +22,6 @@ static void teardown(void)
     rig_close(&rig);
 }
 
-static const struct ek_worker_job *sent(size_t n)
-{
-    const struct ek_action *action = rig_action(&rig, EK_ACTION_WORKER_JOB, n);
-    return action ? &action->job : NULL;
-}
-
 static const struct ek_reply *replied(size_t n)
 {
     const struct ek_action *action = rig_action(&rig, EK_ACTION_REPLY, n);
@@ -52,11 +46,11 @@ START_TEST(positions_follow_the_number_of_operations)
     rig_jobs(&rig, CLIENT, jobs, 3);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 3);
-    ck_assert_uint_eq(sent(0)->position, 1);
-    ck_assert_uint_eq(sent(1)->position, 2);
-    ck_assert_uint_eq(sent(2)->position, 4);
-    ck_assert_uint_eq(sent(2)->confirmed, 0);
-    ck_assert_uint_ge(sent(0)->stamp_unix_ms, 1700000000000);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 1)->position, 2);
+    ck_assert_uint_eq(rig_sent(&rig, 2)->position, 4);
+    ck_assert_uint_eq(rig_sent(&rig, 2)->confirmed, 0);
+    ck_assert_uint_ge(rig_sent(&rig, 0)->stamp_unix_ms, 1700000000000);
 }
 END_TEST
 
@@ -65,13 +59,13 @@ START_TEST(a_reply_reaches_its_client_and_confirms_its_position)
     struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
     uint64_t id = rig_write(&rig, CLIENT, 0, 0, 0);
     rig_dispatch(&rig);
-    rig_reply(&rig, WORKER, link, sent(0)->token, EK_WIRE_OK, 1);
+    rig_reply(&rig, WORKER, link, rig_sent(&rig, 0)->token, EK_WIRE_OK, 1);
     ck_assert_uint_eq(replied(0)->id, id);
     ck_assert_uint_eq(replied(0)->position, 1);
     ck_assert_uint_eq(rig_action(&rig, EK_ACTION_REPLY, 0)->peer, CLIENT);
     rig_write(&rig, CLIENT, 0, 0, 0);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->confirmed, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->confirmed, 1);
     struct ek_record floor;
     ck_assert_uint_eq(ek_broker_take_floors(rig.broker, &floor, 1), 1);
     ck_assert_uint_eq(floor.number, 1);
@@ -113,7 +107,7 @@ START_TEST(what_was_in_flight_goes_out_again_with_its_positions)
     rig_write(&rig, CLIENT, 2, 0, 0);
     rig_write(&rig, CLIENT, 2, 0, 0);
     rig_dispatch(&rig);
-    uint64_t first_token = sent(0)->token;
+    uint64_t first_token = rig_sent(&rig, 0)->token;
     rig_write(&rig, CLIENT, 2, 0, 0);
     const int shards[] = {2, -1};
     struct ek_link link = rig_join(&rig, WORKER, 0, shards);
@@ -124,8 +118,8 @@ START_TEST(what_was_in_flight_goes_out_again_with_its_positions)
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 3);
     for (size_t i = 0; i < 3; i++)
-        ck_assert_uint_eq(sent(i)->position, i + 1);
-    ck_assert_uint_eq(sent(0)->token, first_token);
+        ck_assert_uint_eq(rig_sent(&rig, i)->position, i + 1);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->token, first_token);
 }
 END_TEST
 
@@ -223,7 +217,7 @@ START_TEST(a_marked_repetition_joins_the_copy_that_is_here)
     struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
     rig_write(&rig, CLIENT, 4, 9, 1);
     rig_dispatch(&rig);
-    uint64_t token = sent(0)->token;
+    uint64_t token = rig_sent(&rig, 0)->token;
     struct ek_job again = rig_job(&rig, EK_JOB_WRITE, 4, 9, 1);
     again.route.repeated = true;
     rig_jobs(&rig, OTHER_CLIENT, &again, 1);
@@ -250,10 +244,10 @@ START_TEST(an_expired_thin_job_is_answered_and_a_numbered_one_becomes_its_cancel
     struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 1);
-    ck_assert_int_eq(sent(0)->kind, EK_JOB_CANCEL);
-    ck_assert_uint_eq(sent(0)->number, 1);
+    ck_assert_int_eq(rig_sent(&rig, 0)->kind, EK_JOB_CANCEL);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->number, 1);
     /* The worker knows better: an earlier copy had been applied. */
-    rig_reply(&rig, WORKER, link, sent(0)->token, EK_WIRE_OK, 1);
+    rig_reply(&rig, WORKER, link, rig_sent(&rig, 0)->token, EK_WIRE_OK, 1);
     ck_assert_int_eq(replied(0)->status, EK_WIRE_OK);
 }
 END_TEST
@@ -270,10 +264,10 @@ START_TEST(what_expires_in_the_queue_goes_before_what_does_not)
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 4);
     for (size_t i = 0; i < 3; i++) {
-        ck_assert_int_eq(sent(i)->kind, EK_JOB_CANCEL);
-        ck_assert_uint_eq(sent(i)->number, i + 1);
+        ck_assert_int_eq(rig_sent(&rig, i)->kind, EK_JOB_CANCEL);
+        ck_assert_uint_eq(rig_sent(&rig, i)->number, i + 1);
     }
-    ck_assert_uint_eq(sent(3)->producer, 7);
+    ck_assert_uint_eq(rig_sent(&rig, 3)->producer, 7);
 }
 END_TEST
 
@@ -289,8 +283,8 @@ START_TEST(what_was_sent_does_not_expire_in_the_broker)
     const int shards[] = {0, -1};
     rig_join(&rig, WORKER, 1, shards);
     rig_dispatch(&rig);
-    ck_assert_int_eq(sent(0)->kind, EK_JOB_WRITE);
-    ck_assert_uint_eq(sent(0)->position, 1);
+    ck_assert_int_eq(rig_sent(&rig, 0)->kind, EK_JOB_WRITE);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
 }
 END_TEST
 
@@ -305,12 +299,12 @@ START_TEST(a_read_goes_with_its_number_even_when_the_write_is_in_flight)
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 4);
     for (size_t i = 1; i < 4; i++)
-        ck_assert_uint_eq(sent(i)->position, 0);
-    ck_assert_uint_eq(sent(1)->producer, 5);
-    ck_assert_uint_eq(sent(1)->number, 1);
-    ck_assert_uint_eq(sent(2)->producer, 0);
-    ck_assert_uint_eq(sent(3)->producer, 5);
-    ck_assert_uint_eq(sent(3)->number, 2);
+        ck_assert_uint_eq(rig_sent(&rig, i)->position, 0);
+    ck_assert_uint_eq(rig_sent(&rig, 1)->producer, 5);
+    ck_assert_uint_eq(rig_sent(&rig, 1)->number, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 2)->producer, 0);
+    ck_assert_uint_eq(rig_sent(&rig, 3)->producer, 5);
+    ck_assert_uint_eq(rig_sent(&rig, 3)->number, 2);
 }
 END_TEST
 
@@ -320,7 +314,7 @@ START_TEST(a_thin_clients_read_waits_for_its_own_writes)
     rig_write(&rig, CLIENT, 6, 0, 0);
     rig_read(&rig, CLIENT, 6, 0, 0);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(1)->position, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 1)->position, 1);
 }
 END_TEST
 
@@ -335,15 +329,15 @@ START_TEST(without_write_credit_reads_and_deletes_of_others_pass)
     rig_jobs(&rig, THIRD_CLIENT, &deletion, 1);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 2);
-    ck_assert_int_eq(sent(0)->kind, EK_JOB_READ);
-    ck_assert_int_eq(sent(1)->kind, EK_JOB_DELETE);
-    rig_reply(&rig, WORKER, link, sent(0)->token, EK_WIRE_OK, 0);
+    ck_assert_int_eq(rig_sent(&rig, 0)->kind, EK_JOB_READ);
+    ck_assert_int_eq(rig_sent(&rig, 1)->kind, EK_JOB_DELETE);
+    rig_reply(&rig, WORKER, link, rig_sent(&rig, 0)->token, EK_WIRE_OK, 0);
     ck_assert_uint_eq(replied(0)->id, read);
     rig_heartbeat(&rig, WORKER, link, 100, EK_MIB, 100);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 2);
-    ck_assert_int_eq(sent(0)->kind, EK_JOB_WRITE);
-    ck_assert_uint_eq(sent(0)->position, 2);
+    ck_assert_int_eq(rig_sent(&rig, 0)->kind, EK_JOB_WRITE);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 2);
 }
 END_TEST
 
@@ -352,12 +346,12 @@ START_TEST(a_gap_is_given_back_and_uses_up_its_position)
     struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
     rig_write(&rig, CLIENT, 1, 5, 3);
     rig_dispatch(&rig);
-    rig_reply(&rig, WORKER, link, sent(0)->token, EK_WIRE_GAP, 1);
+    rig_reply(&rig, WORKER, link, rig_sent(&rig, 0)->token, EK_WIRE_GAP, 1);
     ck_assert_int_eq(replied(0)->status, EK_WIRE_GAP);
     ck_assert_uint_eq(replied(0)->position, 1);
     rig_write(&rig, CLIENT, 1, 5, 1);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->position, 2);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 2);
     struct ek_ledger ledger;
     ck_assert(rig_balanced(&rig, &ledger));
     ck_assert_uint_eq(ledger.given_back, 1);
@@ -402,8 +396,8 @@ START_TEST(forgotten_is_certain_only_behind_a_hello)
     rig_step(&rig, (struct ek_event){.type = EK_EVENT_CLIENT_HELLO, .peer = CLIENT, .hello = &(struct ek_hello){.id = 1}});
     rig_write(&rig, CLIENT, 2, 5, 1);
     rig_dispatch(&rig);
-    uint64_t before = sent(0)->token;
-    uint64_t behind = sent(1)->token;
+    uint64_t before = rig_sent(&rig, 0)->token;
+    uint64_t behind = rig_sent(&rig, 1)->token;
     rig_reply(&rig, WORKER, link, before, EK_WIRE_FORGOTTEN, 1);
     ck_assert_int_eq(replied(0)->status, EK_WIRE_UNKNOWN);
     rig_reply(&rig, WORKER, link, behind, EK_WIRE_FORGOTTEN, 1);
@@ -419,7 +413,7 @@ START_TEST(a_worker_that_disagrees_begins_again)
     struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
     rig_write(&rig, CLIENT, 1, 0, 0);
     rig_dispatch(&rig);
-    rig_reply(&rig, WORKER, link, sent(0)->token, EK_WIRE_OUT_OF_ORDER, 7);
+    rig_reply(&rig, WORKER, link, rig_sent(&rig, 0)->token, EK_WIRE_OUT_OF_ORDER, 7);
     ck_assert_ptr_null(replied(0));
     rig_heartbeat(&rig, WORKER, link, 1, 1, 1);
     ck_assert_ptr_nonnull(rig_action(&rig, EK_ACTION_WORKER_REFUSED, 0));
@@ -433,22 +427,22 @@ START_TEST(nothing_that_passes_gets_a_position_ahead_of_one_that_has_it_already)
     rig_join(&rig, WORKER, 0, NULL);
     rig_write(&rig, CLIENT, 1, 5, 1);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->position, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
     struct ek_link link = rig_join(&rig, WORKER, 0, all);
     rig_heartbeat(&rig, WORKER, link, 100, 0, 100); /* its disk is full by now */
     struct ek_job job = rig_job(&rig, EK_JOB_DELETE, 1, 6, 1);
     rig_jobs(&rig, OTHER_CLIENT, &job, 1);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 2);
-    ck_assert_uint_eq(sent(0)->position, 1);
-    ck_assert_int_eq(sent(0)->kind, EK_JOB_WRITE);
-    ck_assert_uint_eq(sent(1)->position, 2);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
+    ck_assert_int_eq(rig_sent(&rig, 0)->kind, EK_JOB_WRITE);
+    ck_assert_uint_eq(rig_sent(&rig, 1)->position, 2);
     link = rig_join(&rig, WORKER, 0, all);
     rig_heartbeat(&rig, WORKER, link, 0, 0, 100); /* only reads */
     rig_read(&rig, THIRD_CLIENT, 1, 0, 0);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 1);
-    ck_assert_int_eq(sent(0)->kind, EK_JOB_READ);
+    ck_assert_int_eq(rig_sent(&rig, 0)->kind, EK_JOB_READ);
 }
 END_TEST
 
@@ -469,13 +463,13 @@ START_TEST(a_read_that_is_taken_back_stands_behind_all_positions)
     link = rig_join(&rig, WORKER, 0, all);
     rig_heartbeat(&rig, WORKER, link, 1, EK_MIB, 0);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->position, 1);
-    rig_reply(&rig, WORKER, link, sent(0)->token, EK_WIRE_OK, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
+    rig_reply(&rig, WORKER, link, rig_sent(&rig, 0)->token, EK_WIRE_OK, 1);
     ck_assert_uint_eq(ek_broker_take_floors(rig.broker, &floor, 1), 1);
     ck_assert_uint_eq(floor.number, 1);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->position, 2);
-    ck_assert_uint_eq(sent(0)->confirmed, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 2);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->confirmed, 1);
 }
 END_TEST
 
@@ -485,14 +479,14 @@ START_TEST(a_read_that_goes_out_again_has_a_new_stamp_and_a_write_its_first)
     rig_write(&rig, CLIENT, 6, 5, 1);
     rig_read(&rig, CLIENT, 6, 5, 1);
     rig_dispatch(&rig);
-    uint64_t first = sent(0)->stamp_unix_ms;
-    ck_assert_uint_eq(sent(1)->stamp_unix_ms, first);
+    uint64_t first = rig_sent(&rig, 0)->stamp_unix_ms;
+    ck_assert_uint_eq(rig_sent(&rig, 1)->stamp_unix_ms, first);
     rig.now_us += 1000000;
     static const int all[] = {0, 1, 2, 3, 4, 5, 6, 7, -1};
     rig_join(&rig, WORKER, 0, all);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->stamp_unix_ms, first);
-    ck_assert_uint_ge(sent(1)->stamp_unix_ms, first + 1000);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->stamp_unix_ms, first);
+    ck_assert_uint_ge(rig_sent(&rig, 1)->stamp_unix_ms, first + 1000);
 }
 END_TEST
 
@@ -503,7 +497,7 @@ START_TEST(a_thin_job_is_routed_by_its_first_key_and_refused_when_it_has_none)
     job.route = (struct ek_route){0};
     rig_jobs(&rig, CLIENT, &job, 1);
     rig_dispatch(&rig);
-    ck_assert_uint_lt(sent(0)->shard, RIG_SHARDS);
+    ck_assert_uint_lt(rig_sent(&rig, 0)->shard, RIG_SHARDS);
     const uint8_t garbage[] = {0x91, 0xc1};
     job.body = ek_slice_of(garbage, sizeof garbage);
     rig_jobs(&rig, CLIENT, &job, 1);
@@ -519,7 +513,7 @@ START_TEST(a_stopping_broker_refuses_and_finishes)
     struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
     rig_write(&rig, CLIENT, 1, 0, 0);
     rig_dispatch(&rig);
-    uint64_t token = sent(0)->token;
+    uint64_t token = rig_sent(&rig, 0)->token;
     rig_write(&rig, CLIENT, 1, 0, 0);
     rig_step(&rig, (struct ek_event){.type = EK_EVENT_STOP});
     rig_dispatch(&rig);
@@ -593,10 +587,10 @@ START_TEST(the_ledger_balances_whatever_happens)
         case 3:
         case 4:
             rig_dispatch(&rig);
-            for (size_t n = 0; sent(n) && token_count < 4096; n++) {
-                tokens[token_count++] = sent(n)->token;
-                if (sent(n)->kind == EK_JOB_WRITE && sent(n)->position > positions[sent(n)->shard])
-                    positions[sent(n)->shard] = sent(n)->position;
+            for (size_t n = 0; rig_sent(&rig, n) && token_count < 4096; n++) {
+                tokens[token_count++] = rig_sent(&rig, n)->token;
+                if (rig_sent(&rig, n)->kind == EK_JOB_WRITE && rig_sent(&rig, n)->position > positions[rig_sent(&rig, n)->shard])
+                    positions[rig_sent(&rig, n)->shard] = rig_sent(&rig, n)->position;
             }
             break;
         case 5:

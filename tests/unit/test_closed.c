@@ -29,12 +29,6 @@ static void close_producer(uint16_t shard, uint64_t producer)
     ck_assert_uint_eq(rig.action_count, 0);
 }
 
-static const struct ek_worker_job *sent(size_t n)
-{
-    const struct ek_action *action = rig_action(&rig, EK_ACTION_WORKER_JOB, n);
-    return action ? &action->job : NULL;
-}
-
 START_TEST(a_mark_goes_with_the_next_write_behind_what_was_queued_before)
 {
     rig_write(&rig, CLIENT, SHARD, 100, 1);
@@ -46,8 +40,8 @@ START_TEST(a_mark_goes_with_the_next_write_behind_what_was_queued_before)
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 5);
     for (size_t i = 0; i < 5; i++) {
-        bool behind = sent(i)->shard == SHARD && sent(i)->producer == 200 && sent(i)->number == 1;
-        ck_assert_uint_eq(sent(i)->closed, behind ? 100 : 0);
+        bool behind = rig_sent(&rig, i)->shard == SHARD && rig_sent(&rig, i)->producer == 200 && rig_sent(&rig, i)->number == 1;
+        ck_assert_uint_eq(rig_sent(&rig, i)->closed, behind ? 100 : 0);
     }
 }
 END_TEST
@@ -57,12 +51,12 @@ START_TEST(a_write_that_goes_out_again_has_its_mark_again)
     close_producer(SHARD, 100);
     rig_write(&rig, CLIENT, SHARD, 200, 1);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->closed, 100);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->closed, 100);
     const uint64_t positions[RIG_SHARDS] = {0};
     (void)rig_return(&rig, WORKER, 2, positions, true);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->position, 1);
-    ck_assert_uint_eq(sent(0)->closed, 100);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->closed, 100);
 }
 END_TEST
 
@@ -73,7 +67,7 @@ START_TEST(a_shard_keeps_a_bounded_number_of_marks)
     for (uint64_t number = 1; number <= EK_CLOSED_MAX + 1; number++) {
         rig_write(&rig, CLIENT, SHARD, 200, number);
         rig_dispatch(&rig);
-        ck_assert_uint_eq(sent(0)->closed, number <= EK_CLOSED_MAX ? number + 2 : 0);
+        ck_assert_uint_eq(rig_sent(&rig, 0)->closed, number <= EK_CLOSED_MAX ? number + 2 : 0);
     }
 }
 END_TEST
@@ -84,7 +78,7 @@ START_TEST(what_makes_no_sense_marks_nothing)
     close_producer(SHARD, 0);
     rig_write(&rig, CLIENT, SHARD, 200, 1);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->closed, 0);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->closed, 0);
 }
 END_TEST
 

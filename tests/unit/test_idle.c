@@ -45,26 +45,20 @@ static void pass(uint64_t for_us, uint64_t expires_unix_ms)
     rig_dispatch(&rig);
 }
 
-static const struct ek_worker_job *sent(void)
-{
-    const struct ek_action *action = rig_action(&rig, EK_ACTION_WORKER_JOB, 0);
-    return action ? &action->job : NULL;
-}
-
 START_TEST(a_shard_where_rows_expire_gets_an_empty_write_when_nobody_writes)
 {
     struct ek_ledger ledger;
     pass(EK_IDLE_US / 2, UINT64_MAX);
-    ck_assert_ptr_null(sent());
+    ck_assert_ptr_null(rig_sent(&rig, 0));
     pass(EK_IDLE_US, UINT64_MAX);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 1);
-    ck_assert_int_eq(sent()->kind, EK_JOB_CANCEL);
-    ck_assert_uint_eq(sent()->shard, SHARD);
-    ck_assert_uint_eq(sent()->producer, 0);
-    ck_assert_uint_eq(sent()->position, 1);
-    ck_assert_uint_gt(sent()->stamp_unix_ms, 1700000000000 + EK_IDLE_US / 1000);
-    ck_assert_mem_eq(sent()->body.data, "\x91\x00", sent()->body.size);
-    rig_reply(&rig, WORKER, link_of_worker, sent()->token, EK_WIRE_OK, 1);
+    ck_assert_int_eq(rig_sent(&rig, 0)->kind, EK_JOB_CANCEL);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->shard, SHARD);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->producer, 0);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
+    ck_assert_uint_gt(rig_sent(&rig, 0)->stamp_unix_ms, 1700000000000 + EK_IDLE_US / 1000);
+    ck_assert_mem_eq(rig_sent(&rig, 0)->body.data, "\x91\x00", rig_sent(&rig, 0)->body.size);
+    rig_reply(&rig, WORKER, link_of_worker, rig_sent(&rig, 0)->token, EK_WIRE_OK, 1);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_REPLY), 0);
     ck_assert(rig_balanced(&rig, &ledger));
     ck_assert_uint_eq(ledger.queued + ledger.in_flight, 0);
@@ -78,7 +72,7 @@ END_TEST
 START_TEST(a_shard_without_expiring_rows_gets_none)
 {
     pass(5 * EK_IDLE_US, 0);
-    ck_assert_ptr_null(sent());
+    ck_assert_ptr_null(rig_sent(&rig, 0));
 }
 END_TEST
 
@@ -87,26 +81,26 @@ START_TEST(a_write_of_a_client_does_as_well)
     pass(EK_IDLE_US / 2, UINT64_MAX);
     rig_write(&rig, CLIENT, SHARD, 0, 0);
     rig_dispatch(&rig);
-    rig_reply(&rig, WORKER, link_of_worker, sent()->token, EK_WIRE_OK, 1);
+    rig_reply(&rig, WORKER, link_of_worker, rig_sent(&rig, 0)->token, EK_WIRE_OK, 1);
     pass(EK_IDLE_US * 3 / 4, UINT64_MAX);
-    ck_assert_ptr_null(sent());
+    ck_assert_ptr_null(rig_sent(&rig, 0));
     pass(EK_IDLE_US / 2, UINT64_MAX);
-    ck_assert_ptr_nonnull(sent());
-    ck_assert_uint_eq(sent()->position, 2);
+    ck_assert_ptr_nonnull(rig_sent(&rig, 0));
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 2);
 }
 END_TEST
 
 START_TEST(only_one_is_under_way_and_a_new_link_gets_it_again)
 {
     pass(EK_IDLE_US + EK_IDLE_US / 2, UINT64_MAX);
-    uint64_t token = sent()->token;
+    uint64_t token = rig_sent(&rig, 0)->token;
     pass(3 * EK_IDLE_US, UINT64_MAX);
-    ck_assert_ptr_null(sent());
+    ck_assert_ptr_null(rig_sent(&rig, 0));
     const int shards[] = {SHARD, -1};
     link_of_worker = rig_join(&rig, WORKER, 0, shards);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent()->token, token);
-    ck_assert_uint_eq(sent()->position, 1);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->token, token);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
 }
 END_TEST
 

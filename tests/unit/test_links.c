@@ -22,12 +22,6 @@ static void teardown(void)
     rig_close(&rig);
 }
 
-static const struct ek_worker_job *sent(size_t n)
-{
-    const struct ek_action *action = rig_action(&rig, EK_ACTION_WORKER_JOB, n);
-    return action ? &action->job : NULL;
-}
-
 static void count_shards(size_t counts[3])
 {
     struct ek_snapshot *snapshot = ek_snapshot_take(rig.broker, rig.now_us);
@@ -100,7 +94,7 @@ START_TEST(a_read_on_an_empty_shard_that_changes_hands_is_sent_to_the_new_holder
         rig_read(&rig, CLIENT, i, 0, 0);
     rig_dispatch(&rig);
     for (uint16_t i = 0; i < RIG_SHARDS; i++)
-        tokens[i] = sent(i)->token;
+        tokens[i] = rig_sent(&rig, i)->token;
     rig_join(&rig, OTHER_WORKER, 0, NULL);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), RIG_SHARDS / 2);
@@ -181,7 +175,7 @@ START_TEST(a_restarted_broker_goes_on_at_the_reported_position)
     rig_join(&rig, WORKER, 12, shards);
     rig_write(&rig, CLIENT, 0, 0, 0);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->position, 13);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, 13);
 }
 END_TEST
 

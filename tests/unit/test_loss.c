@@ -148,12 +148,6 @@ static void confirm_losses(void)
             .type = EK_EVENT_WORKER_ASSIGNED, .peer = action->peer, .link = action->link, .holdings = holdings, .count = count});
 }
 
-static const struct ek_worker_job *sent(size_t n)
-{
-    const struct ek_action *action = rig_action(&rig, EK_ACTION_WORKER_JOB, n);
-    return action ? &action->job : NULL;
-}
-
 START_TEST(a_position_below_the_floor_stays_quarantined_across_restarts)
 {
     report(WORKER, FLOOR - 1, 1, EK_HOLDING_SERVING);
@@ -279,8 +273,8 @@ START_TEST(an_accepted_loss_is_one_record_and_the_holder_syncs_it_before_it_serv
     rig_write(&rig, CLIENT, SHARD, 0, 0);
     rig_heartbeat(&rig, WORKER, (struct ek_link){.link = 1, .generation = 5}, 100, EK_MIB, 100);
     rig_dispatch(&rig);
-    ck_assert_uint_eq(sent(0)->position, FLOOR + EK_LOSS_POSITIONS + 1);
-    ck_assert_uint_eq(sent(0)->epoch, 2);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->position, FLOOR + EK_LOSS_POSITIONS + 1);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->epoch, 2);
 }
 END_TEST
 
@@ -319,8 +313,8 @@ START_TEST(jobs_with_a_position_end_unknown_and_the_others_go_on)
     rig_heartbeat(&rig, WORKER, link, 100, EK_MIB, 100);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 1);
-    ck_assert_uint_gt(sent(0)->position, EK_LOSS_POSITIONS);
-    rig_reply(&rig, WORKER, link, sent(0)->token, EK_WIRE_FORGOTTEN, sent(0)->position);
+    ck_assert_uint_gt(rig_sent(&rig, 0)->position, EK_LOSS_POSITIONS);
+    rig_reply(&rig, WORKER, link, rig_sent(&rig, 0)->token, EK_WIRE_FORGOTTEN, rig_sent(&rig, 0)->position);
     ck_assert_uint_eq(rig_action(&rig, EK_ACTION_REPLY, 0)->reply.id, waiting);
 }
 END_TEST

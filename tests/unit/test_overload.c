@@ -27,12 +27,6 @@ static void close_broker(void)
     rig_close(&broker);
 }
 
-static const struct ek_worker_job *sent(size_t n)
-{
-    const struct ek_action *action = rig_action(&broker, EK_ACTION_WORKER_JOB, n);
-    return action ? &action->job : NULL;
-}
-
 /* The status of the answer at once; OK when the job was queued. */
 static enum ek_wire_status queue(ek_broker_peer client, enum ek_job_kind kind, uint64_t producer, uint64_t number,
                                  uint32_t deadline_ms)
@@ -90,7 +84,7 @@ START_TEST(deletes_do_not_wait_while_the_disk_is_short)
     ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_DELETE, 7, 1, 1000), EK_WIRE_OK);
     rig_dispatch(&broker);
     ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 1);
-    ck_assert_int_eq(sent(0)->kind, EK_JOB_DELETE);
+    ck_assert_int_eq(rig_sent(&broker, 0)->kind, EK_JOB_DELETE);
 }
 END_TEST
 
@@ -130,12 +124,12 @@ START_TEST(a_cancellation_waits_only_for_what_its_producer_sent_before)
     rig_heartbeat(&broker, WORKER, link, 100, EK_MIB, 100);
     rig_dispatch(&broker);
     ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 5);
-    ck_assert_uint_eq(sent(0)->producer, 6);
+    ck_assert_uint_eq(rig_sent(&broker, 0)->producer, 6);
     for (size_t i = 1; i <= 3; i++) {
-        ck_assert_uint_eq(sent(i)->producer, 5);
-        ck_assert_uint_eq(sent(i)->number, i);
+        ck_assert_uint_eq(rig_sent(&broker, i)->producer, 5);
+        ck_assert_uint_eq(rig_sent(&broker, i)->number, i);
     }
-    ck_assert_uint_eq(sent(4)->producer, 8);
+    ck_assert_uint_eq(rig_sent(&broker, 4)->producer, 8);
 }
 END_TEST
 
@@ -151,9 +145,9 @@ START_TEST(expired_jobs_take_no_credit_from_others)
     rig_dispatch(&broker);
     ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 6);
     for (size_t i = 0; i < 5; i++)
-        ck_assert_int_eq(sent(i)->kind, EK_JOB_CANCEL);
-    ck_assert_int_eq(sent(5)->kind, EK_JOB_WRITE);
-    ck_assert_uint_eq(sent(5)->position, 6);
+        ck_assert_int_eq(rig_sent(&broker, i)->kind, EK_JOB_CANCEL);
+    ck_assert_int_eq(rig_sent(&broker, 5)->kind, EK_JOB_WRITE);
+    ck_assert_uint_eq(rig_sent(&broker, 5)->position, 6);
 }
 END_TEST
 
@@ -180,8 +174,8 @@ START_TEST(reads_pass_writes_whose_credit_is_used_up)
     ck_assert_int_eq(queue(OTHER_CLIENT, EK_JOB_READ, 0, 0, 0), EK_WIRE_OK);
     rig_dispatch(&broker);
     ck_assert_uint_eq(rig_count(&broker, EK_ACTION_WORKER_JOB), 2);
-    ck_assert_int_eq(sent(0)->kind, EK_JOB_WRITE);
-    ck_assert_int_eq(sent(1)->kind, EK_JOB_READ);
+    ck_assert_int_eq(rig_sent(&broker, 0)->kind, EK_JOB_WRITE);
+    ck_assert_int_eq(rig_sent(&broker, 1)->kind, EK_JOB_READ);
 }
 END_TEST
 

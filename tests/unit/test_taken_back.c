@@ -23,12 +23,6 @@ static void tear_down(void)
     rig_close(&rig);
 }
 
-static const struct ek_worker_job *sent(size_t n)
-{
-    const struct ek_action *action = rig_action(&rig, EK_ACTION_WORKER_JOB, n);
-    return action ? &action->job : NULL;
-}
-
 static void write_until(uint64_t producer, uint64_t number, uint32_t deadline_ms)
 {
     struct ek_job job = rig_job(&rig, EK_JOB_WRITE, SHARD, producer, number);
@@ -47,10 +41,10 @@ static struct ek_link come_again(uint32_t jobs)
 
 static void expect(size_t n, enum ek_job_kind kind, uint64_t producer, uint64_t position)
 {
-    ck_assert_ptr_nonnull(sent(n));
-    ck_assert_int_eq(sent(n)->kind, kind);
-    ck_assert_uint_eq(sent(n)->producer, producer);
-    ck_assert_uint_eq(sent(n)->position, position);
+    ck_assert_ptr_nonnull(rig_sent(&rig, n));
+    ck_assert_int_eq(rig_sent(&rig, n)->kind, kind);
+    ck_assert_uint_eq(rig_sent(&rig, n)->producer, producer);
+    ck_assert_uint_eq(rig_sent(&rig, n)->position, position);
 }
 
 START_TEST(what_expires_stands_behind_positions_and_before_the_rest)
@@ -72,7 +66,7 @@ START_TEST(what_expires_stands_behind_positions_and_before_the_rest)
         expect(i, EK_JOB_WRITE, 5, i + 1);
     expect(3, EK_JOB_CANCEL, 8, 4); /* the last that expired is the first behind the positions */
     expect(4, EK_JOB_CANCEL, 7, 5);
-    ck_assert_int_eq(sent(5)->kind, EK_JOB_READ);
+    ck_assert_int_eq(rig_sent(&rig, 5)->kind, EK_JOB_READ);
     expect(6, EK_JOB_WRITE, 6, 6);
 }
 END_TEST
@@ -94,7 +88,7 @@ START_TEST(the_place_behind_positions_moves_with_them)
     expect(3, EK_JOB_CANCEL, 6, 4);
     uint64_t tokens[4];
     for (size_t i = 0; i < 4; i++)
-        tokens[i] = sent(i)->token;
+        tokens[i] = rig_sent(&rig, i)->token;
     for (size_t i = 0; i < 4; i++)
         rig_reply(&rig, WORKER, link, tokens[i], EK_WIRE_OK, i + 1);
     rig_heartbeat(&rig, WORKER, link, 0, EK_MIB, 0);
@@ -125,11 +119,11 @@ START_TEST(a_job_that_is_set_aside_keeps_its_place_before_what_expires)
     rig_tick(&rig, EXPIRED_US);
     rig_dispatch(&rig);
     expect(0, EK_JOB_DEAD, 5, 1);
-    uint64_t token = sent(0)->token;
+    uint64_t token = rig_sent(&rig, 0)->token;
     link = rig_return(&rig, WORKER, EK_POISON_DEATHS + 1, nothing, true);
     rig_dispatch(&rig);
     expect(0, EK_JOB_DEAD, 5, 1);
-    ck_assert_uint_eq(sent(0)->token, token);
+    ck_assert_uint_eq(rig_sent(&rig, 0)->token, token);
     rig_reply(&rig, WORKER, link, token, EK_WIRE_DEAD, 1);
     rig_dispatch(&rig);
     expect(0, EK_JOB_CANCEL, 6, 2);
@@ -161,10 +155,10 @@ START_TEST(positions_go_out_in_their_order_whatever_happens)
             rig_heartbeat(&rig, WORKER, link, (uint32_t)(next_random(&random) % 8), EK_MIB, 1);
         } else if (event < 80) {
             rig_dispatch(&rig);
-            for (size_t n = 0; sent(n); n++, count++) {
+            for (size_t n = 0; rig_sent(&rig, n); n++, count++) {
                 ck_assert_uint_lt(count, FLYING);
-                ck_assert_uint_eq(sent(n)->position, answered + count + 1);
-                tokens[count] = sent(n)->token;
+                ck_assert_uint_eq(rig_sent(&rig, n)->position, answered + count + 1);
+                tokens[count] = rig_sent(&rig, n)->token;
             }
         } else if (event < 95 && count) {
             rig_reply(&rig, WORKER, link, tokens[0], EK_WIRE_OK, ++answered);
