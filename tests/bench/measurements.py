@@ -16,6 +16,7 @@ from systems import MIB, BrokerAlone, Evenkeel, Redis
 UNDER_WAY = 20000
 DEEP = 50000  # as many as 50 clients of Redis have with its longest pipeline
 CLIENTS = 50
+PROCESSES = (1, 2)  # of workers, or of RocksDB by itself with as many keys in all
 ENVELOPE_JOBS, ENVELOPE_WINDOW, JOB_WINDOW = 100, 100, 1000
 SLOW_ROW_US = 300
 
@@ -24,6 +25,7 @@ SLOW_ROW_US = 300
 class Plan:
     rounds: int = 5
     seconds: int = 3
+    long_s: int = 6  # where what merges cost shall show
     keys: int = 1000000
     small: int = 100000
     big: int = 10000000
@@ -38,7 +40,7 @@ class Plan:
     limit_s: int = 44 * 60
 
 
-QUICK = Plan(rounds=1, seconds=1, keys=100000, small=30000, big=300000, big_cache="16M", sizes=(100, 10000, MIB), pipelines=(1, 100, UNDER_WAY),
+QUICK = Plan(rounds=1, seconds=1, long_s=1, keys=100000, small=30000, big=300000, big_cache="16M", sizes=(100, 10000, MIB), pipelines=(1, 100, UNDER_WAY),
              producers=(10, 1000), shards=(512, 8192), redis_pipelines=(1, 100, 1000), max_queue="64M", queue_jobs=30000, limit_s=5 * 60)
 
 
@@ -62,37 +64,43 @@ class Samples:
 
 
 class Kept:
-    """Stores of `big` keys that outlive a round, since loading them takes longest: they are closed between their uses."""
+    """Stores of `big` keys, in one process and in two, that outlive a round, since loading them takes longest: they are closed between their uses."""
 
     def __init__(self, plan):
         self.plan = plan
         self.path = None
-        self.cluster = None
+        self.clusters = {}
+
+    def raw(self, processes, *phases):
+        """What RocksDB by itself does with them, in so many processes."""
+        paths = [self.path / f"raw{number}-of-{processes}" for number in range(processes)]
+        return systems.storage(paths, phases, keys=self.plan.big // processes, seconds=self.plan.long_s, cache=self.plan.big_cache)
 
     def open(self):
         try:
             self.path = pathlib.Path(tempfile.mkdtemp(prefix="bench-big-"))
-            systems.storage([self.path / "raw"], ("load",), keys=self.plan.big, cache=self.plan.big_cache)
-            self.cluster = Evenkeel(cache=self.plan.big_cache)
-            self.cluster.bench("put", keys=self.plan.big, load=True, pipeline=UNDER_WAY)
-            self.cluster.stop()
+            for processes in PROCESSES:
+                self.raw(processes, "load")
+                self.clusters[processes] = Evenkeel(processes, cache=self.plan.big_cache)
+                self.clusters[processes].bench("put", keys=self.plan.big, load=True, pipeline=UNDER_WAY)
+                self.clusters[processes].stop()
         except BaseException:
             self.close()
             raise
 
     def close(self):
-        if self.cluster:
-            self.cluster.close()
-            self.cluster.remove()
+        for cluster in self.clusters.values():
+            cluster.close()
+            cluster.remove()
         if self.path:
             shutil.rmtree(self.path, ignore_errors=True)
-        self.cluster = self.path = None
+        self.path, self.clusters = None, {}
 
 
 # ---- what lies below ----
 
 def measure_storage(plan, samples, _):
-    for processes in (1, 2):
+    for processes in PROCESSES:
         with systems.directory() as path:
             paths = [path / str(number) for number in range(processes)]
             done = systems.storage(paths, ("load", "put", "get"), keys=plan.keys // processes, seconds=plan.seconds)
@@ -173,7 +181,7 @@ def measure_pipelines(plan, samples, cluster):
 
 
 def measure_evenkeel(plan, samples, _):
-    for workers in (1, 2):
+    for workers in PROCESSES:
         name = f"evenkeel.{workers}"
         with Evenkeel(workers) as cluster:
             if workers == 1:
@@ -235,37 +243,40 @@ def measure_sizes(plan, samples, _):
 
 
 def measure_few_keys(plan, samples, _):
-    name = f"keys.{plan.small}"
-    with Evenkeel() as cluster:
-        cluster.bench("put", keys=plan.small, load=True, pipeline=UNDER_WAY)
-        measure_keys(plan, samples, name, cluster, plan.small)
-    with systems.directory() as path:
-        add_raw_keys(samples, name, systems.storage([path], ("load", "put", "get"), keys=plan.small, seconds=plan.seconds))
+    for processes in PROCESSES:
+        with Evenkeel(processes) as cluster:
+            cluster.bench("put", keys=plan.small, load=True, pipeline=UNDER_WAY)
+            measure_keys(plan, samples, cluster, plan.small)
+        with systems.directory() as path:
+            paths = [path / str(number) for number in range(processes)]
+            done = systems.storage(paths, ("load", "put", "get"), keys=plan.small // processes, seconds=plan.long_s)
+        add_raw_keys(samples, plan.small, processes, done)
 
 
-def measure_keys(plan, samples, name, cluster, keys):
+def measure_keys(plan, samples, cluster, keys):
     for workload in ("put", "get"):
-        done = cluster.bench(workload, keys=keys, seconds=plan.seconds, pipeline=UNDER_WAY)
-        samples.add(f"{name}.evenkeel.{workload}", done["ops_per_second"])
+        done = cluster.bench(workload, keys=keys, seconds=plan.long_s, pipeline=UNDER_WAY)
+        samples.add(f"keys.{keys}.evenkeel.{workload}.{len(cluster.workers)}", done["ops_per_second"])
 
 
-def add_raw_keys(samples, name, done):
+def add_raw_keys(samples, keys, processes, done):
     for phase in ("put", "get"):
-        samples.add(f"{name}.raw.{phase}", done[phase]["ops_per_second"])
+        samples.add(f"keys.{keys}.raw.{phase}.{processes}", done[phase]["ops_per_second"])
 
 
 def measure_many_keys(plan, samples, kept):
-    name = f"keys.{plan.big}"
     if not kept.path:
         kept.open()
-    cluster = kept.cluster
-    samples.add("start.seconds", cluster.restart_s())
-    measure_keys(plan, samples, name, cluster, plan.big)
-    _, (_, peak) = cluster.memory_bytes()
-    samples.add("memory.worker.peak", peak)
-    samples.add("memory.worker.over", peak - systems.number_of(plan.big_cache) - systems.number_of(systems.WRITE_BUFFER))
-    cluster.stop()
-    add_raw_keys(samples, name, systems.storage([kept.path / "raw"], ("put", "get"), keys=plan.big, seconds=plan.seconds, cache=plan.big_cache))
+    for processes, cluster in kept.clusters.items():
+        started_s = cluster.restart_s()
+        measure_keys(plan, samples, cluster, plan.big)
+        _, (_, peak) = cluster.memory_bytes()
+        cluster.stop()
+        add_raw_keys(samples, plan.big, processes, kept.raw(processes, "put", "get"))
+        if processes == 1:
+            samples.add("start.seconds", started_s)
+            samples.add("memory.worker.peak", peak)
+            samples.add("memory.worker.over", peak - systems.number_of(plan.big_cache) - systems.number_of(systems.WRITE_BUFFER))
 
 
 def measure_producers(plan, samples, _):

@@ -6,7 +6,7 @@ import re
 import statistics
 import subprocess
 
-from measurements import DEEP, ENVELOPE_JOBS, UNDER_WAY, Plan
+from measurements import DEEP, ENVELOPE_JOBS, PROCESSES, UNDER_WAY, Plan
 from rows import MIB, best, best_workers, judge, title
 from systems import BUILD, CACHE, DB_BENCH, WRITE_BUFFER
 
@@ -162,8 +162,8 @@ def axes(plan, samples):
                   of(f"pipeline.{at}.get.p50_us"), of(f"pipeline.{at}.get.p99_us")) for at in plan.pipelines]
     sizes = [(f"{at:,}", of(f"size.{at}.evenkeel"), of(f"size.{at}.evenkeel.bytes", scale=1e6), of(f"size.{at}.raw"),
               of(f"size.{at}.raw.bytes", scale=1e6)) for at in plan.sizes]
-    keys = [(f"{at:,}", *(of(key_name(plan, system, kind, at)) for kind in ("put", "get") for system in ("evenkeel", "raw")))
-            for at in (plan.small, plan.keys, plan.big)]
+    keys = [(f"{at:,}", str(processes), *(of(key_name(plan, system, kind, at, processes)) for kind in ("put", "get") for system in ("evenkeel", "raw")))
+            for at in (plan.small, plan.keys, plan.big) for processes in PROCESSES]
     producers = [(f"{at:,} × {UNDER_WAY // at:,}", of(f"producers.{at}"), of(f"producers.{at}.p99_us", scale=1000)) for at in plan.producers]
     shards = [(f"{at:,}", of(f"shards.{at}"), of(f"shards.{at}.p99_us", scale=1000)) for at in plan.shards]
     each = [("a producer", of("producers.broker.bytes_each"), of("producers.worker.bytes_each")),
@@ -173,16 +173,16 @@ def axes(plan, samples):
     return "\n".join([
         table(("under way", "puts/s", "p50 µs", "p99 µs", "gets/s", "p50 µs", "p99 µs"), pipelines), picture("pipeline"),
         table(("bytes of a value", "puts/s", "MB/s", "raw RocksDB: puts/s", "MB/s"), sizes), picture("size"),
-        table(("keys", "puts/s", "raw RocksDB", "gets/s", "raw RocksDB"), keys), picture("keys"),
+        table(("keys", "workers, or processes", "puts/s", "raw RocksDB", "gets/s", "raw RocksDB"), keys), picture("keys"),
         table(("producers × under way", "puts/s", "p99 ms"), producers), table(("shards", "puts/s", "p99 ms"), shards), picture("many"),
         table(("memory for each more, bytes", "broker", "worker"), each), table(("memory under load, MiB", ""), queue)])
 
 
-def key_name(plan, system, kind, keys):
+def key_name(plan, system, kind, keys, processes):
     """The figure of an axis whose middle is the base case."""
     if keys != plan.keys:
-        return f"keys.{keys}.{system}.{kind}"
-    return f"raw.{kind}.1" if system == "raw" else f"evenkeel.1.{kind}"
+        return f"keys.{keys}.{system}.{kind}.{processes}"
+    return f"raw.{kind}.{processes}" if system == "raw" else f"evenkeel.{processes}.{kind}"
 
 
 def picture(name):
@@ -236,9 +236,10 @@ def draw_all(directory, plan, samples):
     draw(directory, "size", "set title 'Durable puts by the size of a value'\nset logscale xy\nset xlabel 'bytes of a value'\nset ylabel 'bytes a second'",
          [(title, points(samples, [(at, f"size.{at}.{name}.bytes") for at in plan.sizes]), LINES)
           for title, name in (("Evenkeel", "evenkeel"), ("raw RocksDB", "raw"))])
-    draw(directory, "keys", "set title 'One worker, by the number of keys'\nset logscale x\nset yrange [0:*]\nset xlabel 'keys'\n"
+    most = PROCESSES[-1]
+    draw(directory, "keys", f"set title '{most} workers, {most} processes of RocksDB, by the number of keys'\nset logscale x\nset yrange [0:*]\nset xlabel 'keys'\n"
          "set ylabel 'operations a second'",
-         [(f"{title}, {kind}s", points(samples, [(at, key_name(plan, name, kind, at)) for at in (plan.small, plan.keys, plan.big)]), LINES)
+         [(f"{title}, {kind}s", points(samples, [(at, key_name(plan, name, kind, at, most)) for at in (plan.small, plan.keys, plan.big)]), LINES)
           for title, name in (("Evenkeel", "evenkeel"), ("raw RocksDB", "raw")) for kind in ("put", "get")])
     draw(directory, "many", "set title 'Durable puts by the number of producers, and of shards'\nset logscale x\nset yrange [0:*]\nset xlabel 'how many'\n"
          "set ylabel 'puts a second'",
@@ -249,7 +250,8 @@ def draw_all(directory, plan, samples):
 
 HOW = f"""Everything shares one machine, its disk and its processors: broker, workers and load generator. Each system is measured alone, one
 after the other, and the whole turn is repeated; a figure is the median of the rounds, with the least and the greatest behind it. A ratio is
-taken in each round. Unless told otherwise: keys of 16 bytes, uniformly random over {{keys:,}}, all of them present; values of 100 bytes that
+taken in each round. Each run on RocksDB, by whomever, begins when what was written before is flushed and merged. Row 12 compares two with two, so that
+merges take from both what else would work. Unless told otherwise: keys of 16 bytes, uniformly random over {{keys:,}}, all of them present; values of 100 bytes that
 compress to about half; one producer with {UNDER_WAY:,} operations under way (rows 1 to 4 take what is best of that and of {DEEP:,}, as many as Redis has
 with its longest pipeline); one worker; 512 shards; every write synced before it is
 acknowledged, exactly-once on.

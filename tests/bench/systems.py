@@ -43,6 +43,27 @@ def thread_parts(pid, main, others):
     return parts
 
 
+ROCKSDB_THREADS = {"rocksdb:high": "flushes", "rocksdb:low": "merges"}
+SETTLED_S, SETTLING_S = 0.5, 300
+
+
+def settle(*pids):
+    """Waits until RocksDB has nothing left to flush and to merge in these processes, for which its C API has no event: until its threads have used
+    no processor time for a while."""
+    def used():
+        return [thread_parts(pid, "rest", ROCKSDB_THREADS).get(part, 0) for pid in pids for part in ROCKSDB_THREADS.values()]
+
+    gives_up = time.monotonic() + SETTLING_S
+    last, since = used(), time.monotonic()
+    while time.monotonic() - since < SETTLED_S:
+        time.sleep(SETTLED_S / 4)
+        now = used()
+        if now != last:
+            last, since = now, time.monotonic()
+        if since > gives_up:
+            raise AssertionError(f"RocksDB still merges after {SETTLING_S} s")
+
+
 def processors_us():
     """Time of all processors so far: all of it, and what they were idle."""
     fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
@@ -123,8 +144,8 @@ class Tool:
         self.child.wait()
 
 
-def in_phases(commands, count):
-    """Runs tools that begin each phase at the same moment: for each phase the figures of each tool."""
+def in_phases(commands, count, settled=False):
+    """Runs tools that begin each phase at the same moment: for each phase the figures of each tool. `settled`: it begins when RocksDB rests."""
     tools, done = [], []
     try:
         for command in commands:
@@ -132,6 +153,8 @@ def in_phases(commands, count):
         for _ in range(count):
             for each in tools:
                 each.ready()
+            if settled:
+                settle(*(each.child.pid for each in tools))
             for each in tools:
                 each.begin()
             done.append([each.figures() for each in tools])
@@ -152,7 +175,7 @@ def storage(paths, phases, **flags):
     """RocksDB in one process for each path: for each phase, what they do together."""
     commands = [tool("storage", phases=",".join(phases), data=path, seed=number + 1, **flags) for number, path in enumerate(paths)]
     return {phase: {name: sum(figures[name] for figures in done) for name in ("ops_per_second", "bytes_per_second")}
-            for phase, done in zip(phases, in_phases(commands, len(phases)))}
+            for phase, done in zip(phases, in_phases(commands, len(phases), settled=True))}
 
 
 def syncs(seconds):
@@ -194,9 +217,10 @@ DB_BENCH = ["--key_size=16", "--compression_ratio=0.5", "--compression_type=lz4"
             "--disable_wal=0", "--format_version=5"]
 
 
-def db_bench(path, benchmark, keys, *flags):
-    """Operations a second."""
-    output = run(["db_bench", f"--benchmarks={benchmark}", f"--db={path}", f"--num={keys}", f"--value_size={VALUE_BYTES}", *DB_BENCH, *flags])
+def db_bench(path, benchmark, keys, *flags, settled=False):
+    """Operations a second; `settled`: it begins when RocksDB rests."""
+    output = run(["db_bench", f"--benchmarks={'waitforcompaction,' * settled}{benchmark}", f"--db={path}", f"--num={keys}",
+                  f"--value_size={VALUE_BYTES}", *DB_BENCH, *flags])
     found = re.search(rf"^{benchmark}\s*:.*?([\d.]+) ops/sec", output, re.M)
     if not found:
         raise AssertionError(f"db_bench says nothing of {benchmark}:\n{output}")
@@ -208,7 +232,7 @@ def db_bench_figures(keys, seconds):
         fill = db_bench(path / "fill", "fillrandom", keys, "--sync=1", "--batch_size=1000")
         db_bench(path / "read", "filluniquerandom", keys)
         read = db_bench(path / "read", "multireadrandom", keys, "--use_existing_db=1", "--multiread_batched=1", "--batch_size=64", "--threads=2",
-                        f"--duration={seconds}")
+                        f"--duration={seconds}", settled=True)
     return {"fill": fill, "read": read}
 
 
@@ -289,17 +313,17 @@ class Evenkeel(Cluster):
         """Processor time so far of the broker's and the workers' threads, by what they do."""
         parts = thread_parts(self.broker.child.pid, "broker", {"ZMQ": "ZeroMQ"})
         for worker in self.workers.values():
-            names = {"ZMQ": "ZeroMQ", "storage": "storage", "rocksdb:high": "flushes", "rocksdb:low": "merges"}
-            for part, used in thread_parts(worker.child.pid, "worker", names).items():
+            for part, used in thread_parts(worker.child.pid, "worker", {"ZMQ": "ZeroMQ", "storage": "storage"} | ROCKSDB_THREADS).items():
                 parts[part] = parts.get(part, 0) + used
         return parts
 
     def bench(self, workload, *, keys, seconds=None, load=False, **flags):
-        """`evenkeel bench`: its figures, the processor time of each process for an operation, and of each part as a share of all processors'."""
+        """`evenkeel bench`, begun when RocksDB rests: its figures, the processor time of each process for an operation, and of each part as a share of all processors'."""
         words = ["bench", "--workload", workload, "--keys", str(keys)]
         words += ["--load", "--count", "1"] if load else ["--duration", f"{int(seconds * 1000)}ms"]
         for flag, value in flags.items():
             words += [f"--{flag.replace('_', '-')}", str(value)]
+        settle(*(worker.child.pid for worker in self.workers.values()))
         before, children_before, parts_before, processors_before = self.used_us(), children_us(), self.parts_us(), processors_us()
         code, lines = self.cli(*words, timeout_s=PATIENCE_S)
         after, children_after, parts_after, processors_after = self.used_us(), children_us(), self.parts_us(), processors_us()
