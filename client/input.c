@@ -8,6 +8,7 @@
 
 static void open_lanes(struct ek_session *session)
 {
+    ek_sweep_init(&session->ready, session->welcome.shards);
     session->lanes = ek_alloc_aligned(alignof(struct ek_lane), session->welcome.shards * sizeof *session->lanes);
     for (uint32_t i = 0; i < session->welcome.shards; i++) {
         struct ek_lane *lane = &session->lanes[i];

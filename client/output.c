@@ -262,14 +262,12 @@ bool ek_session_output(struct ek_session *session, uint64_t now_us, struct ek_ow
     }
     if (!may_send_jobs(session, now_us))
         return false;
-    if (!TAILQ_EMPTY(&session->ready))
+    if (session->ready.count)
         (void)ek_buffer_reserve(&session->envelope.bytes, session->envelope_bytes);
-    for (struct ek_lane *lane; !ek_envelope_full(&session->envelope) && (lane = TAILQ_FIRST(&session->ready));)
-        if (!send_one(session, lane, now_us)) {
-            TAILQ_REMOVE(&session->ready, lane, in_ready);
-            lane->ready = false;
-        }
-    if (TAILQ_EMPTY(&session->ready)) {
+    for (uint32_t shard; !ek_envelope_full(&session->envelope) && ek_sweep_next(&session->ready, &shard);)
+        if (!send_one(session, &session->lanes[shard], now_us))
+            ek_sweep_remove(&session->ready, shard);
+    if (session->ready.count == 0) {
         session->linger_until_us = 0;
         session->fresh_bytes = 0;
     }

@@ -22,6 +22,7 @@
 #define EK_CLIENT_PARTS_H
 
 #include "client/session.h"
+#include "client/sweep.h"
 #include "client/wheel.h"
 #include "common/messages.h"
 #include "common/table.h"
@@ -122,17 +123,15 @@ struct ek_pending_job {
 TAILQ_HEAD(ek_jobs, ek_pending_job);
 
 /* A shard as the session sees it. In two lines of the cache is what every job needs, for there are hundreds of lanes a session; the
- * third is for what goes wrong. */
+ * timer in the third stays armed from job to job. */
 struct ek_lane {
     alignas(EK_LINE_BYTES) struct ek_jobs writes; /* without a number yet, oldest first; the last one may grow */
-    TAILQ_ENTRY(ek_lane) in_ready;
     struct ek_jobs unsettled; /* writes with a number, ascending */
     uint16_t shard;
     uint16_t reads_in_flight;
     uint16_t writes_in_flight;
     uint16_t window;      /* writes that may be in flight: one after a BUSY, one more by each that is carried out */
     uint32_t resends;     /* unsettled and not in flight */
-    bool ready;           /* in the session's list */
     bool busy;            /* the last refusal was BUSY */
     bool forgotten;       /* no new number until the old producer's are answered */
     bool wakes;           /* `wake` is armed */
@@ -144,13 +143,11 @@ struct ek_lane {
     struct ek_jobs reads; /* not in flight, oldest first; the last one may grow */
     uint32_t probe_us;
     uint32_t refusals;        /* rounds of refusals without a settled job between */
-    struct ek_timer wake;     /* end of a hold, or time to probe */
     uint64_t producer_wanted; /* the session's must come from this HELLO or a later one */
     uint64_t refused_serial;  /* what was sent up to here belongs to the present round of refusals */
+    struct ek_timer wake;     /* end of a hold, or time to probe */
 };
 _Static_assert(offsetof(struct ek_lane, wake) == 2 * EK_LINE_BYTES, "what every job needs lies in two lines");
-
-TAILQ_HEAD(ek_lanes, ek_lane);
 
 struct ek_pool_chunk {
     alignas(EK_LINE_BYTES) struct ek_call calls[256];
@@ -181,7 +178,7 @@ struct ek_session {
 
     /* jobs */
     struct ek_pending_job *lobby; /* operations from before the first WELCOME */
-    struct ek_lanes ready;
+    struct ek_sweep ready; /* shards with something that may leave */
     struct ek_table by_id;
     struct ek_jobs in_flight; /* by time of sending */
     struct ek_jobs finished;  /* with a verdict, until drained */

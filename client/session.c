@@ -20,7 +20,6 @@ struct ek_session *ek_session_new(const struct ek_session_options *options, uint
     session->received_us = now_us;
     session->read_goal = EK_READ_OPERATIONS_MAX;
     ek_wheel_init(&session->wheel, now_us);
-    TAILQ_INIT(&session->ready);
     TAILQ_INIT(&session->in_flight);
     TAILQ_INIT(&session->finished);
     TAILQ_INIT(&session->free_jobs);
@@ -48,6 +47,7 @@ void ek_session_destroy(struct ek_session **session)
     free(old->found);
     free(old->dead);
     free(old->lanes);
+    ek_sweep_done(&old->ready);
     free(old);
     *session = NULL;
 }
@@ -87,7 +87,7 @@ uint64_t ek_session_due_us(const struct ek_session *session)
     uint64_t hello_us = ek_session_hello_due_us(session);
     if (hello_us < due_us)
         due_us = hello_us;
-    if (!TAILQ_EMPTY(&session->ready) && session->linger_until_us && session->linger_until_us < due_us)
+    if (session->ready.count && session->linger_until_us && session->linger_until_us < due_us)
         due_us = session->linger_until_us;
     return due_us;
 }

@@ -76,10 +76,7 @@ static size_t size_of(const struct ek_operation *operation)
 
 void ek_session_make_ready(struct ek_session *session, struct ek_lane *lane)
 {
-    if (lane->ready)
-        return;
-    lane->ready = true;
-    TAILQ_INSERT_TAIL(&session->ready, lane, in_ready);
+    ek_sweep_add(&session->ready, lane->shard);
 }
 
 void ek_session_wake_at(struct ek_session *session, struct ek_lane *lane, uint64_t due_us)
