@@ -294,16 +294,22 @@ def measure_producers(plan, samples, _):
     samples.add("producers.worker.bytes_each", (most[1] - least[1]) / (many - few))
 
 
+def add_shards(plan, samples, name, cluster, under_way):
+    done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, pipeline=under_way)
+    samples.add(name, done["ops_per_second"])
+    samples.add(f"{name}.p99_us", done["latency_p99_us"])
+    add_shares(samples, name, done)
+
+
 def measure_shards(plan, samples, _):
     idle = []
     for shards in plan.shards:
         with Evenkeel(shards=shards) as cluster:
             (broker, _), (worker, _) = cluster.memory_bytes()
             idle.append((shards, broker, worker))
-            done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, pipeline=UNDER_WAY)
-        samples.add(f"shards.{shards}", done["ops_per_second"])
-        samples.add(f"shards.{shards}.p99_us", done["latency_p99_us"])
-        add_shares(samples, f"shards.{shards}", done)
+            add_shards(plan, samples, f"shards.{shards}", cluster, UNDER_WAY)
+        with Evenkeel(shards=shards) as cluster:
+            add_shards(plan, samples, f"shards.{shards}.deep", cluster, DEEP)
     (few, *least), (many, *most) = idle[0], idle[-1]
     samples.add("shards.broker.bytes_each", (most[0] - least[0]) / (many - few))
     samples.add("shards.worker.bytes_each", (most[1] - least[1]) / (many - few))

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 
 from measurements import DEEP, ENVELOPE_JOBS, PROCESSES, UNDER_WAY, Plan
-from rows import MIB, best, best_workers, judge, title
+from rows import MIB, best, best_depth, best_workers, depth, judge, title
 from systems import BUILD, CACHE, DB_BENCH, WRITE_BUFFER
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -145,7 +145,7 @@ def shares(plan, samples):
     """Where the processors' time went in what rows 2, 3, 7, 10 and 13 compare."""
     put, ycsb, fifty = best_workers(samples, "put", "put.deep"), best_workers(samples, "a"), best_workers(samples, "fifty")
     runs = [(f"2, 3: puts, {title(put)}", put), (f"7: 50 producers, {title(fifty)}", fifty), (f"10: YCSB A, {title(ycsb)}", ycsb),
-            *((f"13: {shards:,} shards", f"shards.{shards}") for shards in (plan.shards[0], plan.shards[-1])),
+            *((f"13: {shards:,} shards{depth(name)}", name) for shards in (plan.shards[0], plan.shards[-1]) for name in [best_depth(samples, shards)]),
             *((f"13: {producers:,} producers", f"producers.{producers}") for producers in (10, 1000))]
     lines = []
     for text, run in runs:
@@ -165,7 +165,8 @@ def axes(plan, samples):
     keys = [(f"{at:,}", str(processes), *(of(key_name(plan, system, kind, at, processes)) for kind in ("put", "get") for system in ("evenkeel", "raw")))
             for at in (plan.small, plan.keys, plan.big) for processes in PROCESSES]
     producers = [(f"{at:,} × {UNDER_WAY // at:,}", of(f"producers.{at}"), of(f"producers.{at}.p99_us", scale=1000)) for at in plan.producers]
-    shards = [(f"{at:,}", of(f"shards.{at}"), of(f"shards.{at}.p99_us", scale=1000)) for at in plan.shards]
+    shards = [(f"{at:,}", number(under_way), of(name), of(f"{name}.p99_us", scale=1000))
+              for at in plan.shards for under_way, name in ((UNDER_WAY, f"shards.{at}"), (DEEP, f"shards.{at}.deep"))]
     each = [("a producer", of("producers.broker.bytes_each"), of("producers.worker.bytes_each")),
             ("a shard", of("shards.broker.bytes_each"), of("shards.worker.bytes_each"))]
     queue = [("queued at most", of("memory.broker.queued", scale=MIB)), ("broker at most", of("memory.broker.full", scale=MIB)),
@@ -174,7 +175,7 @@ def axes(plan, samples):
         table(("under way", "puts/s", "p50 µs", "p99 µs", "gets/s", "p50 µs", "p99 µs"), pipelines), picture("pipeline"),
         table(("bytes of a value", "puts/s", "MB/s", "raw RocksDB: puts/s", "MB/s"), sizes), picture("size"),
         table(("keys", "workers, or processes", "puts/s", "raw RocksDB", "gets/s", "raw RocksDB"), keys), picture("keys"),
-        table(("producers × under way", "puts/s", "p99 ms"), producers), table(("shards", "puts/s", "p99 ms"), shards), picture("many"),
+        table(("producers × under way", "puts/s", "p99 ms"), producers), table(("shards", "under way", "puts/s", "p99 ms"), shards), picture("many"),
         table(("memory for each more, bytes", "broker", "worker"), each), table(("memory under load, MiB", ""), queue)])
 
 
@@ -252,8 +253,8 @@ HOW = f"""Everything shares one machine, its disk and its processors: broker, wo
 after the other, and the whole turn is repeated; a figure is the median of the rounds, with the least and the greatest behind it. A ratio is
 taken in each round. Each run on RocksDB, by whomever, begins when what was written before is flushed and merged. Row 12 compares two with two, so that
 merges take from both what else would work. Unless told otherwise: keys of 16 bytes, uniformly random over {{keys:,}}, all of them present; values of 100 bytes that
-compress to about half; one producer with {UNDER_WAY:,} operations under way (rows 1 to 4 take what is best of that and of {DEEP:,}, as many as Redis has
-with its longest pipeline); one worker; 512 shards; every write synced before it is
+compress to about half; one producer with {UNDER_WAY:,} operations under way (rows 1 to 4 and the shards of row 13 take what is best of that and of {DEEP:,}, as
+many as Redis has with its longest pipeline); one worker; 512 shards; every write synced before it is
 acknowledged, exactly-once on.
 
 - **raw RocksDB** is [a program](../tests/bench/storage.c) that opens the store with the worker's own code and flags (cache {CACHE}, write buffer
