@@ -126,7 +126,7 @@ TAILQ_HEAD(ek_jobs, ek_pending_job);
  * timer in the third stays armed from job to job. */
 struct ek_lane {
     alignas(EK_LINE_BYTES) struct ek_jobs writes; /* without a number yet, oldest first; the last one may grow */
-    struct ek_jobs unsettled; /* writes with a number, ascending */
+    struct ek_jobs unsettled;                     /* writes with a number, ascending */
     uint16_t shard;
     uint16_t reads_in_flight;
     uint16_t writes_in_flight;
@@ -178,7 +178,7 @@ struct ek_session {
 
     /* jobs */
     struct ek_pending_job *lobby; /* operations from before the first WELCOME */
-    struct ek_sweep ready; /* shards with something that may leave */
+    struct ek_sweep ready;        /* shards with something that may leave */
     struct ek_table by_id;
     struct ek_jobs in_flight; /* by time of sending */
     struct ek_jobs finished;  /* with a verdict, until drained */

@@ -1,7 +1,7 @@
 /*
- * A set of numbers from 0 to below a limit, visited in their order, round and round like a lift: what is added behind the place that
- * was visited last comes in this round, what is added before it in the next one, so nothing waits for longer than a round. Whoever
- * goes through an array that way finds its memory in the cache, and so do all who get their work in that order. Pure.
+ * A set of numbers from 0 to below a limit, visited in their order, round and round like a lift: what is added behind the place
+ * that was visited last comes in this round, what is added before it in the next one, so nothing waits for longer than a round.
+ * Whoever goes through an array that way finds its memory in the cache, and so do all who get their work in that order. Pure.
  */
 #ifndef EK_CLIENT_SWEEP_H
 #define EK_CLIENT_SWEEP_H
