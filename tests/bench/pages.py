@@ -130,7 +130,7 @@ def costs(samples):
     lines = [(f"Evenkeel, {workers} worker{'s' * (workers > 1)}, {workload}",
               *(spread(samples.of(f"evenkeel.{workers}.{workload}.{part}.cpu_us")) for part in ("broker", "workers", "client")),
               spread(samples.of(f"evenkeel.{workers}.broker.bytes"), scale=MIB), spread(samples.of(f"evenkeel.{workers}.worker.bytes"), scale=MIB))
-             for workers in (1, 2) for workload in ("put", "get")]
+             for workers in PROCESSES for workload in ("put", "get")]
     pipeline = best(samples, samples.names("redis.always.put.")).rpartition(".")[2]
     lines += [("Redis always, its best pipeline", spread(samples.of(f"redis.always.cpu_us.{pipeline}")), "", "", spread(samples.of("redis.always.bytes"), scale=MIB), ""),
               ("`zmq_proxy`, echo of 128 bytes", spread(samples.of("echo.cpu_us")), "", "", "", ""),
