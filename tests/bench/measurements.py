@@ -11,7 +11,7 @@ import statistics
 import tempfile
 
 import systems
-from systems import MIB, BrokerAlone, Evenkeel, Redis
+from systems import GROUP_ROWS, MIB, BrokerAlone, Evenkeel, Redis
 
 UNDER_WAY = 20000
 DEEP = 50000  # as many as 50 clients of Redis have with its longest pipeline
@@ -232,7 +232,7 @@ def measure_sizes(plan, samples, _):
     for size in plan.sizes:
         keys = max(64, min(plan.keys, 512 * MIB // size))
         pipeline = max(16, min(UNDER_WAY, 64 * MIB // size))
-        group = max(1, min(10000, 16 * MIB // size))
+        group = max(1, min(GROUP_ROWS, 16 * MIB // size))
         with Evenkeel() as cluster:
             done = cluster.bench("put", keys=keys, seconds=plan.seconds, value_size=size, pipeline=pipeline)
         with systems.directory() as path:

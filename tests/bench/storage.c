@@ -2,16 +2,21 @@
  * RocksDB by itself, opened by the worker's own code with the worker's flags and holding rows as a worker writes them: what a
  * worker could do if it did nothing else. One process, one thread.
  *
- *     storage --phases load,put,get --data DIR [--seconds N] [--keys N] [--value-size B] [--group N] [--seed N] [--cache SIZE]
+ *     storage --phases load,put,get --data DIR [--seconds N] [--keys N] [--value-size B] [--group N] [--shards N] [--seed N]
+ *             [--cache SIZE]
  *
  * load writes each key once, put draws them at random for some seconds: `group` rows at a time, sorted, one synced write each. get
  * draws as many present keys, sorts them and asks for 64 at a time. Each phase that is named begins when it is told to, and ends
- * with a line of figures.
+ * with a line of figures; its latencies are those of groups, without drawing and sorting them.
+ *
+ * With `shards` each group that is written also has the record that a worker writes of it, as if one producer had sent what it puts
+ * into a shard as one job. Snapshots, which a worker writes when there are EK_BOOK_LIVE_BYTES_MAX of records, are left out.
  */
 #include "client/cli/generator.h"
 #include "common/clock.h"
 #include "common/hash.h"
 #include "tests/bench/tool.h"
+#include "worker/book.h"
 #include "worker/options.h"
 #include "worker/rows.h"
 
@@ -21,13 +26,22 @@
 
 enum { KEY_BYTES = EK_ROW_PREFIX_BYTES + EK_BENCH_KEY_BYTES };
 
+#define PRODUCER (UINT64_C(1760000000000) << 20) /* ids are as large: a time in milliseconds, then a counter */
+
 struct storage {
     const char *phases, *data, *cache;
-    uint64_t seconds, keys, value_bytes, group, random;
+    uint64_t seconds, keys, value_bytes, group, random, shards;
     struct ek_store *store;
     uint8_t *values;
     uint8_t (*rows)[KEY_BYTES]; /* keys of a group */
     uint64_t loaded, operations, bytes, version;
+    uint64_t records; /* written so far */
+    struct {
+        uint64_t position; /* the last one used up */
+        uint64_t jobs;
+    } shard[EK_SHARDS_MAX];
+    struct ek_buffer scratch;
+    struct ek_histogram latency;
 };
 
 static int compare(const void *a, const void *b)
@@ -49,6 +63,40 @@ static size_t draw(struct storage *storage, bool all)
     return count;
 }
 
+static uint16_t shard_of(const struct storage *storage, size_t row)
+{
+    return ek_shard_of(ek_get_u16(storage->rows[row]), (uint32_t)storage->shards);
+}
+
+/* The earlier jobs of the producer on this shard are answered by now: they were in earlier groups. */
+static void record_job(struct storage *storage, struct ek_book_record *record, uint16_t shard, struct ek_verdict *verdict)
+{
+    verdict->position = storage->shard[shard].position + 1;
+    verdict->number = verdict->lowest = ++storage->shard[shard].jobs;
+    storage->shard[shard].position += verdict->count;
+    ek_book_record_shard(&storage->scratch, record, shard, verdict->position, 0, 1);
+    ek_book_record_verdict(&storage->scratch, record, verdict);
+}
+
+/* Sorted rows are in the order of their shards, as a record has to be. */
+static void put_record(struct storage *storage, size_t count)
+{
+    struct ek_book_record record;
+    struct ek_verdict verdict = {.stamp_unix_ms = ek_clock_unix_ms(), .producer = PRODUCER, .used = true, .status = EK_WIRE_OK};
+    ek_buffer_clear(&storage->scratch);
+    ek_book_record_begin(&storage->scratch, &record);
+    for (size_t at = 0, end; at < count; at = end) {
+        uint16_t shard = shard_of(storage, at);
+        for (end = at + 1; end < count && shard_of(storage, end) == shard;)
+            end++;
+        verdict.count = (uint32_t)(end - at);
+        record_job(storage, &record, shard, &verdict);
+    }
+    struct ek_book_key key = ek_book_key_of(EK_BOOK_RECORD, ++storage->records);
+    ek_store_put(storage->store, EK_STORE_BOOK, ek_slice_of(key.bytes, key.size), ek_buffer_slice(&storage->scratch),
+                 ek_slice_of(NULL, 0));
+}
+
 static void put(struct storage *storage, size_t count)
 {
     struct ek_error error;
@@ -59,6 +107,8 @@ static void put(struct storage *storage, size_t count)
         ek_store_put(storage->store, EK_STORE_ROWS, ek_slice_of(storage->rows[i], KEY_BYTES), ek_slice_of(head, head_bytes),
                      ek_slice_of(value, (size_t)storage->value_bytes));
     }
+    if (storage->shards)
+        put_record(storage, count);
     if (ek_store_commit(storage->store, &error) != EK_OK)
         ek_tool_fail("%s", error.text);
     storage->bytes += count * (EK_BENCH_KEY_BYTES + storage->value_bytes);
@@ -91,18 +141,23 @@ static void measure(struct storage *storage, const char *phase)
     if (!load && !reads && strcmp(phase, "put") != 0)
         ek_tool_fail("'%s' is no phase: give load, put or get", phase);
     storage->operations = storage->bytes = 0;
+    storage->latency = (struct ek_histogram){0};
     uint64_t began_us = ek_tool_begin();
     uint64_t took_us = 0;
     while (load ? storage->loaded < storage->keys : took_us < storage->seconds * 1000000) {
         size_t count = draw(storage, load);
+        uint64_t drawn_us = ek_clock_monotonic_us();
         if (reads)
             get(storage, count);
         else
             put(storage, count);
         storage->operations += count;
-        took_us = ek_clock_monotonic_us() - began_us;
+        uint64_t now_us = ek_clock_monotonic_us();
+        ek_histogram_add(&storage->latency, now_us - drawn_us);
+        took_us = now_us - began_us;
     }
-    ek_tool_report(&(struct ek_tool_figures){.operations = storage->operations, .bytes = storage->bytes, .took_us = took_us}, NULL);
+    ek_tool_report(&(struct ek_tool_figures){.operations = storage->operations, .bytes = storage->bytes, .took_us = took_us},
+                   &storage->latency);
 }
 
 static void open_store(struct storage *storage)
@@ -127,10 +182,11 @@ int main(int argc, char **argv)
                                                 {"keys", &storage.keys, NULL},
                                                 {"value-size", &storage.value_bytes, NULL},
                                                 {"group", &storage.group, NULL},
+                                                {"shards", &storage.shards, NULL},
                                                 {"seed", &storage.random, NULL},
                                                 {0}});
-    if (!storage.data || !storage.keys || !storage.group)
-        ek_tool_fail("--data is missing, or --keys or --group is 0");
+    if (!storage.data || !storage.keys || !storage.group || storage.shards > EK_SHARDS_MAX)
+        ek_tool_fail("--data is missing, --keys or --group is 0, or --shards above %u", EK_SHARDS_MAX);
     size_t value_bytes = EK_MIB + (size_t)storage.value_bytes;
     storage.values = ek_alloc(value_bytes);
     ek_bench_values(storage.values, value_bytes, storage.random);
@@ -141,6 +197,7 @@ int main(int argc, char **argv)
         measure(&storage, phase);
     ek_store_close(&storage.store);
     free(phases);
+    ek_buffer_done(&storage.scratch);
     free(storage.rows);
     free(storage.values);
     return EXIT_SUCCESS;

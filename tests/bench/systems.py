@@ -19,6 +19,7 @@ from figures import BUILD, Cluster, resident_bytes
 
 KEY_BYTES, VALUE_BYTES = 16, 100
 CACHE, WRITE_BUFFER, RESERVE = "256M", "64M", "1G"  # the worker's defaults
+SHARDS, GROUP_ROWS = 512, 10000
 MIB = 1 << 20
 PATIENCE_S = 600
 TICK_US = 1000000 / os.sysconf("SC_CLK_TCK")
@@ -171,11 +172,16 @@ def together(*commands):
     return in_phases(commands, 1)[0]
 
 
+def storage_processes(paths, phases, group=GROUP_ROWS, **flags):
+    """RocksDB in one process for each path: for each phase the figures of each process. `shards`: with a worker's book-keeping of so many."""
+    commands = [tool("storage", phases=",".join(phases), data=path, seed=number + 1, group=group, **flags) for number, path in enumerate(paths)]
+    return dict(zip(phases, in_phases(commands, len(phases), settled=True)))
+
+
 def storage(paths, phases, **flags):
-    """RocksDB in one process for each path: for each phase, what they do together."""
-    commands = [tool("storage", phases=",".join(phases), data=path, seed=number + 1, **flags) for number, path in enumerate(paths)]
+    """Likewise: for each phase, what they do together."""
     return {phase: {name: sum(figures[name] for figures in done) for name in ("ops_per_second", "bytes_per_second")}
-            for phase, done in zip(phases, in_phases(commands, len(phases), settled=True))}
+            for phase, done in storage_processes(paths, phases, **flags).items()}
 
 
 def syncs(seconds):
@@ -289,7 +295,7 @@ class Redis:
 class Evenkeel(Cluster):
     """A broker and workers with the flags that they have by themselves."""
 
-    def __init__(self, workers=1, shards=512, cache=CACHE, max_queue="256M", row_us=0):
+    def __init__(self, workers=1, shards=SHARDS, cache=CACHE, max_queue="256M", row_us=0):
         self.slow = ["env", f"LD_PRELOAD={BUILD}/tests/bench/slow.so", f"SLOW_ROW_US={row_us}"] if row_us else []
         self.max_queue = max_queue
         super().__init__(workers, shards, ["--max-queue", max_queue],
@@ -369,7 +375,7 @@ class BrokerAlone(Cluster):
     """A broker with one worker that acknowledges without storing."""
 
     def __init__(self):
-        super().__init__(workers=0, shards=512)
+        super().__init__(workers=0, shards=SHARDS)
         self.worker = self.start_command("acknowledge", tool("acknowledge", broker=self.endpoints["workers"]))
         self.worker.wait_line("ready")
 

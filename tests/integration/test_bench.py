@@ -9,10 +9,41 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
 
 import pages  # noqa: E402
+import rocks  # noqa: E402
 import systems  # noqa: E402
 from cluster import EvenkeelTest  # noqa: E402
 from measurements import QUICK, Samples  # noqa: E402
 from rows import judge, ratio  # noqa: E402
+
+
+def varints(data):
+    """The numbers of a record as worker/book.h has them, 7 bits a byte, low first."""
+    value = shift = 0
+    for byte in data:
+        value |= (byte & 0x7f) << shift
+        shift += 7
+        if byte < 0x80:
+            yield value
+            value = shift = 0
+
+
+def jobs_of(record):
+    """(shard, position, operations, number) of each job of a record in which every shard has one, all of one producer."""
+    numbers, shard, one_position = varints(record), -1, 8
+    next(numbers)  # the format
+    for step in numbers:
+        shard += 1 + step
+        (jobs, position, _), (flags, _) = ((next(numbers) for _ in range(count)) for count in (3, 2))
+        operations = 1 if flags & one_position else next(numbers)
+        (_, number, _) = (next(numbers) for _ in range(3))
+        assert jobs == 1, record
+        yield shard, position, operations, number
+
+
+def records_of(path):
+    """The records in a stopped store, in their order."""
+    with rocks.opened(path) as store:
+        return [store.get("book", key) for key in store.keys("book") if key[0] == 4]
 
 
 class Programs(EvenkeelTest):
@@ -25,6 +56,22 @@ class Programs(EvenkeelTest):
             self.assertGreater(get[0]["operations"], 0)
             done = systems.storage([path], ("put", "get"), keys=1000, seconds=1)  # they are there in another process, too
             self.assertEqual(list(done), ["put", "get"])
+
+    def test_storage_writes_a_record_for_each_group(self):
+        shards, groups = 4, [300, 300, 300, 100]
+        with tempfile.TemporaryDirectory() as path:
+            systems.storage([path], ("load",), keys=1000, group=300, shards=shards)
+            records = [list(jobs_of(record)) for record in records_of(path)]
+        self.assertEqual([sum(operations for _, _, operations, _ in jobs) for jobs in records], groups)
+        for shard in range(shards):
+            positions, operations, numbers = zip(*(job for jobs in records for at, *job in jobs if at == shard))
+            self.assertEqual(numbers, tuple(range(1, len(groups) + 1)))
+            self.assertEqual(positions, tuple(1 + sum(operations[:index]) for index in range(len(groups))))
+
+    def test_storage_writes_no_record_without_shards(self):
+        with tempfile.TemporaryDirectory() as path:
+            systems.storage([path], ("load",), keys=1000)
+            self.assertEqual(records_of(path), [])
 
     def test_an_echo_keeps_its_window(self):
         with systems.proxy() as (middle, front):
