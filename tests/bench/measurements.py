@@ -11,7 +11,7 @@ import statistics
 import tempfile
 
 import systems
-from systems import GROUP_ROWS, MIB, BrokerAlone, Evenkeel, Redis
+from systems import GROUP_ROWS, MIB, SHARDS, BrokerAlone, Evenkeel, Redis
 
 UNDER_WAY = 20000
 DEEP = 50000  # as many as 50 clients of Redis have with its longest pipeline
@@ -99,14 +99,22 @@ class Kept:
 
 # ---- what lies below ----
 
+def add_one_synced(plan, samples, path):
+    """One put at a time into a loaded store, with its book-keeping; and what the sync takes of that."""
+    (done,) = systems.storage_processes([path], ("put",), keys=plan.keys, seconds=plan.seconds, group=1, shards=SHARDS)["put"]
+    samples.add("raw.single.p50_us", done["latency_p50_us"])
+    samples.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
+
+
 def measure_storage(plan, samples, _):
     for processes in PROCESSES:
         with systems.directory() as path:
             paths = [path / str(number) for number in range(processes)]
             done = systems.storage(paths, ("load", "put", "get"), keys=plan.keys // processes, seconds=plan.seconds)
+            if processes == 1:
+                add_one_synced(plan, samples, paths[0])
         for phase in ("put", "get"):
             samples.add(f"raw.{phase}.{processes}", done[phase]["ops_per_second"])
-    samples.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
 
 
 def measure_db_bench(plan, samples, _):

@@ -1,4 +1,5 @@
 """The measurements' own programs do what they are said to do, and the report judges what it is given. No figure of a machine is judged here."""
+import dataclasses
 import os
 import pathlib
 import sys
@@ -8,6 +9,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
 
+import measurements  # noqa: E402
 import pages  # noqa: E402
 import rocks  # noqa: E402
 import systems  # noqa: E402
@@ -73,6 +75,15 @@ class Programs(EvenkeelTest):
             systems.storage([path], ("load",), keys=1000)
             self.assertEqual(records_of(path), [])
 
+    def test_bounds_of_one_put_are_measured(self):
+        plan, samples = dataclasses.replace(QUICK, keys=1000), Samples()
+        with tempfile.TemporaryDirectory() as path:
+            systems.storage([path], ("load",), keys=plan.keys)
+            measurements.add_one_synced(plan, samples, path)
+            self.assertEqual({(operations, number > 0) for record in records_of(path) for _, _, operations, number in jobs_of(record)}, {(1, True)})
+        self.assertEqual(set(samples.values), {"raw.single.p50_us", "sync.p50_us"})
+        self.assertGreater(min(value for values in samples.values.values() for value in values), 0)
+
     def test_an_echo_keeps_its_window(self):
         with systems.proxy() as (middle, front):
             one, many = (systems.together(systems.tool("echo", role="client", connect=front, window=window, size=9))[0] for window in (1, 100))
@@ -122,6 +133,19 @@ class Report(unittest.TestCase):
         (row,) = self.judged(shards_512=[100], shards_8192=[80]).values()
         self.assertEqual((row.number, row.reached()), ("13", True))
 
+    def test_one_put_is_bound_by_the_echo_and_a_synced_put(self):
+        samples = Samples({"single.put.p50_us": [390, 300], "echo.p50_us": [200, 100], "sync.p50_us": [100, 100], "raw.single.p50_us": [160, 150]})
+        (row,) = [row for row in judge(QUICK, samples) if row.values]
+        self.assertEqual((row.number, row.values, row.alone), ("5", [1.3, 1.5], [1.2, 1.25]))
+
+    def test_rows_have_the_bounds_that_the_page_names(self):
+        class Everything(Samples):
+            def of(self, _):
+                return [1.0]
+
+        rows = judge(QUICK, Everything())
+        self.assertEqual([row.number for row in rows if row.alone], ["1", "2", "3", "4", "5", "7", "10", "13"])
+
     def test_nothing_measured_is_nothing_judged(self):
         rows = judge(QUICK, Samples())
         self.assertEqual({int(row.number) for row in rows}, set(range(1, 16)))
@@ -132,12 +156,19 @@ class Report(unittest.TestCase):
         self.assertEqual(pages.spread([1.5], " s"), "1.5 s")
         self.assertEqual(pages.spread([]), "–")
 
-    def test_a_page_of_nothing_has_all_sections(self):
+    def page(self, samples):
         run = {"rounds": 1, "began": 0, "took_s": 60, "load": 0, "failures": ["redis: it was away"]}
         with tempfile.TemporaryDirectory() as path:
             page = pathlib.Path(path) / "docs" / "BENCHMARKS.md"
-            pages.write(page, QUICK, Samples(), run)
-            text = page.read_text()
+            pages.write(page, QUICK, samples, run)
+            return page.read_text()
+
+    def test_the_page_tells_what_the_bounds_are_made_of(self):
+        text = self.page(Samples({"echo.p50_us": [200], "sync.p50_us": [100], "raw.single.p50_us": [160]}))
+        self.assertIn("and a sync, one at a time, p50 | 160 µs |", text)
+
+    def test_a_page_of_nothing_has_all_sections(self):
+        text = self.page(Samples())
         for part in ("1970-01-01 00:00 UTC, 1 round", "A short run", "redis: it was away", "## What it must reach", "| 15 |", "## One axis at a time"):
             self.assertIn(part, text)
 
