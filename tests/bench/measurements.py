@@ -309,6 +309,14 @@ def add_shards(plan, samples, name, cluster, under_way):
     add_shares(samples, name, done)
 
 
+def add_raw_shards(plan, samples):
+    """One after the other, so that what they are compared by changes as little as it can meanwhile."""
+    for shards in plan.shards:
+        with systems.directory() as path:
+            done = systems.storage([path], ("put",), keys=plan.keys, seconds=plan.seconds, shards=shards)["put"]
+        samples.add(f"shards.{shards}.raw", done["ops_per_second"])
+
+
 def measure_shards(plan, samples, _):
     idle = []
     for shards in plan.shards:
@@ -318,6 +326,7 @@ def measure_shards(plan, samples, _):
             add_shards(plan, samples, f"shards.{shards}", cluster, UNDER_WAY)
         with Evenkeel(shards=shards) as cluster:
             add_shards(plan, samples, f"shards.{shards}.deep", cluster, DEEP)
+    add_raw_shards(plan, samples)
     (few, *least), (many, *most) = idle[0], idle[-1]
     samples.add("shards.broker.bytes_each", (most[0] - least[0]) / (many - few))
     samples.add("shards.worker.bytes_each", (most[1] - least[1]) / (many - few))

@@ -72,12 +72,13 @@ on top, and so are the loops of workers that answer gets ([what perf says](SPEED
 *below alone*.
 """
 
-BELOW = """
+BELOW = f"""
 *Below alone* is the same ratio for what Evenkeel stands on, by itself and on the same processors in the same round: raw RocksDB in two processes (1 to
 4; 10 as many puts as gets), or `zmq_proxy` that echoes, with as many connections (7, the producers of 13). Nothing that uses them can show more (but the producers of
 13: an echo is a message each, puts share theirs); clients, broker, exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
-Row 5 has the rows of [book-keeping](#how-it-is-measured) with it: p50 of the echo and p50 of a put of raw RocksDB that is synced by itself; nothing that
-uses both can show less.
+Two have the rows of [book-keeping](#how-it-is-measured) with them. Row 5: p50 of the echo and p50 of a put of raw RocksDB that is synced by itself; nothing that
+uses both can show less. The shards of row 13: one process of raw RocksDB, whose groups of {GROUP_ROWS:,} have the book-keeping of as many shards. How far that is
+below 1 is what more shards cost RocksDB; the rest is what they cost clients, broker and workers.
 """
 
 
@@ -168,8 +169,8 @@ def axes(plan, samples):
     keys = [(f"{at:,}", str(processes), *(of(key_name(plan, system, kind, at, processes)) for kind in ("put", "get") for system in ("evenkeel", "raw")))
             for at in (plan.small, plan.keys, plan.big) for processes in PROCESSES]
     producers = [(f"{at:,} × {UNDER_WAY // at:,}", of(f"producers.{at}"), of(f"producers.{at}.p99_us", scale=1000)) for at in plan.producers]
-    shards = [(f"{at:,}", number(under_way), of(name), of(f"{name}.p99_us", scale=1000))
-              for at in plan.shards for under_way, name in ((UNDER_WAY, f"shards.{at}"), (DEEP, f"shards.{at}.deep"))]
+    runs = ((number(UNDER_WAY), ""), (number(DEEP), ".deep"), ("raw RocksDB with book-keeping", ".raw"))
+    shards = [(f"{at:,}", run, of(f"shards.{at}{end}"), of(f"shards.{at}{end}.p99_us", scale=1000)) for at in plan.shards for run, end in runs]
     each = [("a producer", of("producers.broker.bytes_each"), of("producers.worker.bytes_each")),
             ("a shard", of("shards.broker.bytes_each"), of("shards.worker.bytes_each"))]
     queue = [("queued at most", of("memory.broker.queued", scale=MIB)), ("broker at most", of("memory.broker.full", scale=MIB)),
@@ -263,7 +264,8 @@ acknowledged, exactly-once on.
 - **raw RocksDB** is [a program](../tests/bench/storage.c) that opens the store with the worker's own code and flags (cache {CACHE}, write buffer
   {WRITE_BUFFER}) and writes rows as a worker does, in sorted groups of {GROUP_ROWS:,} with one sync each; gets are sorted in groups of {GROUP_ROWS:,} and asked for
   64 at a time. Two processes have half of the keys each. Only where *book-keeping* is named a group has also the row by which a worker remembers it: for each
-  shard with rows in the group their position, time, producer and number, as of one job. Snapshots of what is remembered are due after 32 MiB of such rows, which these runs do not reach.
+  shard with rows in the group their position, time, producer and number, as of one job. A group of {GROUP_ROWS:,} has rows of all of 512 shards, or of some 5,800 of 8,192
+  (a worker's of fewer, since clients send shard after shard). Snapshots of what is remembered are due after 32 MiB of such rows, which these runs do not reach.
 - **`db_bench`** has the same cache, buffers, compression and bloom filters: `{' '.join(DB_BENCH)}`.
 - **ZeroMQ** is [three processes](../tests/bench/echo.c): clients, `zmq_proxy`, a server that echoes.
 - **The broker alone** has one [worker that acknowledges without storing](../tests/bench/acknowledge.c), and [numbered puts in envelopes of a known

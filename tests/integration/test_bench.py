@@ -75,13 +75,14 @@ class Programs(EvenkeelTest):
             systems.storage([path], ("load",), keys=1000)
             self.assertEqual(records_of(path), [])
 
-    def test_bounds_of_one_put_are_measured(self):
-        plan, samples = dataclasses.replace(QUICK, keys=1000), Samples()
+    def test_bounds_of_one_put_and_of_many_shards_are_measured(self):
+        plan, samples = dataclasses.replace(QUICK, keys=1000, shards=(4, 512)), Samples()
         with tempfile.TemporaryDirectory() as path:
             systems.storage([path], ("load",), keys=plan.keys)
             measurements.add_one_synced(plan, samples, path)
             self.assertEqual({(operations, number > 0) for record in records_of(path) for _, _, operations, number in jobs_of(record)}, {(1, True)})
-        self.assertEqual(set(samples.values), {"raw.single.p50_us", "sync.p50_us"})
+        measurements.add_raw_shards(plan, samples)
+        self.assertEqual(set(samples.values), {"raw.single.p50_us", "sync.p50_us", "shards.4.raw", "shards.512.raw"})
         self.assertGreater(min(value for values in samples.values.values() for value in values), 0)
 
     def test_an_echo_keeps_its_window(self):
@@ -138,13 +139,17 @@ class Report(unittest.TestCase):
         (row,) = [row for row in judge(QUICK, samples) if row.values]
         self.assertEqual((row.number, row.values, row.alone), ("5", [1.3, 1.5], [1.2, 1.25]))
 
+    def test_many_shards_are_bound_by_their_book_keeping(self):
+        (row,) = self.judged(shards_512=[100, 100], shards_8192=[80, 70], shards_512_raw=[200, 400], shards_8192_raw=[190, 360]).values()
+        self.assertEqual((row.number, row.values, row.alone), ("13", [0.8, 0.7], [0.95, 0.9]))
+
     def test_rows_have_the_bounds_that_the_page_names(self):
         class Everything(Samples):
             def of(self, _):
                 return [1.0]
 
         rows = judge(QUICK, Everything())
-        self.assertEqual([row.number for row in rows if row.alone], ["1", "2", "3", "4", "5", "7", "10", "13"])
+        self.assertEqual([row.number for row in rows if row.alone], ["1", "2", "3", "4", "5", "7", "10", "13", "13"])
 
     def test_nothing_measured_is_nothing_judged(self):
         rows = judge(QUICK, Samples())
@@ -164,8 +169,9 @@ class Report(unittest.TestCase):
             return page.read_text()
 
     def test_the_page_tells_what_the_bounds_are_made_of(self):
-        text = self.page(Samples({"echo.p50_us": [200], "sync.p50_us": [100], "raw.single.p50_us": [160]}))
-        self.assertIn("and a sync, one at a time, p50 | 160 µs |", text)
+        text = self.page(Samples({"echo.p50_us": [200], "sync.p50_us": [100], "raw.single.p50_us": [160], "shards.512.raw": [500000], "shards.8192.raw": [450000]}))
+        for part in ("and a sync, one at a time, p50 | 160 µs |", "| 512 | raw RocksDB with book-keeping | 500,000 | – |", "| 8,192 | raw RocksDB with book-keeping | 450,000 | – |"):
+            self.assertIn(part, text)
 
     def test_a_page_of_nothing_has_all_sections(self):
         text = self.page(Samples())
