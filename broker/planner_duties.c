@@ -2,19 +2,25 @@
 
 #include <stdlib.h>
 
-/* How much a slot carries over all resources that count, as weighted ratios. */
-static double burden(const struct ek_planner *planner, const struct ek_slot *slot)
+/* How much a slot would carry with a shard over all resources that count, as weighted ratios. */
+static double burden_with(const struct ek_planner *planner, const struct ek_slot *slot, uint16_t shard)
 {
+    const struct ek_board *board = &planner->board;
     double sum = 0;
     for (enum ek_plan_resource r = 0; r < EK_PLAN_RESOURCES; r++)
-        if (planner->board.counts[r])
-            sum += planner->rules->weight[r] * ek_slot_ratio(&planner->board, slot, r);
+        if (board->counts[r])
+            sum += planner->rules->weight[r] * (slot->load[r] + board->pieces[shard].arriving[r]) /
+                   (slot->capacity[r] * board->mean[r]);
     return sum;
 }
 
-/* The coldest member with room for it, besides one worker, or none. */
-static int coldest(const struct ek_planner *planner, uint64_t bytes, int besides)
+/*
+ * The member with room for a shard that is coldest with it, besides one worker, or none. With it, since one shard is more to a
+ * small worker than to a large one: R. L. Graham, Bounds on multiprocessing timing anomalies (1969), for machines of unequal speed.
+ */
+static int coldest_with(const struct ek_planner *planner, uint16_t shard, int besides)
 {
+    uint64_t bytes = planner->snapshot->shards[shard].stored_bytes;
     const struct ek_board *board = &planner->board;
     int found = EK_PLAN_NOBODY;
     double least = 0;
@@ -22,7 +28,7 @@ static int coldest(const struct ek_planner *planner, uint64_t bytes, int besides
         const struct ek_slot *slot = &board->slots[i];
         if (!slot->member || slot->worker == besides || !ek_plan_fits_disk(planner, slot, bytes))
             continue;
-        double carried = burden(planner, slot);
+        double carried = burden_with(planner, slot, shard);
         if (found < 0 || carried < least) {
             found = (int)i;
             least = carried;
@@ -76,7 +82,7 @@ void ek_plan_repair(struct ek_planner *planner)
     struct ek_weighed *homeless = planner->weighed;
     size_t count = find_homeless(planner, homeless);
     for (size_t i = 0; i < count; i++) {
-        int target = coldest(planner, planner->snapshot->shards[homeless[i].shard].stored_bytes, EK_PLAN_NOBODY);
+        int target = coldest_with(planner, homeless[i].shard, EK_PLAN_NOBODY);
         if (target >= 0) {
             (void)ek_plan_add(planner, homeless[i].shard, EK_PLAN_NOBODY, target, EK_PLAN_REPAIR);
             continue;
@@ -142,7 +148,7 @@ static void drain_slot(struct ek_planner *planner, struct ek_slot *slot)
     for (size_t i = 0; i < count; i++) {
         uint16_t shard = planner->weighed[i].shard;
         enum ek_plan_rule rule = refused ? refused : ek_plan_may_leave(planner, shard);
-        int target = rule ? EK_PLAN_NOBODY : coldest(planner, planner->snapshot->shards[shard].stored_bytes, slot->worker);
+        int target = rule ? EK_PLAN_NOBODY : coldest_with(planner, shard, slot->worker);
         if (target >= 0)
             (void)ek_plan_add(planner, shard, planner->board.slot_of[slot->worker], target, EK_PLAN_DRAIN);
         else

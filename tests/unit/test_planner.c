@@ -34,6 +34,20 @@ START_TEST(a_new_cluster_starts_even)
 }
 END_TEST
 
+/* A shard more is much to a small worker: 3 x 30, 3 x 60 and 2 x 121 is as even as it gets. */
+START_TEST(a_new_cluster_of_unequal_workers_starts_as_even_as_it_can)
+{
+    static const uint32_t capacities[] = {1000, 2000, 4000, 1000, 2000, 4000, 1000, 2000};
+    rig_open(&rig, 8, 512);
+    for (int i = 0; i < 8; i++)
+        rig.workers[i].capacity_milli = capacities[i];
+    take_all_away();
+    rig_run(&rig, 1);
+    for (int i = 0; i < 8; i++)
+        ck_assert_uint_eq(rig_held(&rig, i), capacities[i] == 4000 ? 121 : capacities[i] * 30 / 1000);
+}
+END_TEST
+
 START_TEST(a_dead_workers_shards_go_to_the_coldest_largest_first_at_once)
 {
     rig_open(&rig, 4, 64);
@@ -341,6 +355,7 @@ static Suite *suite(void)
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, NULL, close_rig);
     tcase_add_test(tests, a_new_cluster_starts_even);
+    tcase_add_test(tests, a_new_cluster_of_unequal_workers_starts_as_even_as_it_can);
     tcase_add_test(tests, a_dead_workers_shards_go_to_the_coldest_largest_first_at_once);
     tcase_add_test(tests, without_workers_shards_wait_and_say_why);
     tcase_add_test(tests, shards_of_a_worker_that_is_away_stay_its_own);
