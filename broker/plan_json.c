@@ -5,14 +5,14 @@
 static const char *const resource_names[EK_PLAN_RESOURCES] = {
     [EK_PLAN_BUSY] = "busy", [EK_PLAN_WRITES] = "writes", [EK_PLAN_NET] = "network", [EK_PLAN_STORED] = "bytes"};
 
-static const char *reason_name(enum ek_plan_reason reason)
+static const char *reason_name(const struct ek_plan_entry *entry)
 {
     static const char *const names[] = {[EK_PLAN_REPAIR] = "repair",
                                         [EK_PLAN_DRAIN] = "drain",
                                         [EK_PLAN_FULL] = "full_disk",
                                         [EK_PLAN_BALANCE] = "balance",
                                         [EK_PLAN_EXCHANGE] = "exchange"};
-    return names[reason];
+    return entry->trims ? "trim" : names[entry->reason];
 }
 
 static void worker_name(struct ek_buffer *out, const char *member, const struct ek_snapshot *snapshot, int worker)
@@ -29,7 +29,7 @@ static void entry_json(struct ek_buffer *out, const struct ek_snapshot *snapshot
     ek_json_uint(out, "shard", entry->shard);
     worker_name(out, "source", snapshot, entry->source);
     worker_name(out, "target", snapshot, entry->target);
-    ek_json_text(out, "reason", reason_name(entry->reason));
+    ek_json_text(out, "reason", reason_name(entry));
     ek_json_text(out, "resource", resource_names[entry->resource]);
     ek_json_real(out, "source_load_before", entry->source_before);
     ek_json_real(out, "source_load_after", entry->source_after);

@@ -23,6 +23,7 @@ struct ek_planner *ek_planner_new(const struct ek_plan_rules *rules, uint32_t sh
     struct ek_planner *planner = ek_alloc_zero(1, sizeof *planner);
     planner->rules = rules;
     planner->shards = shards;
+    planner->above_since_us = UINT64_MAX;
     planner->memories = ek_alloc_zero(shards, sizeof *planner->memories);
     planner->board.pieces = ek_alloc_zero(shards, sizeof *planner->board.pieces);
     planner->board.list = ek_alloc_zero(shards, sizeof *planner->board.list);
@@ -52,10 +53,18 @@ void ek_planner_destroy(struct ek_planner **planner)
 
 /* ---- what is seen ---- */
 
+/* A load has shifted a short time ago: others are likely to, and what is known of them changes from second to second. */
+static bool is_alert(const struct ek_planner *planner)
+{
+    return planner->shifted_us && planner->snapshot->now_us - planner->shifted_us < planner->rules->alert_us;
+}
+
 static void take_samples(struct ek_planner *planner)
 {
     uint64_t now_us = planner->snapshot->now_us;
     struct ek_load_weights weights = ek_load_weights(planner->rules, 1);
+    bool alert = is_alert(planner);
+    bool shifted = false;
     for (uint32_t i = 0; i < planner->shards; i++) {
         const struct ek_plan_shard *seen = &planner->snapshot->shards[i];
         struct ek_plan_memory *memory = &planner->memories[i];
@@ -67,8 +76,10 @@ static void take_samples(struct ek_planner *planner)
         if (seconds != weights.seconds)
             weights = ek_load_weights(planner->rules, seconds);
         for (size_t r = 0; r < EK_PLAN_RATES; r++)
-            ek_load_sample(&memory->loads[r], planner->rules, &weights, seen->rates[r]);
+            shifted |= ek_load_sample(&memory->loads[r], planner->rules, &weights, seen->rates[r], alert);
     }
+    if (shifted)
+        planner->shifted_us = now_us;
 }
 
 static void count_shards(const struct ek_planner *planner, uint32_t counts[EK_WORKERS_MAX])
@@ -83,16 +94,27 @@ static void count_shards(const struct ek_planner *planner, uint32_t counts[EK_WO
     }
 }
 
+/* Its index may have changed. */
+static struct ek_plan_veteran veteran_of(const struct ek_plan_veteran before[EK_WORKERS_MAX], const struct ek_worker_id *id)
+{
+    for (size_t i = 0; i < EK_WORKERS_MAX; i++)
+        if (before[i].known && memcmp(&before[i].id, id, sizeof *id) == 0)
+            return before[i];
+    return (struct ek_plan_veteran){.known = true, .id = *id, .queued_since_us = UINT64_MAX};
+}
+
 /* A worker that is up and has nothing is new, whatever it was before. */
 static void meet_workers(struct ek_planner *planner)
 {
     uint32_t counts[EK_WORKERS_MAX];
     count_shards(planner, counts);
+    struct ek_plan_veteran before[EK_WORKERS_MAX];
+    memcpy(before, planner->veterans, sizeof before);
     for (size_t i = 0; i < planner->snapshot->worker_count; i++) {
         const struct ek_plan_worker *seen = &planner->snapshot->workers[i];
         struct ek_plan_veteran *veteran = &planner->veterans[i];
         if (!veteran->known || memcmp(&veteran->id, &seen->id, sizeof seen->id) != 0)
-            *veteran = (struct ek_plan_veteran){.known = true, .id = seen->id};
+            *veteran = veteran_of(before, &seen->id);
         if (planner->snapshot->now_us - veteran->released_us > RELEASED_US)
             veteran->released_bytes = 0;
         if (seen->state != EK_PLAN_UP)
@@ -116,18 +138,28 @@ static void note_arrivals(struct ek_planner *planner)
     }
 }
 
+/* How long something has been so; 0 when a round has just found it, or when it is not so. */
+static uint64_t lasts(bool is_so, uint64_t now_us, uint64_t *since_us)
+{
+    if (!is_so)
+        *since_us = UINT64_MAX;
+    else if (*since_us > now_us)
+        *since_us = now_us;
+    return is_so ? now_us - *since_us : 0;
+}
+
 static bool is_urgent(struct ek_planner *planner)
 {
     const struct ek_board *board = &planner->board;
     bool urgent = false;
     for (size_t i = 0; i < board->slot_count; i++) {
         const struct ek_slot *slot = &board->slots[i];
-        uint32_t *rounds = &slot->veteran->queued_rounds;
-        *rounds = slot->seen->queued_us > planner->rules->urgent_queued_us ? *rounds + (*rounds < UINT32_MAX) : 0;
+        uint64_t queued_us = lasts(slot->seen->queued_us > planner->rules->urgent_queued_us, planner->snapshot->now_us,
+                                   &slot->veteran->queued_since_us);
         if (!slot->member)
             continue;
         double used = board->done[i][EK_PLAN_BUSY] / slot->capacity[EK_PLAN_BUSY];
-        urgent = urgent || used > planner->rules->urgent_utilisation || *rounds >= planner->rules->urgent_rounds;
+        urgent = urgent || used > planner->rules->urgent_utilisation || queued_us >= planner->rules->urgent_us;
     }
     return urgent;
 }
@@ -158,8 +190,8 @@ static void decide(struct ek_planner *planner)
     double most = hottest(planner, &above);
     planner->above = above;
     plan->urgent = is_urgent(planner);
-    planner->above_rounds = above ? planner->above_rounds + (planner->above_rounds < UINT32_MAX) : 0;
-    if (above && (plan->urgent || planner->above_rounds >= planner->rules->wait_rounds))
+    uint64_t above_us = lasts(above, planner->snapshot->now_us, &planner->above_since_us);
+    if (above && (plan->urgent || above_us >= planner->rules->wait_us))
         plan->balancing = true;
     if (most <= planner->rules->end_ratio)
         plan->balancing = false;
@@ -199,7 +231,7 @@ static void finish_balance(struct ek_planner *planner)
     if (moving || !planner->plan.balancing)
         return;
     planner->plan.balancing = false;
-    planner->above_rounds = 0;
+    planner->above_since_us = UINT64_MAX;
 }
 
 static uint32_t wanted(const struct ek_planner *planner)
@@ -243,15 +275,28 @@ static void describe(struct ek_planner *planner)
     plan->workers_wanted = wanted(planner);
 }
 
+/* Balancing may begin so many moves in so much time. */
+static void renew_share(struct ek_planner *planner)
+{
+    uint64_t now_us = planner->snapshot->now_us;
+    if (planner->planned && now_us - planner->share_since_us < planner->rules->round_us)
+        return;
+    planner->share_since_us = now_us;
+    planner->share_left = (uint32_t)fmax(ROUND_MOVES_MIN, floor(planner->rules->round_share * planner->shards));
+}
+
 static void plan_round(struct ek_planner *planner)
 {
     struct ek_plan *plan = &planner->plan;
     plan->round++;
     plan->planned_us = planner->snapshot->now_us;
     plan->count = plan->held_count = 0;
-    planner->exchanges_left = planner->rules->exchanges;
-    planner->round_left = (uint32_t)fmax(ROUND_MOVES_MIN, floor(planner->rules->round_share * planner->shards));
+    planner->trims = false;
+    planner->pairs_left = planner->rules->exchange_pairs;
+    renew_share(planner);
+    planner->round_left = planner->share_left;
     ek_plan_survey(planner);
+    ek_plan_watch(planner);
     note_arrivals(planner);
     describe(planner);
     decide(planner);
@@ -266,7 +311,9 @@ static void plan_round(struct ek_planner *planner)
 static bool is_due(const struct ek_planner *planner)
 {
     const struct ek_plan_snapshot *snapshot = planner->snapshot;
-    if (!planner->planned || snapshot->now_us - planner->plan.planned_us >= planner->rules->round_us)
+    uint64_t since_us = snapshot->now_us - planner->plan.planned_us;
+    uint64_t pause_us = is_alert(planner) ? planner->rules->round_alert_us : planner->rules->round_us;
+    if (!planner->planned || since_us >= pause_us)
         return true;
     bool anybody = false;
     for (size_t i = 0; i < snapshot->worker_count; i++)
@@ -310,7 +357,7 @@ static bool holds(const struct ek_planner *planner, const struct ek_plan_entry *
     return seen->movable && source != EK_PLAN_AWAY && (source == EK_PLAN_DRAINING || entry->reason != EK_PLAN_DRAIN);
 }
 
-static bool may_start(const struct ek_planner *planner, struct lanes *lanes, const struct ek_plan_entry *entry)
+static bool may_start(struct ek_planner *planner, struct lanes *lanes, const struct ek_plan_entry *entry)
 {
     bool balances = entry->reason == EK_PLAN_BALANCE || entry->reason == EK_PLAN_EXCHANGE;
     if (!holds(planner, entry) || (balances && !planner->snapshot->balance))
@@ -321,6 +368,8 @@ static bool may_start(const struct ek_planner *planner, struct lanes *lanes, con
         return false;
     lanes->out[entry->source]++;
     lanes->in[entry->target]++;
+    if (balances && !planner->veterans[entry->target].joining && planner->share_left > 0)
+        planner->share_left--;
     return true;
 }
 

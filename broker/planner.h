@@ -101,6 +101,7 @@ struct ek_plan_entry {
     enum ek_plan_rule rule;
     enum ek_plan_resource resource;
     bool waived; /* its cooldown was */
+    bool trims;  /* takes off what balancing left */
     double source_before;
     double source_after;
     double target_before;

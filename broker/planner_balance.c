@@ -9,7 +9,7 @@ static double find_source(struct ek_planner *planner, struct ek_hunt *hunt)
     for (size_t i = 0; i < board->slot_count; i++) {
         struct ek_slot *slot = &board->slots[i];
         for (enum ek_plan_resource r = 0; r < EK_PLAN_RESOURCES; r++) {
-            if (!slot->member || slot->exhausted || !board->counts[r])
+            if (!slot->member || slot->exhausted || !board->counts[r] || (planner->trims && r != EK_PLAN_BUSY))
                 continue;
             double excess = ek_slot_excess(board, slot, r);
             if (excess > most) {
@@ -169,6 +169,23 @@ static bool anybody_joins(const struct ek_planner *planner)
     return false;
 }
 
+/* What may be looked for: anything while balancing goes on, then what can be trimmed. Else only what a joining worker lacks. */
+static void find_scope(struct ek_planner *planner, struct ek_hunt *hunt, double excess)
+{
+    bool balances = planner->plan.balancing && excess > planner->rules->end_ratio;
+    bool waits = !planner->plan.balancing && planner->above;
+    planner->trims = !balances && !waits && ek_plan_may_trim(planner);
+    hunt->joined_only = !balances && !planner->trims;
+}
+
+/* Two shards must go for one that is too large to go alone: worth it when it carries at least twice as much. */
+static void take_best(struct ek_planner *planner, const struct ek_hunt *hunt, const struct found *found)
+{
+    double load = planner->board.pieces[found->shard].leaving[hunt->resource];
+    if (!ek_plan_exchange(planner, hunt, 2 * load, ek_candidate_worth(planner, &found->best)))
+        take(planner, found);
+}
+
 void ek_plan_balance(struct ek_planner *planner)
 {
     struct ek_hunt hunt = {0};
@@ -177,15 +194,14 @@ void ek_plan_balance(struct ek_planner *planner)
     if (!planner->plan.balancing && planner->above)
         foretell(planner);
     for (;;) {
-        double excess = find_source(planner, &hunt);
-        hunt.joined_only = !planner->plan.balancing || excess <= planner->rules->end_ratio;
+        find_scope(planner, &hunt, find_source(planner, &hunt));
         if (!hunt.source || (hunt.joined_only && !anybody_joins(planner)))
             return;
         find_targets(planner, &hunt);
         find_move(planner, &hunt, &found);
         if (found.best.rule == EK_RULE_NONE) {
-            take(planner, &found);
-        } else if (!ek_plan_exchange(planner, &hunt)) {
+            take_best(planner, &hunt, &found);
+        } else if (!ek_plan_exchange(planner, &hunt, 0, 0)) {
             bool spent = planner->round_left == 0 && !hunt.joined_only;
             hold(planner, found.held, &found.farthest, spent ? EK_RULE_ROUND_SHARE : found.farthest.rule);
             hunt.source->exhausted = true;

@@ -103,25 +103,48 @@ static void try_many(struct ek_planner *planner, const struct ek_hunt *hunt, uin
         *best = found;
 }
 
-bool ek_plan_exchange(struct ek_planner *planner, const struct ek_hunt *hunt)
+/* The source's shards that are heavier than that, the heaviest first. */
+static size_t list_heavy(struct ek_planner *planner, const struct ek_hunt *hunt, double heavier_than)
+{
+    const struct ek_board *board = &planner->board;
+    size_t count = 0;
+    for (size_t i = 0; i < hunt->source->count; i++) {
+        uint16_t number = board->list[hunt->source->first + i];
+        double leaving = board->pieces[number].leaving[hunt->resource];
+        if (leaving > heavier_than)
+            planner->weighed[count++] = (struct ek_weighed){.shard = number, .weight = leaving};
+    }
+    ek_plan_sort(planner->weighed, count);
+    return count;
+}
+
+static void try_all_pairs(struct ek_planner *planner, const struct ek_hunt *hunt, double heavier_than, struct exchange *best)
+{
+    size_t count = list_heavy(planner, hunt, heavier_than);
+    for (size_t i = 0; i < count; i++)
+        for (size_t t = 0; t < hunt->target_count; t++) {
+            struct ek_slot *target = hunt->targets[t];
+            if (planner->pairs_left < target->count)
+                return;
+            planner->pairs_left -= (uint32_t)target->count;
+            if (may_swap(planner, planner->weighed[i].shard, hunt->source, target))
+                try_pairs(planner, hunt, planner->weighed[i].shard, target, best);
+        }
+}
+
+bool ek_plan_exchange(struct ek_planner *planner, const struct ek_hunt *hunt, double heavier_than, double worth_more_than)
 {
     struct ek_board *board = &planner->board;
     struct exchange best = {.candidate.rule = EK_RULE_EVEN};
-    if (planner->exchanges_left == 0 || hunt->joined_only)
+    if (hunt->joined_only || planner->round_left < 2)
         return false;
-    planner->exchanges_left--;
-    for (size_t i = 0; i < hunt->source->count; i++) {
-        uint16_t number = board->list[hunt->source->first + i];
-        for (size_t t = 0; t < hunt->target_count; t++)
-            if (may_swap(planner, number, hunt->source, hunt->targets[t]))
-                try_pairs(planner, hunt, number, hunt->targets[t], &best);
-    }
+    try_all_pairs(planner, hunt, heavier_than, &best);
     int top = hunt->source->top;
-    if (best.candidate.rule != EK_RULE_NONE && top >= 0)
+    if (worth_more_than <= 0 && best.candidate.rule != EK_RULE_NONE && top >= 0)
         for (size_t t = 0; t < hunt->target_count; t++)
             if (may_swap(planner, (uint16_t)top, hunt->source, hunt->targets[t]))
                 try_many(planner, hunt, (uint16_t)top, hunt->targets[t], &best);
-    if (best.candidate.rule != EK_RULE_NONE || planner->round_left < 2)
+    if (best.candidate.rule != EK_RULE_NONE || ek_candidate_worth(planner, &best.candidate) <= worth_more_than)
         return false;
     /* What does not fit into the round goes in the next ones: the target is the hottest then. */
     if (best.back_count > planner->round_left - 1)

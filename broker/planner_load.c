@@ -9,7 +9,11 @@
 /* Of the level, so that a load that was dead calm can become noisy. */
 #define LEAST_SIGMA 0.01
 
-enum { SAMPLES_BEFORE_CLIPPING = 10 };
+/* Of the median of five, whose average is as certain as a mean of five. */
+#define MEDIAN_WEIGHT (1.0 / 3)
+
+/* A median tells of a shift as soon as most of its samples are new; so many are not. */
+enum { SAMPLES_BEFORE_CLIPPING = 10, STALE = EK_LOAD_SAMPLES / 2 };
 
 static double median_of_three(double a, double b, double c)
 {
@@ -86,22 +90,25 @@ static double noise_of(double weight, double variance)
     return MEDIAN_NOISE * variance * weight / (2 - weight);
 }
 
-/* The averages begin again with the median, which is what the last samples say. */
-static void restart_on_a_shift(struct ek_load *load, const struct ek_plan_rules *rules, double smooth)
+/* Both averages begin again with the median, which is what the last samples say. */
+static void restart(struct ek_load *load, double smooth)
 {
-    double sigma = sqrt(noise_of(load->fast_weight, load->variance));
-    if (fabs(load->fast - load->slow) <= rules->shift_sigmas * sigma) {
-        load->apart = 0;
-        return;
-    }
-    if (++load->apart < rules->shift_samples)
-        return;
     load->fast = load->slow = smooth;
     load->fast_weight = load->slow_weight = 1.0 / EK_LOAD_SAMPLES;
-    load->apart = 0;
 }
 
-void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value)
+/* One that shifts alone shows when many samples say so. When others have just done so it is likely, and what the last ones say is
+ * enough. */
+static bool has_shifted(const struct ek_load *load, const struct ek_plan_rules *rules, double smooth, bool alert)
+{
+    double many = sqrt(noise_of(load->fast_weight, load->variance));
+    double last = sqrt(noise_of(MEDIAN_WEIGHT, load->variance));
+    return fabs(load->fast - load->slow) > rules->shift_sigmas * many ||
+           (alert && fabs(smooth - load->slow) > rules->alert_sigmas * last);
+}
+
+bool ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value,
+                    bool alert)
 {
     double before = load->samples[(load->count + EK_LOAD_SAMPLES - 1) % EK_LOAD_SAMPLES];
     load->samples[load->count % EK_LOAD_SAMPLES] = value;
@@ -113,7 +120,14 @@ void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, con
     load->slow_weight = next_weight(load->slow_weight, weights->slow);
     load->fast += load->fast_weight * (smooth - load->fast);
     load->slow += load->slow_weight * (smooth - load->slow);
-    restart_on_a_shift(load, rules, smooth);
+    bool shifts = load->stale == 0 && has_shifted(load, rules, smooth, alert);
+    if (shifts)
+        load->stale = STALE + 1;
+    if (load->stale > 0) {
+        load->stale--;
+        restart(load, smooth);
+    }
+    return shifts && !alert;
 }
 
 double ek_load_level(const struct ek_load *load)
@@ -126,9 +140,9 @@ double ek_load_leaving(const struct ek_load *load)
     return load->fast < load->slow ? load->fast : load->slow;
 }
 
-double ek_load_arriving(const struct ek_load *load, const struct ek_plan_rules *rules)
+double ek_load_arriving(const struct ek_load *load)
 {
-    return (load->fast > load->slow ? load->fast : load->slow) * rules->arriving_factor;
+    return load->fast > load->slow ? load->fast : load->slow;
 }
 
 double ek_load_variance(const struct ek_load *load)

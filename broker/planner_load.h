@@ -10,6 +10,8 @@
 
 #include "broker/planner_rules.h"
 
+#include <stdbool.h>
+
 enum { EK_LOAD_SAMPLES = 5 };
 
 /* All zero: nothing is known. */
@@ -21,7 +23,7 @@ struct ek_load {
     double slow_weight; /* of one sample in the slow average: 1 at first, falling to what its half-life says */
     double fast_weight;
     double variance; /* of one sample around the trend */
-    uint32_t apart;  /* samples since which the averages have been far apart */
+    uint32_t stale;  /* samples that may still be from before the last shift */
 };
 
 /* What a sample weighs that comes so many seconds after the one before; two when one was lost. Most samples share it. */
@@ -33,12 +35,15 @@ struct ek_load_weights {
 };
 
 struct ek_load_weights ek_load_weights(const struct ek_plan_rules *rules, double seconds);
-void ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value);
+/* True when the load has shifted, which makes the averages begin again. `alert`: another one did so a short time ago, and a shift
+ * of this one is no news. */
+bool ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, const struct ek_load_weights *weights, double value,
+                    bool alert);
 
 /* What a worker's sum counts; what is certain to leave with the shard; what is feared to arrive with it. */
 double ek_load_level(const struct ek_load *load);
 double ek_load_leaving(const struct ek_load *load);
-double ek_load_arriving(const struct ek_load *load, const struct ek_plan_rules *rules);
+double ek_load_arriving(const struct ek_load *load);
 
 /* The variance of ek_load_level. */
 double ek_load_variance(const struct ek_load *load);

@@ -54,7 +54,7 @@ enum ek_plan_rule ek_plan_may_go(const struct ek_planner *planner, uint16_t shar
         if (!waived)
             return EK_RULE_COOLDOWN;
     }
-    if (goes_back(planner, shard, target) && younger(planner, memory->moved_us, planner->rules->no_return_us))
+    if (goes_back(planner, shard, target) && (planner->trims || younger(planner, memory->moved_us, planner->rules->no_return_us)))
         return EK_RULE_NO_RETURN;
     return EK_RULE_NONE;
 }
@@ -152,8 +152,10 @@ static bool is_noise(const struct ek_planner *planner, const struct ek_candidate
     double source = ek_slot_noise(board, candidate->source, r);
     double target = ek_slot_noise(board, candidate->target, r);
     double moved = per_share(board, candidate->target, r, sqrt(candidate->transfer.variance[r]));
-    double sigma = sqrt(source * source + target * target + moved * moved);
-    return gap - leaving <= planner->rules->noise_sigmas * sigma;
+    double certain = planner->rules->noise_sigmas * sqrt(source * source + target * target + moved * moved);
+    if (planner->trims)
+        certain = fmax(certain, ek_plan_wavering(planner, candidate->source, candidate->target));
+    return gap - leaving <= certain;
 }
 
 static bool costs_too_much(const struct ek_planner *planner, const struct ek_candidate *candidate)
@@ -251,6 +253,7 @@ void ek_candidate_add(struct ek_planner *planner, uint16_t shard, const struct e
     struct ek_plan_entry entry = ek_candidate_entry(planner, shard, &seen);
     entry.reason = reason;
     entry.waived = ek_plan_in_cooldown(planner, shard);
+    entry.trims = planner->trims && !candidate->target->veteran->joining;
     planner->entries[planner->plan.count++] = entry;
 }
 

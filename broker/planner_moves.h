@@ -53,7 +53,7 @@ struct ek_plan_entry ek_candidate_entry(const struct ek_planner *planner, uint16
 void ek_candidate_add(struct ek_planner *planner, uint16_t shard, const struct ek_candidate *candidate, enum ek_plan_reason reason,
                       bool back);
 
-/* Plans the best exchange; false when there is none. */
-bool ek_plan_exchange(struct ek_planner *planner, const struct ek_hunt *hunt);
+/* Plans the best exchange; false when there is none for a shard heavier than that, or none that is worth more. */
+bool ek_plan_exchange(struct ek_planner *planner, const struct ek_hunt *hunt, double heavier_than, double worth_more_than);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The structs behind the planner, shared by its parts (score, moves, duties, queue) and by nobody else. Plain data; the rules are
- * in those parts.
+ * The structs behind the planner, shared by its parts (score, moves, trimming, duties, queue) and by nobody else. Plain data; the
+ * rules are in those parts.
  */
 #ifndef EK_BROKER_PLANNER_PARTS_H
 #define EK_BROKER_PLANNER_PARTS_H
@@ -28,11 +28,13 @@ struct ek_plan_memory {
 struct ek_plan_veteran {
     struct ek_worker_id id;
     bool known;
-    bool joining;            /* it came empty, and has not got its share yet */
-    bool fresh;              /* it joined; not one that came back with its shards */
-    uint32_t queued_rounds;  /* that its queue is long */
-    uint64_t released_bytes; /* of shards that left it, and may still be on its disk */
-    uint64_t released_us;    /* the last one */
+    bool joining;             /* it came empty, and has not got its share yet */
+    bool fresh;               /* it joined; not one that came back with its shards */
+    uint64_t queued_since_us; /* its queue has been long; UINT64_MAX = it is not */
+    uint64_t released_bytes;  /* of shards that left it, and may still be on its disk */
+    uint64_t released_us;     /* the last one */
+    double waver;             /* variance of its busy load of ten seconds around that of a minute, as a share of it */
+    double watched_s;         /* that it has been looked at */
 };
 
 /* A worker that is up or draining, in the order of ids. */
@@ -45,6 +47,8 @@ struct ek_slot {
     double capacity[EK_PLAN_RESOURCES];
     double load[EK_PLAN_RESOURCES]; /* levels; what moves counts where it goes to */
     double variance[EK_PLAN_RATES]; /* of the load */
+    double fast_us;                 /* busy load of what does not move, by the fast averages, */
+    double slow_us;                 /* and by the slow ones */
     double leaving;                 /* busy load on its way out */
     uint64_t leaving_bytes;
     uint64_t disk_bytes; /* used, and on their way in */
@@ -103,10 +107,15 @@ struct ek_planner {
     struct ek_plan_entry *starts; /* room for every shard */
     struct ek_weighed *weighed;   /* likewise */
     bool planned;
-    bool above;            /* the hottest worker is hotter than noise explains */
-    uint32_t above_rounds; /* that it was */
-    uint32_t exchanges_left;
-    uint32_t round_left; /* moves by balancing */
+    uint64_t shifted_us;     /* when a load did last; 0 = never */
+    bool above;              /* the hottest worker is hotter than noise explains */
+    uint64_t above_since_us; /* it has been so; UINT64_MAX = it is not */
+    bool trims;              /* what is looked for now is to take off what balancing leaves */
+    uint64_t watched_us;
+    uint32_t pairs_left;     /* that may be tried in this round */
+    uint32_t round_left;     /* moves by balancing */
+    uint32_t share_left;     /* that may begin until the share is renewed */
+    uint64_t share_since_us; /* it was renewed */
 };
 
 /* ---- score: who carries what ---- */
@@ -142,6 +151,15 @@ enum ek_plan_rule ek_plan_may_leave(const struct ek_planner *planner, uint16_t s
 struct ek_plan_entry *ek_plan_add(struct ek_planner *planner, uint16_t shard, int source, int target, enum ek_plan_reason reason);
 void ek_plan_hold(struct ek_planner *planner, const struct ek_plan_entry *entry);
 bool ek_plan_fits_disk(const struct ek_planner *planner, const struct ek_slot *target, uint64_t bytes);
+
+/* ---- trimming ---- */
+
+/* Once a round: how each worker's load wavers. */
+void ek_plan_watch(struct ek_planner *planner);
+/* Nobody's wavering is unknown, and there is enough work for it to matter. */
+bool ek_plan_may_trim(const struct ek_planner *planner);
+/* By how much the ratios of two workers come apart by themselves. */
+double ek_plan_wavering(const struct ek_planner *planner, const struct ek_slot *source, const struct ek_slot *target);
 
 /* ---- duties: what must move whatever it costs ---- */
 

@@ -22,10 +22,10 @@ struct ek_plan_rules {
     double fast_half_life_s;
     double slow_half_life_s;
     double noise_half_life_s; /* of the variance of one sample */
-    double shift_sigmas;      /* fast and slow average this far apart for so many samples: the load has changed, not the luck */
-    uint32_t shift_samples;
-    double arriving_factor; /* a shard that arrives counts so much more */
-    double idle_share;      /* of all capacity, spread over the shards by count */
+    double shift_sigmas;      /* fast and slow average this far apart: the load has changed, not the luck */
+    double alert_sigmas;      /* the last samples this far from the slow average, a short time after another load has changed */
+    uint64_t alert_us;
+    double idle_share; /* of all capacity, spread over the shards by count */
     /* objective */
     double weight[EK_PLAN_RESOURCES];
     double floor[EK_PLAN_RESOURCES]; /* utilisation of the whole cluster below which a resource starts no move */
@@ -33,11 +33,15 @@ struct ek_plan_rules {
     /* hysteresis */
     double start_ratio; /* hottest to mean, plus the estimate's noise */
     double end_ratio;
-    uint32_t wait_rounds;
+    uint64_t wait_us; /* that it has lasted */
     double noise_sigmas;
     double urgent_utilisation;
     uint64_t urgent_queued_us;
-    uint32_t urgent_rounds; /* that the queue is that long */
+    uint64_t urgent_us; /* that the queue has been that long */
+    /* trimming: what is left below start_ratio */
+    double waver_half_life_s; /* of the variance of a worker's load from one ten seconds to the next */
+    double waver_known_s;     /* watched that long before anything is trimmed */
+    double waver_sigmas;
     /* what a move must be worth */
     double gain_horizon_s;
     double copy_passes;        /* a copy's bytes are read at one end and written at the other */
@@ -51,16 +55,17 @@ struct ek_plan_rules {
     double shedding_share; /* of a worker's load on its way out, with which it sheds no more */
     /* budget */
     uint64_t round_us;
-    double round_share; /* of the key space, by balancing */
+    uint64_t round_alert_us; /* a short time after a load has shifted */
+    double round_share;      /* of the key space, by balancing in that time */
     uint32_t copies_out;
     uint32_t copies_in;
-    double copy_share;      /* of a worker's rate */
-    double copy_share_late; /* while the latency objective is missed */
-    uint64_t rate_bytes;    /* a second, of the disk and network of a worker of capacity 1; copies may know better */
-    uint32_t coldest;       /* targets that are tried */
-    uint32_t exchanges;     /* searches a round */
-    double exchange_peak;   /* of the source's ratio, that the target may have until it has given others for a large one */
-    uint32_t exchange_many; /* shards that may go the other way for a large one */
+    double copy_share;       /* of a worker's rate */
+    double copy_share_late;  /* while the latency objective is missed */
+    uint64_t rate_bytes;     /* a second, of the disk and network of a worker of capacity 1; copies may know better */
+    uint32_t coldest;        /* targets that are tried */
+    uint32_t exchange_pairs; /* that are tried in a round, the heaviest shards first */
+    double exchange_peak;    /* of the source's ratio, that the target may have until it has given others for a large one */
+    uint32_t exchange_many;  /* shards that may go the other way for a large one */
     /* joining and leaving */
     double ramp_from;
     uint64_t ramp_us;

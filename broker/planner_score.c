@@ -23,7 +23,7 @@ static double ramp(const struct ek_planner *planner, const struct ek_slot *slot)
     return rules->ramp_from + (1 - rules->ramp_from) * (double)up_us / (double)rules->ramp_us;
 }
 
-static void fill_slot(struct ek_planner *planner, struct ek_slot *slot, int worker, bool disks_known)
+static void fill_slot(struct ek_planner *planner, struct ek_slot *slot, int worker, bool by_disks)
 {
     const struct ek_plan_worker *seen = &planner->snapshot->workers[worker];
     double milli = seen->capacity_milli;
@@ -35,7 +35,7 @@ static void fill_slot(struct ek_planner *planner, struct ek_slot *slot, int work
     slot->capacity[EK_PLAN_BUSY] = milli * BUSY_US_PER_MILLI;
     slot->capacity[EK_PLAN_WRITES] = rate;
     slot->capacity[EK_PLAN_NET] = rate;
-    slot->capacity[EK_PLAN_STORED] = disks_known ? (double)seen->disk_total_bytes : milli * STORED_PER_MILLI;
+    slot->capacity[EK_PLAN_STORED] = by_disks ? (double)seen->disk_total_bytes : milli * STORED_PER_MILLI;
     slot->disk_bytes = seen->disk_total_bytes > seen->disk_free_bytes ? seen->disk_total_bytes - seen->disk_free_bytes : 0;
 }
 
@@ -47,17 +47,16 @@ static bool disks_known(const struct ek_plan_snapshot *snapshot)
     return true;
 }
 
-static void fill_slots(struct ek_planner *planner)
+static void fill_slots(struct ek_planner *planner, bool by_disks)
 {
     const struct ek_plan_snapshot *snapshot = planner->snapshot;
     struct ek_board *board = &planner->board;
-    bool known = disks_known(snapshot);
     board->slot_count = board->member_count = 0;
     for (size_t i = 0; i < snapshot->worker_count; i++) {
         board->slot_of[i] = EK_PLAN_NOBODY;
         if (snapshot->workers[i].state == EK_PLAN_AWAY)
             continue;
-        fill_slot(planner, &board->slots[board->slot_count], (int)i, known);
+        fill_slot(planner, &board->slots[board->slot_count], (int)i, by_disks);
         board->member_count += board->slots[board->slot_count++].member;
     }
     qsort(board->slots, board->slot_count, sizeof *board->slots, by_id);
@@ -77,9 +76,9 @@ static void fill_piece(struct ek_planner *planner, uint16_t shard, double idle_u
         static const struct ek_load nothing;
         const struct ek_load *load = by_count ? &nothing : &memory->loads[r];
         double idle = r == EK_PLAN_BUSY ? idle_us : 0;
-        piece->level[r] = ek_load_level(load) + idle;
-        piece->leaving[r] = ek_load_leaving(load) + idle;
-        piece->arriving[r] = ek_load_arriving(load, planner->rules) + idle;
+        piece->level[r] = fmax(ek_load_level(load), idle);
+        piece->leaving[r] = fmax(ek_load_leaving(load), idle);
+        piece->arriving[r] = fmax(ek_load_arriving(load), idle);
         piece->variance[r] = ek_load_variance(load);
     }
     piece->level[EK_PLAN_STORED] = (double)seen->stored_bytes;
@@ -117,6 +116,8 @@ static void count_piece(struct ek_planner *planner, uint16_t shard)
         slot->copies_in++;
     } else {
         slot->count++;
+        slot->fast_us += planner->memories[shard].loads[EK_PLAN_BUSY].fast;
+        slot->slow_us += planner->memories[shard].loads[EK_PLAN_BUSY].slow;
     }
     if (slot->top < 0 || piece->level[EK_PLAN_BUSY] > board->pieces[slot->top].level[EK_PLAN_BUSY])
         slot->top = shard;
@@ -302,11 +303,12 @@ void ek_board_move(struct ek_board *board, uint16_t shard, int target)
 
 void ek_plan_survey(struct ek_planner *planner)
 {
-    fill_slots(planner);
+    fill_slots(planner, disks_known(planner->snapshot));
     fill_pieces(planner, false);
     bool any_active = find_active(planner);
-    if (!any_active) { /* what an operation costs says little then: each one is a group of its own. Shards and bytes are spread */
-        fill_slots(planner);
+    if (!any_active) { /* what an operation costs says little then: each one is a group of its own. Shards and bytes are spread, and
+                        */
+        fill_slots(planner, false); /* bytes as what will be asked for: disks that are far from full tell nothing of a worker */
         fill_pieces(planner, true);
     }
     find_means(&planner->board, any_active);

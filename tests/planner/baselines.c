@@ -27,6 +27,7 @@ struct ps_baseline {
     struct ek_load *loads;
     const struct ps_world *world; /* PS_ORACLE: whose true loads it sees */
     uint64_t *sampled_us;
+    uint64_t shifted_us;
 };
 
 struct ps_baseline *ps_baseline_open(enum ps_kind kind, uint32_t shards)
@@ -240,6 +241,8 @@ static void want_weighted(struct ps_baseline *baseline, const struct ek_plan_sna
 static void take_samples(struct ps_baseline *baseline, const struct ek_plan_snapshot *snapshot)
 {
     struct ek_load_weights weights = ek_load_weights(&ek_plan_rules, 1);
+    bool alert = baseline->shifted_us && snapshot->now_us - baseline->shifted_us < ek_plan_rules.alert_us;
+    bool shifted = false;
     for (uint32_t i = 0; i < baseline->shards; i++) {
         if (!snapshot->shards[i].sampled || snapshot->now_us <= baseline->sampled_us[i])
             continue;
@@ -247,8 +250,10 @@ static void take_samples(struct ps_baseline *baseline, const struct ek_plan_snap
         baseline->sampled_us[i] = snapshot->now_us;
         if (seconds != weights.seconds)
             weights = ek_load_weights(&ek_plan_rules, seconds);
-        ek_load_sample(&baseline->loads[i], &ek_plan_rules, &weights, snapshot->shards[i].rates[EK_PLAN_BUSY]);
+        shifted |= ek_load_sample(&baseline->loads[i], &ek_plan_rules, &weights, snapshot->shards[i].rates[EK_PLAN_BUSY], alert);
     }
+    if (shifted)
+        baseline->shifted_us = snapshot->now_us;
 }
 
 /* ---- steps ---- */

@@ -23,7 +23,7 @@ struct ps_policy {
     double *times_us;
     size_t time_count;
     size_t time_capacity;
-    uint64_t *rounds; /* ticks of rounds that planned something */
+    uint64_t *rounds; /* ticks of rounds that planned something, trimming aside */
     size_t round_count;
     size_t round_capacity;
     uint64_t round_seen;
@@ -143,7 +143,20 @@ static void take_ended(struct ps_policy *policy, struct ps_world *world)
     }
 }
 
-static void note_round(struct ps_policy *policy, const struct ps_world *world, uint64_t before, size_t started, double took_us)
+/* Trimming begins where balancing has settled. */
+static bool balances(const struct ek_plan *plan, const struct ek_plan_entry *starts, size_t started)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (!plan->entries[i].trims)
+            return true;
+    for (size_t i = 0; i < started; i++)
+        if (!starts[i].trims)
+            return true;
+    return false;
+}
+
+static void note_round(struct ps_policy *policy, const struct ps_world *world, uint64_t before, const struct ek_plan_entry *starts,
+                       size_t started, double took_us)
 {
     const struct ek_plan *plan = ek_planner_plan(policy->planner);
     if (plan->round == before)
@@ -151,7 +164,7 @@ static void note_round(struct ps_policy *policy, const struct ps_world *world, u
     if (policy->time_count == policy->time_capacity)
         policy->times_us = ek_grow(policy->times_us, &policy->time_capacity, policy->time_count + 1, sizeof *policy->times_us);
     policy->times_us[policy->time_count++] = took_us;
-    if (plan->count + started == 0)
+    if (!balances(plan, starts, started))
         return;
     if (policy->round_count == policy->round_capacity)
         policy->rounds = ek_grow(policy->rounds, &policy->round_capacity, policy->round_count + 1, sizeof *policy->rounds);
@@ -166,7 +179,7 @@ static size_t step_planner(struct ps_policy *policy, struct ps_world *world)
     double began_us = processor_us();
     size_t count;
     const struct ek_plan_entry *starts = ek_planner_step(policy->planner, &snapshot, &count);
-    note_round(policy, world, round, count, processor_us() - began_us);
+    note_round(policy, world, round, starts, count, processor_us() - began_us);
     check_round(policy, world, starts, count);
     if (policy->twin)
         check_twin(policy, world, &snapshot, starts, count);

@@ -181,16 +181,16 @@ int ps_print_ablations(uint64_t seeds, uint64_t first)
     rules.return_worth = 1;
     count = ablation(count, "no cooldown", rules);
     rules = ek_plan_rules;
-    rules.wait_rounds = 1;
+    rules.wait_us = 0;
     rules.start_ratio = rules.end_ratio = 1;
     count = ablation(count, "no hysteresis", rules);
     rules = ek_plan_rules;
     rules.noise_sigmas = 0;
     count = ablation(count, "no noise test", rules);
-    rules.wait_rounds = 1;
+    rules.wait_us = 0;
     rules.start_ratio = rules.end_ratio = 1;
     rules.cooldown_us = rules.no_return_us = 0;
-    rules.return_worth = rules.arriving_factor = 1;
+    rules.return_worth = 1;
     count = ablation(count, "none of these", rules);
     rules = ek_plan_rules;
     rules.weight[EK_PLAN_WRITES] = rules.weight[EK_PLAN_NET] = rules.weight[EK_PLAN_STORED] = 0;
@@ -205,6 +205,12 @@ int ps_print_ablations(uint64_t seeds, uint64_t first)
     rules = ek_plan_rules;
     rules.shift_sigmas = 1e9;
     count = ablation(count, "no shift test", rules);
+    rules = ek_plan_rules;
+    rules.alert_us = 0;
+    count = ablation(count, "no alert", rules);
+    rules = ek_plan_rules;
+    rules.waver_known_s = INFINITY;
+    count = ablation(count, "no trimming", rules);
     for (size_t c = 0; c < count; c++)
         measure(&columns[c], seeds, first);
     (void)printf("%" PRIu64 " seeds from %" PRIu64 " on; two numbers are the median and the worst of them.\n\n", seeds, first);

@@ -22,6 +22,13 @@ static void open_hot(double hot)
         rig_load_worker(&rig, i, 0.5);
 }
 
+/* So that what balancing does is seen by itself; before rig_open. */
+static void forbid_trimming(void)
+{
+    rig.rules = ek_plan_rules;
+    rig.rules.waver_known_s = INFINITY;
+}
+
 /* ---- when ---- */
 
 START_TEST(an_even_cluster_is_left_alone)
@@ -81,10 +88,12 @@ END_TEST
 
 START_TEST(a_slightly_hot_worker_does_not_begin_it_and_balancing_ends_below_the_start)
 {
+    forbid_trimming();
     open_hot(0.52); /* 1.03 of the mean */
-    rig_run(&rig, 60);
+    rig_run(&rig, 120);
     ck_assert_uint_eq(rig.start_count, 0);
     rig_close(&rig);
+    forbid_trimming();
     rig_open(&rig, 4, 1024); /* small shards, so that it could go on */
     rig_load_worker(&rig, 0, 0.62);
     for (int i = 1; i < 4; i++)
@@ -126,7 +135,7 @@ END_TEST
 START_TEST(a_shard_that_would_turn_the_order_round_is_held_back)
 {
     rig_open(&rig, 2, 2);
-    rig.rules.exchanges = 0;
+    rig.rules.exchange_pairs = 0;
     rig.shards[0].holder = rig.shards[1].holder = 0;
     rig_load(&rig, 0, 0.5);
     rig_load(&rig, 1, 0.5);
@@ -182,6 +191,7 @@ END_TEST
 
 START_TEST(a_worker_that_joins_is_filled_without_waiting_beyond_a_rounds_share)
 {
+    forbid_trimming();
     rig_open(&rig, 4, 128);
     for (int i = 0; i < 4; i++)
         rig_load_worker(&rig, i, 0.5);
@@ -252,7 +262,7 @@ END_TEST
 START_TEST(a_worker_that_came_back_takes_load_slowly)
 {
     rig.rules = ek_plan_rules;
-    rig.rules.wait_rounds = 1;
+    rig.rules.wait_us = 0;
     rig_open(&rig, 2, 64);
     rig_load_worker(&rig, 0, 0.85);
     rig_load_worker(&rig, 1, 0.45);
@@ -300,7 +310,7 @@ END_TEST
 START_TEST(two_hot_shards_part)
 {
     rig.rules = ek_plan_rules;
-    rig.rules.exchanges = 0;
+    rig.rules.exchange_pairs = 0;
     rig_open(&rig, 8, 128);
     for (uint32_t i = 0; i < 128; i++)
         rig_load(&rig, i, 0.015);
@@ -326,6 +336,23 @@ START_TEST(shards_are_exchanged_when_no_move_helps)
     rig_run(&rig, 60);
     ck_assert_uint_ge(rig_moves(&rig, EK_PLAN_EXCHANGE), 2);
     ck_assert_double_le(fabs(rig_busy(&rig, 0) - rig_busy(&rig, 1)), 0.2);
+}
+END_TEST
+
+/* 0.56 and 0.43: a large shard alone would turn the order round, without a small one of the others it does not. */
+START_TEST(a_large_shard_goes_for_a_small_one_where_that_is_worth_more_than_a_small_one_alone)
+{
+    rig.rules = ek_plan_rules;
+    rig.rules.idle_share = 0;
+    rig_open(&rig, 2, 64);
+    for (uint32_t i = 0; i < 64; i++)
+        rig_load(&rig, i, i % 2 ? 0.0135 : 0.014);
+    rig_load(&rig, 0, 0.07);
+    rig_load(&rig, 2, 0.07);
+    rig_run(&rig, 16);
+    ck_assert_uint_gt(rig.start_count, 1);
+    ck_assert_int_eq(rig.starts[0].reason, EK_PLAN_EXCHANGE);
+    ck_assert_double_le(rig.starts[0].target_after, rig.starts[0].source_after);
 }
 END_TEST
 
@@ -411,6 +438,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_shard_too_large_for_a_small_worker_goes_to_a_large_one);
     tcase_add_test(tests, two_hot_shards_part);
     tcase_add_test(tests, shards_are_exchanged_when_no_move_helps);
+    tcase_add_test(tests, a_large_shard_goes_for_a_small_one_where_that_is_worth_more_than_a_small_one_alone);
     tcase_add_test(tests, two_large_shards_part_when_another_worker_makes_room);
     tcase_add_test(tests, a_large_shard_stays_when_its_target_would_carry_much_more_for_a_while);
     tcase_add_test(tests, with_loads_held_still_every_round_lowers_the_objective_and_planning_ends);

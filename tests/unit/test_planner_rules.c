@@ -26,7 +26,7 @@ static void open_hot(double hot)
 START_TEST(what_may_be_noise_is_held_back)
 {
     rig.rules = ek_plan_rules;
-    rig.rules.wait_rounds = 1;
+    rig.rules.wait_us = 0;
     rig_open(&rig, 4, 16); /* few shards, much noise */
     rig.noisy_from = 0;
     rig_load_worker(&rig, 0, 0.60);
@@ -36,9 +36,8 @@ START_TEST(what_may_be_noise_is_held_back)
     ck_assert_uint_eq(rig.start_count, 0);
     rig_close(&rig);
     rig.rules = ek_plan_rules;
-    rig.rules.wait_rounds = 1;
+    rig.rules.wait_us = 0;
     rig.rules.noise_sigmas = 0;
-    rig.rules.arriving_factor = 1;
     rig_open(&rig, 4, 64);
     rig.noisy_from = 0;
     rig_load_worker(&rig, 0, 0.60);
@@ -246,7 +245,7 @@ START_TEST(a_round_moves_nine_percent_of_the_key_space_at_most)
 {
     rig_open(&rig, 4, 128);
     for (uint32_t i = 0; i < 128; i++)
-        rig_load(&rig, i, i % 4 < 2 ? 0.9 / 32 : 0.2 / 32);
+        rig_load(&rig, i, i % 4 < 2 ? 0.91 / 32 : 0.2 / 32);
     rig_run(&rig, 6);
     ck_assert_uint_eq(rig.start_count, 11);
     ck_assert(rig_held_back(&rig, EK_RULE_ROUND_SHARE));

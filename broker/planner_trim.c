@@ -1,0 +1,60 @@
+/*
+ * Trimming: balancing ends while some worker still carries a little more than its share. What is left is taken off when it is
+ * certain, one worker's wavering as a whole included: no sum of its shards' noise tells of that.
+ */
+#include "broker/planner_parts.h"
+
+#include <math.h>
+
+#define SECOND_US 1e6
+
+/* A shift of the load is no wavering: what is seen at once counts for no more than so much of what is known. */
+#define RISE_MAX 2
+
+/* How far a worker's load of ten seconds is from that of a minute, beside what all have in common. The same shards count in both,
+ * so that a move is no change. */
+static void watch(const struct ek_planner *planner, struct ek_slot *slot, double common, double seconds)
+{
+    const struct ek_plan_rules *rules = planner->rules;
+    struct ek_plan_veteran *veteran = slot->veteran;
+    double apart = slot->fast_us / slot->slow_us / common - 1;
+    double seen = apart * apart;
+    if (veteran->watched_s >= rules->waver_known_s)
+        seen = fmin(seen, RISE_MAX * veteran->waver);
+    veteran->watched_s += seconds;
+    double weight = 1 - exp2(-seconds / rules->waver_half_life_s);
+    veteran->waver += fmax(weight, seconds / veteran->watched_s) * (seen - veteran->waver);
+}
+
+void ek_plan_watch(struct ek_planner *planner)
+{
+    struct ek_board *board = &planner->board;
+    double fast = 0;
+    double slow = 0;
+    for (size_t i = 0; i < board->slot_count; i++) {
+        fast += board->slots[i].fast_us;
+        slow += board->slots[i].slow_us;
+    }
+    uint64_t before_us = planner->watched_us;
+    planner->watched_us = planner->snapshot->now_us;
+    if (before_us == 0 || fast <= 0 || slow <= 0)
+        return;
+    double seconds = (double)(planner->watched_us - before_us) / SECOND_US;
+    for (size_t i = 0; i < board->slot_count; i++)
+        if (board->slots[i].slow_us > 0)
+            watch(planner, &board->slots[i], fast / slow, seconds);
+}
+
+bool ek_plan_may_trim(const struct ek_planner *planner)
+{
+    const struct ek_board *board = &planner->board;
+    bool known = board->active[EK_PLAN_BUSY];
+    for (size_t i = 0; i < board->slot_count; i++)
+        known = known && (!board->slots[i].member || board->slots[i].veteran->watched_s >= planner->rules->waver_known_s);
+    return known;
+}
+
+double ek_plan_wavering(const struct ek_planner *planner, const struct ek_slot *source, const struct ek_slot *target)
+{
+    return planner->rules->waver_sigmas * sqrt(source->veteran->waver + target->veteran->waver);
+}

@@ -1,0 +1,139 @@
+/* What is done between rounds of balancing: trimming, and looking more often after a load has shifted. */
+#include "tests/support/planner_rig.h"
+#include "tests/support/run_suite.h"
+
+#include <check.h>
+
+static struct planner_rig rig;
+
+static void close_rig(void)
+{
+    rig_close(&rig);
+}
+
+/* Four workers, the first of which has 1.04 of the mean. */
+static void open_warm(void)
+{
+    rig_open(&rig, 4, 1024);
+    rig_load_worker(&rig, 0, 0.53);
+    for (int i = 1; i < 4; i++)
+        rig_load_worker(&rig, i, 0.503);
+}
+
+/* The first worker's load as a whole goes up and down by 14 % every fifteen seconds, around 1.02 of the mean. */
+static void waver(unsigned times)
+{
+    rig.noisy_from = 0; /* or each step would be a shift of a calm load */
+    for (unsigned i = 0; i < times; i++) {
+        rig_load_worker(&rig, 0, 0.515 * (i % 2 ? 1.14 : 0.86));
+        rig_run(&rig, 15);
+    }
+    rig_load_worker(&rig, 0, 0.515);
+}
+
+START_TEST(what_balancing_leaves_is_trimmed_when_a_minute_has_shown_how_workers_waver)
+{
+    open_warm();
+    rig_run(&rig, 60);
+    ck_assert_uint_eq(rig.start_count, 0);
+    rig_run(&rig, 60);
+    ck_assert_uint_gt(rig.start_count, 0);
+    for (size_t i = 0; i < rig.start_count; i++)
+        ck_assert(rig.starts[i].trims);
+    ck_assert(!rig_plan(&rig)->balancing);
+    ck_assert_double_le(rig_plan(&rig)->max_over_mean, 1.01);
+}
+END_TEST
+
+START_TEST(what_balancing_takes_off_is_no_trimming)
+{
+    open_warm();
+    rig_load_worker(&rig, 0, 0.7);
+    rig_run(&rig, 20);
+    ck_assert_uint_gt(rig.start_count, 0);
+    for (size_t i = 0; i < rig.start_count; i++)
+        ck_assert(!rig.starts[i].trims);
+}
+END_TEST
+
+START_TEST(a_worker_that_wavers_is_not_trimmed)
+{
+    open_warm();
+    waver(12);
+    ck_assert_uint_eq(rig.start_count, 0);
+    rig_close(&rig);
+    rig.rules = ek_plan_rules;
+    rig.rules.waver_sigmas = 0;
+    open_warm();
+    waver(12);
+    ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(an_idle_cluster_is_not_trimmed)
+{
+    rig_open(&rig, 4, 512);
+    rig_load_worker(&rig, 0, 0.053);
+    for (int i = 1; i < 4; i++)
+        rig_load_worker(&rig, i, 0.0503);
+    rig_run(&rig, 600);
+    ck_assert_uint_eq(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(trimming_never_sends_a_shard_back)
+{
+    open_warm();
+    rig_run(&rig, 120);
+    size_t trimmed = rig.start_count;
+    ck_assert_uint_gt(trimmed, 0);
+    for (int i = 0; i < 4; i++)
+        rig_load_worker(&rig, i, i == rig.starts[0].target ? 0.53 : 0.503); /* where they went it is warm now */
+    rig_run(&rig, 700);
+    ck_assert_uint_gt(rig.start_count, trimmed);
+    size_t returns = 0;
+    for (size_t i = trimmed; i < rig.start_count; i++)
+        for (size_t j = 0; j < i; j++)
+            returns += rig.starts[i].shard == rig.starts[j].shard && rig.starts[i].target == rig.starts[j].source;
+    ck_assert_uint_eq(returns, 0);
+}
+END_TEST
+
+START_TEST(after_a_shift_there_is_a_round_each_second_for_a_while)
+{
+    open_warm();
+    rig_run(&rig, 30);
+    uint64_t before = rig_plan(&rig)->round;
+    rig_run(&rig, 10);
+    ck_assert_uint_eq(rig_plan(&rig)->round - before, 2);
+    rig_load(&rig, 0, 0.05); /* more than ten times what it was */
+    rig_run(&rig, 5);
+    before = rig_plan(&rig)->round;
+    rig_run(&rig, 10);
+    ck_assert_uint_eq(rig_plan(&rig)->round - before, 10);
+    rig_run(&rig, 5);
+    before = rig_plan(&rig)->round;
+    rig_run(&rig, 10);
+    ck_assert_uint_eq(rig_plan(&rig)->round - before, 2);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("planner_trim");
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, NULL, close_rig);
+    tcase_add_test(tests, what_balancing_leaves_is_trimmed_when_a_minute_has_shown_how_workers_waver);
+    tcase_add_test(tests, what_balancing_takes_off_is_no_trimming);
+    tcase_add_test(tests, a_worker_that_wavers_is_not_trimmed);
+    tcase_add_test(tests, an_idle_cluster_is_not_trimmed);
+    tcase_add_test(tests, trimming_never_sends_a_shard_back);
+    tcase_add_test(tests, after_a_shift_there_is_a_round_each_second_for_a_while);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return ek_run_suite(suite());
+}
