@@ -73,6 +73,7 @@ END_TEST
 START_TEST(an_idle_cluster_is_not_trimmed)
 {
     rig_open(&rig, 4, 512);
+    rig.shards[1].holder = rig.shards[2].holder = 0; /* 130, 127, 127 and 128 */
     rig_load_worker(&rig, 0, 0.053);
     for (int i = 1; i < 4; i++)
         rig_load_worker(&rig, i, 0.0503);
@@ -83,6 +84,9 @@ END_TEST
 
 START_TEST(trimming_never_sends_a_shard_back)
 {
+    rig.rules = ek_plan_rules;
+    rig.rules.cooldown_us = rig.rules.no_return_us = 0; /* so that nothing else forbids it */
+    rig.rules.return_worth = 1;
     open_warm();
     rig_run(&rig, 120);
     size_t trimmed = rig.start_count;
@@ -118,6 +122,25 @@ START_TEST(after_a_shift_there_is_a_round_each_second_for_a_while)
 }
 END_TEST
 
+START_TEST(and_they_share_what_one_round_may_move)
+{
+    rig_open(&rig, 4, 128);
+    for (int i = 0; i < 4; i++)
+        rig_load_worker(&rig, i, 0.5);
+    rig_run(&rig, 60);
+    rig_load_worker(&rig, 0, 0.95);
+    rig_load_worker(&rig, 1, 0.95);
+    rig_load_worker(&rig, 2, 0.1);
+    rig_load_worker(&rig, 3, 0.1);
+    for (unsigned i = 0; i < 20 && rig.start_count == 0; i++)
+        rig_run(&rig, 1);
+    rig_run(&rig, 4);
+    ck_assert_uint_eq(rig.start_count, 11);
+    rig_run(&rig, 10);
+    ck_assert_uint_gt(rig.start_count, 11);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("planner_trim");
@@ -129,6 +152,7 @@ static Suite *suite(void)
     tcase_add_test(tests, an_idle_cluster_is_not_trimmed);
     tcase_add_test(tests, trimming_never_sends_a_shard_back);
     tcase_add_test(tests, after_a_shift_there_is_a_round_each_second_for_a_while);
+    tcase_add_test(tests, and_they_share_what_one_round_may_move);
     suite_add_tcase(suite, tests);
     return suite;
 }
