@@ -50,7 +50,8 @@ enum ek_plan_rule ek_plan_may_go(const struct ek_planner *planner, uint16_t shar
 {
     const struct ek_plan_memory *memory = &planner->memories[shard];
     if (ek_plan_in_cooldown(planner, shard)) {
-        bool waived = !memory->waived && (target->veteran->joining || load_has_changed(planner, memory, source));
+        bool needed = !planner->trims && load_has_changed(planner, memory, source);
+        bool waived = !memory->waived && (target->veteran->joining || needed);
         if (!waived)
             return EK_RULE_COOLDOWN;
     }

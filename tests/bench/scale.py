@@ -133,8 +133,15 @@ class Part:
         self.add("drain of one of three: shards left there", worker["shards"], 0, "shards")
         self.add("drain of one of three: not safe to stop", int(not worker["safe_to_stop"]), 0, "")
 
+    def stop_moving(self):
+        """The planner goes on trimming, and rows of a shard that has just left await their deletion."""
+        self.cluster.admin("balance", "off")
+        while any(move["phase"] not in OVER_PHASES for move in self.watch.moves_since(0)):
+            self.watch.next_moment()
+
     def check_all_there(self):
         """Nothing is left where it should not be; and every key that was loaded is found, without the drained worker."""
+        self.stop_moving()
         code, (answer,) = self.cluster.cli("check", timeout_s=300)
         if code != 0:
             raise AssertionError(answer)

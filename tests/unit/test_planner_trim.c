@@ -103,6 +103,25 @@ START_TEST(trimming_never_sends_a_shard_back)
 }
 END_TEST
 
+/* Two thirds of a worker's shards came a short time ago, when it had half of this load. */
+START_TEST(trimming_waives_no_cooldown)
+{
+    open_warm();
+    rig_run(&rig, 100);
+    rig_forget(&rig);
+    for (uint32_t i = 0; i < rig.shard_count; i++)
+        if (i % 4 == 0 && i % 3 > 0)
+            ek_planner_moved(rig.planner, (uint16_t)i, &rig.workers[5].id, rig.now_us);
+    rig_run(&rig, 5); /* the planner notes what their worker carries */
+    for (int i = 0; i < 4; i++)
+        rig_load_worker(&rig, i, i == 0 ? 0.875 : 0.83);
+    rig_run(&rig, 200);
+    ck_assert_uint_gt(rig.start_count, 0);
+    for (size_t i = 0; i < rig.start_count; i++)
+        ck_assert(!rig.starts[i].trims || !rig.starts[i].waived);
+}
+END_TEST
+
 START_TEST(after_a_shift_there_is_a_round_each_second_for_a_while)
 {
     open_warm();
@@ -151,6 +170,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_worker_that_wavers_is_not_trimmed);
     tcase_add_test(tests, an_idle_cluster_is_not_trimmed);
     tcase_add_test(tests, trimming_never_sends_a_shard_back);
+    tcase_add_test(tests, trimming_waives_no_cooldown);
     tcase_add_test(tests, after_a_shift_there_is_a_round_each_second_for_a_while);
     tcase_add_test(tests, and_they_share_what_one_round_may_move);
     suite_add_tcase(suite, tests);
