@@ -53,8 +53,7 @@ void ek_planner_destroy(struct ek_planner **planner)
 
 /* ---- what is seen ---- */
 
-/* A load has shifted a short time ago: others are likely to, and what is known of them changes from second to second. */
-static bool is_alert(const struct ek_planner *planner)
+bool ek_plan_alert(const struct ek_planner *planner)
 {
     return planner->shifted_us && planner->snapshot->now_us - planner->shifted_us < planner->rules->alert_us;
 }
@@ -63,7 +62,7 @@ static void take_samples(struct ek_planner *planner)
 {
     uint64_t now_us = planner->snapshot->now_us;
     struct ek_load_weights weights = ek_load_weights(planner->rules, 1);
-    bool alert = is_alert(planner);
+    bool alert = ek_plan_alert(planner);
     bool shifted = false;
     for (uint32_t i = 0; i < planner->shards; i++) {
         const struct ek_plan_shard *seen = &planner->snapshot->shards[i];
@@ -312,7 +311,7 @@ static bool is_due(const struct ek_planner *planner)
 {
     const struct ek_plan_snapshot *snapshot = planner->snapshot;
     uint64_t since_us = snapshot->now_us - planner->plan.planned_us;
-    uint64_t pause_us = is_alert(planner) ? planner->rules->round_alert_us : planner->rules->round_us;
+    uint64_t pause_us = ek_plan_alert(planner) ? planner->rules->round_alert_us : planner->rules->round_us;
     if (!planner->planned || since_us >= pause_us)
         return true;
     bool anybody = false;

@@ -152,11 +152,14 @@ struct ek_plan_entry *ek_plan_add(struct ek_planner *planner, uint16_t shard, in
 void ek_plan_hold(struct ek_planner *planner, const struct ek_plan_entry *entry);
 bool ek_plan_fits_disk(const struct ek_planner *planner, const struct ek_slot *target, uint64_t bytes);
 
+/* A load has shifted a short time ago: others are likely to, and what is known of them changes from second to second. */
+bool ek_plan_alert(const struct ek_planner *planner);
+
 /* ---- trimming ---- */
 
 /* Once a round: how each worker's load wavers. */
 void ek_plan_watch(struct ek_planner *planner);
-/* Nobody's wavering is unknown, and there is enough work for it to matter. */
+/* Everybody's wavering is known. */
 bool ek_plan_may_trim(const struct ek_planner *planner);
 /* By how much the ratios of two workers come apart by themselves. */
 double ek_plan_wavering(const struct ek_planner *planner, const struct ek_slot *source, const struct ek_slot *target);

@@ -26,9 +26,18 @@ static void watch(const struct ek_planner *planner, struct ek_slot *slot, double
     veteran->waver += fmax(weight, seconds / veteran->watched_s) * (seen - veteran->waver);
 }
 
+/* With next to nothing to do each operation is a wavering. */
+static void forget(struct ek_board *board)
+{
+    for (size_t i = 0; i < board->slot_count; i++)
+        board->slots[i].veteran->waver = board->slots[i].veteran->watched_s = 0;
+}
+
 void ek_plan_watch(struct ek_planner *planner)
 {
     struct ek_board *board = &planner->board;
+    if (!board->active[EK_PLAN_BUSY])
+        forget(board);
     double fast = 0;
     double slow = 0;
     for (size_t i = 0; i < board->slot_count; i++) {
@@ -37,8 +46,9 @@ void ek_plan_watch(struct ek_planner *planner)
     }
     uint64_t before_us = planner->watched_us;
     planner->watched_us = planner->snapshot->now_us;
-    if (before_us == 0 || fast <= 0 || slow <= 0)
-        return;
+    if (before_us == 0 || fast <= 0 || slow <= 0 || ek_plan_alert(planner) || planner->plan.balancing)
+        return; /* after a shift averages begin again, at different times in different shards; and a worker that gets more to do
+                 * does each operation in less time */
     double seconds = (double)(planner->watched_us - before_us) / SECOND_US;
     for (size_t i = 0; i < board->slot_count; i++)
         if (board->slots[i].slow_us > 0)
@@ -48,7 +58,7 @@ void ek_plan_watch(struct ek_planner *planner)
 bool ek_plan_may_trim(const struct ek_planner *planner)
 {
     const struct ek_board *board = &planner->board;
-    bool known = board->active[EK_PLAN_BUSY];
+    bool known = true;
     for (size_t i = 0; i < board->slot_count; i++)
         known = known && (!board->slots[i].member || board->slots[i].veteran->watched_s >= planner->rules->waver_known_s);
     return known;

@@ -20,18 +20,19 @@ static void open_warm(void)
         rig_load_worker(&rig, i, 0.503);
 }
 
-/* The first worker's load as a whole goes up and down by 14 % every fifteen seconds, around 1.02 of the mean. */
+/* The first worker's load as a whole goes up and down by 14 % every fifteen seconds, around 1.01 of the mean. */
 static void waver(unsigned times)
 {
-    rig.noisy_from = 0; /* or each step would be a shift of a calm load */
-    for (unsigned i = 0; i < times; i++) {
-        rig_load_worker(&rig, 0, 0.515 * (i % 2 ? 1.14 : 0.86));
+    rig.noisy_from = 0;                        /* or each step would be a shift of a calm load */
+    for (unsigned i = 0; i < 8 + times; i++) { /* the first ones show it */
+        rig.balance = i >= 8;
+        rig_load_worker(&rig, 0, 0.51 * (i % 2 ? 1.14 : 0.86));
         rig_run(&rig, 15);
     }
-    rig_load_worker(&rig, 0, 0.515);
+    rig_load_worker(&rig, 0, 0.51);
 }
 
-START_TEST(what_balancing_leaves_is_trimmed_when_a_minute_has_shown_how_workers_waver)
+START_TEST(what_balancing_leaves_is_trimmed_when_some_time_has_shown_how_workers_waver)
 {
     open_warm();
     rig_run(&rig, 60);
@@ -79,6 +80,24 @@ START_TEST(an_idle_cluster_is_not_trimmed)
         rig_load_worker(&rig, i, 0.0503);
     rig_run(&rig, 600);
     ck_assert_uint_eq(rig.start_count, 0);
+}
+END_TEST
+
+/* A load that comes and goes for an hour in an idle cluster says nothing of how workers waver under load. */
+START_TEST(how_idle_workers_waver_is_forgotten)
+{
+    rig_open(&rig, 4, 1024);
+    rig.noisy_from = 0;
+    for (unsigned i = 0; i < 60; i++) {
+        rig_load_worker(&rig, (int)(i % 4), i % 8 < 4 ? 0.02 : 0.005);
+        rig_run(&rig, 15);
+    }
+    ck_assert_uint_eq(rig.start_count, 0);
+    for (int i = 0; i < 4; i++)
+        rig_load_worker(&rig, i, i == 0 ? 0.53 : 0.503);
+    rig_run(&rig, 120);
+    ck_assert_uint_gt(rig.start_count, 0);
+    ck_assert(rig.starts[0].trims);
 }
 END_TEST
 
@@ -165,10 +184,11 @@ static Suite *suite(void)
     Suite *suite = suite_create("planner_trim");
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, NULL, close_rig);
-    tcase_add_test(tests, what_balancing_leaves_is_trimmed_when_a_minute_has_shown_how_workers_waver);
+    tcase_add_test(tests, what_balancing_leaves_is_trimmed_when_some_time_has_shown_how_workers_waver);
     tcase_add_test(tests, what_balancing_takes_off_is_no_trimming);
     tcase_add_test(tests, a_worker_that_wavers_is_not_trimmed);
     tcase_add_test(tests, an_idle_cluster_is_not_trimmed);
+    tcase_add_test(tests, how_idle_workers_waver_is_forgotten);
     tcase_add_test(tests, trimming_never_sends_a_shard_back);
     tcase_add_test(tests, trimming_waives_no_cooldown);
     tcase_add_test(tests, after_a_shift_there_is_a_round_each_second_for_a_while);
