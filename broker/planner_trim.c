@@ -8,8 +8,10 @@
 
 #define SECOND_US 1e6
 
-/* A shift of the load is no wavering: what is seen at once counts for no more than so much of what is known. */
-#define RISE_MAX 2
+/* A shift of the load is no wavering: what is seen at once counts for no more than so much of what is known, or workers that never
+ * wavered could not begin to. */
+#define RISE_MAX    2
+#define LEAST_WAVER (0.005 * 0.005)
 
 /* How far a worker's load of ten seconds is from that of a minute, beside what all have in common. The same shards count in both,
  * so that a move is no change. */
@@ -20,7 +22,7 @@ static void watch(const struct ek_planner *planner, struct ek_slot *slot, double
     double apart = slot->fast_us / slot->slow_us / common - 1;
     double seen = apart * apart;
     if (veteran->watched_s >= rules->waver_known_s)
-        seen = fmin(seen, RISE_MAX * veteran->waver);
+        seen = fmin(seen, RISE_MAX * fmax(veteran->waver, LEAST_WAVER));
     veteran->watched_s += seconds;
     double weight = 1 - exp2(-seconds / rules->waver_half_life_s);
     veteran->waver += fmax(weight, seconds / veteran->watched_s) * (seen - veteran->waver);

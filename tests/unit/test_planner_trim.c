@@ -21,11 +21,11 @@ static void open_warm(void)
 }
 
 /* The first worker's load as a whole goes up and down by 14 % every fifteen seconds, around 1.01 of the mean. */
-static void waver(unsigned times)
+static void waver(unsigned unplanned, unsigned times)
 {
-    rig.noisy_from = 0;                        /* or each step would be a shift of a calm load */
-    for (unsigned i = 0; i < 8 + times; i++) { /* the first ones show it */
-        rig.balance = i >= 8;
+    rig.noisy_from = 0; /* or each step would be a shift of a calm load */
+    for (unsigned i = 0; i < unplanned + times; i++) {
+        rig.balance = i >= unplanned; /* before that it can be seen, and nothing is done */
         rig_load_worker(&rig, 0, 0.51 * (i % 2 ? 1.14 : 0.86));
         rig_run(&rig, 15);
     }
@@ -60,14 +60,25 @@ END_TEST
 START_TEST(a_worker_that_wavers_is_not_trimmed)
 {
     open_warm();
-    waver(12);
+    waver(8, 12);
     ck_assert_uint_eq(rig.start_count, 0);
     rig_close(&rig);
     rig.rules = ek_plan_rules;
     rig.rules.waver_sigmas = 0;
     open_warm();
-    waver(12);
+    waver(8, 12);
     ck_assert_uint_gt(rig.start_count, 0);
+}
+END_TEST
+
+START_TEST(a_worker_that_was_calm_can_begin_to_waver)
+{
+    open_warm();
+    rig_load_worker(&rig, 0, 0.503);
+    rig_run(&rig, 1800);
+    ck_assert_uint_eq(rig.start_count, 0);
+    waver(80, 12);
+    ck_assert_uint_eq(rig.start_count, 0);
 }
 END_TEST
 
@@ -187,6 +198,7 @@ static Suite *suite(void)
     tcase_add_test(tests, what_balancing_leaves_is_trimmed_when_some_time_has_shown_how_workers_waver);
     tcase_add_test(tests, what_balancing_takes_off_is_no_trimming);
     tcase_add_test(tests, a_worker_that_wavers_is_not_trimmed);
+    tcase_add_test(tests, a_worker_that_was_calm_can_begin_to_waver);
     tcase_add_test(tests, an_idle_cluster_is_not_trimmed);
     tcase_add_test(tests, how_idle_workers_waver_is_forgotten);
     tcase_add_test(tests, trimming_never_sends_a_shard_back);
