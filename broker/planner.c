@@ -181,6 +181,14 @@ static double hottest(const struct ek_planner *planner, bool *ret_above)
     return most;
 }
 
+static bool any_active(const struct ek_board *board)
+{
+    for (size_t r = 0; r < EK_PLAN_RESOURCES; r++)
+        if (board->active[r])
+            return true;
+    return false;
+}
+
 /* Begins and ends balancing. */
 static void decide(struct ek_planner *planner)
 {
@@ -194,12 +202,27 @@ static void decide(struct ek_planner *planner)
         plan->balancing = true;
     if (most <= planner->rules->end_ratio)
         plan->balancing = false;
-    bool any = false;
-    for (size_t r = 0; r < EK_PLAN_RESOURCES; r++)
-        any = any || planner->board.active[r];
-    plan->quiet = plan->balancing ? EK_RULE_NONE : !any ? EK_RULE_IDLE : above ? EK_RULE_WAIT : EK_RULE_EVEN;
+    plan->quiet = plan->balancing                ? EK_RULE_NONE
+                  : !any_active(&planner->board) ? EK_RULE_IDLE
+                  : above                        ? EK_RULE_WAIT
+                                                 : EK_RULE_EVEN;
     if (!planner->snapshot->balance)
         plan->quiet = EK_RULE_OFF;
+}
+
+/* Under load a new worker has been filled when it has its share of the load; of shards and bytes it may lack the most part then,
+ * which it gets when nothing else counts. */
+static void resume_joins(struct ek_planner *planner)
+{
+    const struct ek_board *board = &planner->board;
+    if (any_active(board))
+        return;
+    for (size_t i = 0; i < board->slot_count; i++) {
+        const struct ek_slot *slot = &board->slots[i];
+        bool fresh = slot->veteran->fresh && planner->snapshot->now_us - slot->seen->up_since_us < planner->rules->join_us;
+        if (slot->member && fresh && ek_slot_ratio(board, slot, EK_PLAN_BUSY) < planner->rules->joined_ratio)
+            slot->veteran->joining = true;
+    }
 }
 
 /* A worker that joined has been filled when it has its share, or when nothing more can be brought; a repair fills it at once. */
@@ -296,6 +319,7 @@ static void plan_round(struct ek_planner *planner)
     planner->round_left = planner->share_left;
     ek_plan_survey(planner);
     ek_plan_watch(planner);
+    resume_joins(planner);
     note_arrivals(planner);
     describe(planner);
     decide(planner);

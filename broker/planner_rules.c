@@ -48,6 +48,7 @@ const struct ek_plan_rules ek_plan_rules = {
     .exchange_many = 64,
     .ramp_from = 0.25,
     .ramp_us = 60 * SECOND_US,
+    .join_us = 600 * SECOND_US,
     .joined_ratio = 0.97,
     .wanted_low = 0.5,
     .wanted_high = 0.7,

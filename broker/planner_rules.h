@@ -69,6 +69,7 @@ struct ek_plan_rules {
     /* joining and leaving */
     double ramp_from;
     uint64_t ramp_us;
+    uint64_t join_us;    /* since a worker came up, within which what it lacks is still brought when the cluster is idle */
     double joined_ratio; /* a worker that holds so much of the mean has been filled */
     /* advice */
     double wanted_low; /* utilisation between which the number of workers is right */

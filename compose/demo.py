@@ -331,7 +331,7 @@ def add_a_worker(cluster):
     names = sorted(name for name in cluster.pids if name.startswith("w"))
     names.append(f"w{len(names) + 1}")
     closing, results = multiprocessing.Event(), multiprocessing.Queue()
-    buyers = [multiprocessing.Process(target=buy, args=(cluster.broker, i, closing, results)) for i in range(BUYERS)]
+    buyers = [multiprocessing.Process(target=buy, args=(cluster.broker, i, closing, results), daemon=True) for i in range(BUYERS)]
     for buyer in buyers:
         buyer.start()
     try:

@@ -222,6 +222,27 @@ START_TEST(in_an_idle_cluster_too)
 }
 END_TEST
 
+/* A few shards make the load while it joins. */
+START_TEST(what_a_new_worker_lacks_of_shards_is_brought_once_the_cluster_is_idle)
+{
+    rig_open(&rig, 3, 120);
+    for (uint32_t i = 0; i < 120; i++)
+        rig_load(&rig, i, i < 24 ? 0.06 : 0);
+    rig_run(&rig, 10);
+    rig.workers[3].up_since_us = rig.now_us;
+    rig.worker_count = 4;
+    rig_run(&rig, 60);
+    ck_assert_uint_le(rig_held(&rig, 3), 15);
+    for (uint32_t i = 0; i < 120; i++)
+        rig_load(&rig, i, 0);
+    rig_run(&rig, 300);
+    ck_assert_uint_ge(rig_held(&rig, 3), 29);
+    rig_forget(&rig);
+    rig_run(&rig, 1200);
+    ck_assert_uint_eq(rig.start_count, 0);
+}
+END_TEST
+
 START_TEST(and_there_by_shards_and_bytes_whatever_operations_cost)
 {
     rig_open(&rig, 3, 120);
@@ -431,6 +452,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_move_does_not_overload_the_target_in_another_resource);
     tcase_add_test(tests, a_worker_that_joins_is_filled_without_waiting_beyond_a_rounds_share);
     tcase_add_test(tests, in_an_idle_cluster_too);
+    tcase_add_test(tests, what_a_new_worker_lacks_of_shards_is_brought_once_the_cluster_is_idle);
     tcase_add_test(tests, and_there_by_shards_and_bytes_whatever_operations_cost);
     tcase_add_test(tests, cooldowns_into_a_new_worker_are_waived_once_a_shard);
     tcase_add_test(tests, a_worker_that_came_back_takes_load_slowly);
