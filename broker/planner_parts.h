@@ -85,6 +85,7 @@ struct ek_board {
     double homeless[EK_PLAN_RESOURCES]; /* load of the shards without a holder */
     bool active[EK_PLAN_RESOURCES];
     bool counts[EK_PLAN_RESOURCES]; /* in the objective; with nothing active these are busy and stored bytes */
+    double idle_us;                 /* what a shard counts as that does nothing */
 };
 
 /* A shard and what it is sorted by. */

@@ -130,9 +130,9 @@ static void fill_pieces(struct ek_planner *planner, bool by_count)
     for (size_t i = 0; i < board->slot_count; i++)
         capacity_us += board->slots[i].member ? board->slots[i].capacity[EK_PLAN_BUSY] : 0;
     memset(board->homeless, 0, sizeof board->homeless);
-    double idle_us = capacity_us * planner->rules->idle_share / planner->shards;
+    board->idle_us = capacity_us * planner->rules->idle_share / planner->shards;
     for (uint32_t i = 0; i < planner->shards; i++) {
-        fill_piece(planner, (uint16_t)i, idle_us, by_count);
+        fill_piece(planner, (uint16_t)i, board->idle_us, by_count);
         count_piece(planner, (uint16_t)i);
     }
     size_t first = 0;

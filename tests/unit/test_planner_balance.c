@@ -147,6 +147,18 @@ START_TEST(a_shard_that_would_turn_the_order_round_is_held_back)
 }
 END_TEST
 
+START_TEST(idle_shards_take_nothing_off_a_busy_worker)
+{
+    rig_open(&rig, 2, 128);
+    rig_load(&rig, 0, 0.4);
+    rig_load(&rig, 2, 0.4);
+    rig_load(&rig, 1, 0.7);
+    rig_run(&rig, 600);
+    ck_assert_double_gt(rig_plan(&rig)->loads[0].ratio[EK_PLAN_BUSY], 1.05);
+    ck_assert_uint_eq(rig.start_count, 0);
+}
+END_TEST
+
 START_TEST(capacity_counts)
 {
     rig_open(&rig, 3, 210);
@@ -447,6 +459,7 @@ static Suite *suite(void)
     tcase_add_test(tests, load_goes_to_the_three_coldest);
     tcase_add_test(tests, the_order_of_two_workers_is_never_turned_round);
     tcase_add_test(tests, a_shard_that_would_turn_the_order_round_is_held_back);
+    tcase_add_test(tests, idle_shards_take_nothing_off_a_busy_worker);
     tcase_add_test(tests, capacity_counts);
     tcase_add_test(tests, other_resources_count_above_their_floors);
     tcase_add_test(tests, a_move_does_not_overload_the_target_in_another_resource);
