@@ -1,6 +1,7 @@
 #include "broker/balance.h"
 
 #include "broker/drain.h"
+#include "broker/effort.h"
 #include "broker/links.h"
 
 #include <stdlib.h>
@@ -10,17 +11,19 @@
 /* What clients may be kept waiting; beyond it copies go slower. */
 #define LATENCY_OBJECTIVE_US UINT64_C(100000)
 
-/* What an operation costs is an average over many seconds, and goes along when its shard moves: it wavers with the size of groups
- * and with whatever else runs there, and what is to be known at once is how many operations arrive. */
-#define SERVICE_WEIGHT 0.03
+/* How much work an operation is goes along when its shard moves, and is an average over many seconds. */
+#define WORK_WEIGHT 0.03
 
 /* A shard's counters at the last sample. */
 struct meter {
     struct ek_shard_load then;
     uint64_t link; /* whose counters these are: another one's stand elsewhere; 0 = nobody's */
     uint64_t arrived_then;
-    double service_us;     /* of one operation */
-    double service_weight; /* of the last measurement in it: 1 at first, falling to SERVICE_WEIGHT; 0 = there was none */
+    double arrived;      /* a second */
+    uint64_t operations; /* this and the next: in the last second */
+    uint64_t busy_us;
+    double work;        /* of one operation */
+    double work_weight; /* of the last measurement in it: 1 at first, falling to WORK_WEIGHT; 0 = there was none */
 };
 
 struct ek_balance {
@@ -28,6 +31,7 @@ struct ek_balance {
     struct ek_plan_shard *shards;
     struct ek_plan_worker workers[EK_WORKERS_MAX];
     struct meter *meters;
+    struct ek_effort effort;
     uint64_t heard_then[EK_WORKERS_MAX]; /* each worker's last heartbeat at the last sample */
     uint64_t sampled_us;
     bool due;
@@ -62,13 +66,6 @@ static uint64_t rise(uint64_t now, uint64_t then)
     return now > then ? now - then : 0;
 }
 
-static void note_service(struct meter *meter, double service_us)
-{
-    double mean = meter->service_weight > 0 ? meter->service_weight / (meter->service_weight + 1) : 1;
-    meter->service_weight = mean > SERVICE_WEIGHT ? mean : SERVICE_WEIGHT;
-    meter->service_us += meter->service_weight * (service_us - meter->service_us);
-}
-
 /* Rates since the last sample. False: there is none, since the holder is new or has not been heard. */
 static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shard, uint64_t link, double seconds,
                          double heard_seconds)
@@ -77,21 +74,31 @@ static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shar
     struct ek_plan_shard *out = &balance->shards[shard->number];
     struct ek_shard_load then = meter->then;
     bool is_based = link && meter->link == link;
-    double arrived = (double)(shard->arrived - meter->arrived_then) / seconds;
+    meter->arrived = (double)(shard->arrived - meter->arrived_then) / seconds;
     meter->then = shard->load;
     meter->link = link;
     meter->arrived_then = shard->arrived;
     if (!is_based || heard_seconds <= 0)
         return false;
-    uint64_t operations = rise(shard->load.operations, then.operations);
-    if (operations)
-        note_service(meter, (double)rise(shard->load.busy_us, then.busy_us) / (double)operations);
-    double in = (double)rise(shard->load.bytes_in, then.bytes_in) / heard_seconds;
-    double out_bytes = (double)rise(shard->load.bytes_out, then.bytes_out) / heard_seconds;
-    out->rates[EK_PLAN_BUSY] = arrived * meter->service_us;
-    out->rates[EK_PLAN_WRITES] = in;
-    out->rates[EK_PLAN_NET] = in + out_bytes;
+    meter->operations = rise(shard->load.operations, then.operations);
+    meter->busy_us = rise(shard->load.busy_us, then.busy_us);
+    uint64_t in = rise(shard->load.bytes_in, then.bytes_in);
+    uint64_t out_bytes = rise(shard->load.bytes_out, then.bytes_out);
+    out->rates[EK_PLAN_WRITES] = (double)in / heard_seconds;
+    out->rates[EK_PLAN_NET] = (double)(in + out_bytes) / heard_seconds;
+    ek_effort_add(&balance->effort, shard->holder, ek_effort_work(meter->operations, in + out_bytes), meter->busy_us);
     return true;
+}
+
+/* How much work an operation is, by its part in its holder's time: how fast that is does not matter. */
+static void note_work(struct meter *meter, double unit_us)
+{
+    if (meter->operations == 0 || unit_us <= 0)
+        return;
+    double work = (double)meter->busy_us / (double)meter->operations / unit_us;
+    double mean = meter->work_weight > 0 ? meter->work_weight / (meter->work_weight + 1) : 1;
+    meter->work_weight = mean > WORK_WEIGHT ? mean : WORK_WEIGHT;
+    meter->work += meter->work_weight * (work - meter->work);
 }
 
 /* Whoever holds a shard without a figure so far holds it idle: workers tell what changes. */
@@ -102,6 +109,25 @@ static void note_silence(const struct ek_broker *broker, struct ek_shard *shard)
     uint64_t stored = shard->load.stored_bytes;
     shard->load = (struct ek_shard_load){.shard = shard->number, .stored_bytes = stored};
     shard->load_known = true;
+}
+
+/* The work that arrives for each shard, and what it costs its holder. */
+static void weigh(struct ek_broker *broker)
+{
+    struct ek_balance *balance = broker->balance;
+    uint32_t capacity_milli[EK_WORKERS_MAX];
+    for (size_t i = 0; i < broker->worker_count; i++)
+        capacity_milli[i] = broker->workers[i].capacity_milli;
+    for (uint32_t i = 0; i < broker->config.shards; i++)
+        if (balance->shards[i].sampled)
+            note_work(&balance->meters[i], ek_effort_now_us(&balance->effort, broker->shards[i].holder));
+    ek_effort_end(&balance->effort, capacity_milli, broker->worker_count);
+    for (uint32_t i = 0; i < broker->config.shards; i++) {
+        const struct meter *meter = &balance->meters[i];
+        if (balance->shards[i].sampled)
+            balance->shards[i].rates[EK_PLAN_BUSY] =
+                meter->arrived * meter->work * ek_effort_each_us(&balance->effort, broker->shards[i].holder);
+    }
 }
 
 static void sample(struct ek_broker *broker)
@@ -120,6 +146,7 @@ static void sample(struct ek_broker *broker)
         uint64_t link = shard->load_known ? broker->workers[shard->holder].link : 0;
         balance->shards[i].sampled = sample_shard(balance, shard, link, seconds, heard);
     }
+    weigh(broker);
     balance->sampled_us = broker->now_us;
 }
 
@@ -264,6 +291,7 @@ void ek_balance_renumbered(struct ek_broker *broker)
     struct ek_balance *balance = broker->balance;
     ek_planner_renumbered(balance->planner);
     memset(balance->heard_then, 0, sizeof balance->heard_then);
+    memset(balance->effort.workers, 0, sizeof balance->effort.workers);
     for (uint32_t i = 0; i < broker->config.shards; i++)
         balance->meters[i].link = 0;
 }

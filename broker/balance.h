@@ -2,7 +2,8 @@
  * The planner in office: shows it the cluster as it is, once a second and when a move has ended, and has carried out what it says.
  * It chooses nothing itself (broker/planner.h) and moves nothing itself (broker/moves.h, broker/links.h).
  *
- * A shard's busy time is what arrives for it: operations that arrived since the last second, times what one took its holder lately.
+ * A shard's busy time is what arrives for it: operations that arrived since the last second, times what one costs
+ * (broker/effort.h).
  */
 #ifndef EK_BROKER_BALANCE_H
 #define EK_BROKER_BALANCE_H

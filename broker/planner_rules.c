@@ -13,7 +13,7 @@ const struct ek_plan_rules ek_plan_rules = {
     .alert_us = 15 * SECOND_US,
     .idle_share = 0.01,
     .weight = {[EK_PLAN_BUSY] = 1, [EK_PLAN_WRITES] = 0.5, [EK_PLAN_NET] = 0.25, [EK_PLAN_STORED] = 0.25},
-    .floor = {[EK_PLAN_BUSY] = 0.25, [EK_PLAN_WRITES] = 0.10, [EK_PLAN_NET] = 0.10, [EK_PLAN_STORED] = 0.50},
+    .floor = {[EK_PLAN_BUSY] = 0.10, [EK_PLAN_WRITES] = 0.10, [EK_PLAN_NET] = 0.10, [EK_PLAN_STORED] = 0.50},
     .disk_full = 0.925,
     .start_ratio = 1.05,
     .end_ratio = 1.03,

@@ -331,7 +331,7 @@ struct ek_shard_load {
     uint64_t operations; /* this and the next three: since the worker's start, never falling */
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t busy_us;
+    uint64_t busy_us;         /* what its operations added to the time of groups (worker/cost.h), and their part of that of reads */
     uint64_t expires_unix_ms; /* rows here expire until then, by the broker's time; 0 = none will after the shard's last stamp */
 };
 

@@ -102,6 +102,26 @@ static void note_positions(const struct ek_judge *judge, struct ek_commit_done *
             (struct ek_commit_position){.shard = judge->touched[i], .position = judge->shards[judge->touched[i]].memory.position};
 }
 
+static double work_of(const struct ek_judge_shard *shard)
+{
+    return ek_cost_work(shard->group_operations, shard->group_bytes);
+}
+
+static void note_jobs(const struct ek_engine *engine, uint64_t took_us, struct ek_load *load)
+{
+    const struct ek_judge *judge = &engine->judge;
+    double work = 0;
+    for (size_t i = 0; i < judge->touched_count; i++)
+        work += work_of(&judge->shards[judge->touched[i]]);
+    ek_cost_add(&load->cost, work, took_us);
+    double each_ns = ek_cost_each_us(&load->cost) * 1000;
+    for (size_t i = 0; i < judge->touched_count; i++) {
+        const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
+        ek_load_add(load, judge->touched[i], shard->group_operations, shard->group_bytes, 0, (uint64_t)(work_of(shard) * each_ns));
+        ek_load_expires(load, judge->touched[i], ek_engine_expiry(engine, judge->touched[i]));
+    }
+}
+
 void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_done *done, struct ek_load *load)
 {
     const struct ek_judge *judge = &engine->judge;
@@ -112,12 +132,8 @@ void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_d
     bool assigns = (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS) && done->status == EK_OK;
     for (size_t i = 0; assigns && i < done->items->holding_count; i++)
         ek_load_expires(load, done->items->holdings[i].shard, ek_engine_expiry(engine, done->items->holdings[i].shard));
-    for (size_t i = 0; done->items->kind == EK_COMMIT_JOBS && i < judge->touched_count; i++) {
-        const struct ek_judge_shard *shard = &judge->shards[judge->touched[i]];
-        ek_load_add(load, judge->touched[i], shard->group_operations, shard->group_bytes, 0,
-                    done->took_us * shard->group_operations / judge->group_operations);
-        ek_load_expires(load, judge->touched[i], ek_engine_expiry(engine, judge->touched[i]));
-    }
+    if (done->items->kind == EK_COMMIT_JOBS)
+        note_jobs(engine, done->took_us, load);
 }
 
 static enum ek_status run_jobs(struct ek_engine *engine, struct ek_commit_done *done, struct ek_error *error)

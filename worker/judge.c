@@ -37,7 +37,6 @@ void ek_judge_begin(struct ek_judge *judge)
     }
     judge->touched_count = 0;
     judge->entry_count = 0;
-    judge->group_operations = 0;
     judge->letter_count = 0;
     judge->replayed_bytes = 0;
     ek_buffer_clear(&judge->bodies);
@@ -71,7 +70,6 @@ static void chain(struct ek_judge *judge, const struct ek_worker_job *job, uint3
     shard->group_jobs++;
     shard->group_operations += job->count;
     shard->group_bytes += job->body.size;
-    judge->group_operations += job->count;
 }
 
 static void enter(struct ek_judge *judge, const struct ek_worker_job *job, bool used, enum ek_wire_status status,

@@ -63,7 +63,6 @@ struct ek_judge {
     struct ek_buffer bodies;
     uint16_t touched[EK_SHARDS_MAX]; /* shards with entries, in the order of their first one */
     size_t touched_count;
-    uint64_t group_operations;
     struct ek_letter_reader letter_reader;
     struct ek_letter_change *letters; /* in the order of the jobs */
     size_t letter_count;

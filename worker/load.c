@@ -25,13 +25,13 @@ static uint64_t value_of(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void ek_load_add(struct ek_load *load, uint16_t shard, uint64_t operations, uint64_t bytes_in, uint64_t bytes_out, uint64_t busy_us)
+void ek_load_add(struct ek_load *load, uint16_t shard, uint64_t operations, uint64_t bytes_in, uint64_t bytes_out, uint64_t busy_ns)
 {
     struct ek_load_shard *entry = &load->shards[shard];
     add(&entry->operations, operations);
     add(&entry->bytes_in, bytes_in);
     add(&entry->bytes_out, bytes_out);
-    add(&entry->busy_us, busy_us);
+    add(&entry->busy_ns, busy_ns);
 }
 
 void ek_load_expires(struct ek_load *load, uint16_t shard, uint64_t expires_unix_ms)
@@ -80,7 +80,7 @@ size_t ek_load_changed(struct ek_load *load, uint32_t shards, struct ek_shard_lo
                                     .operations = value_of(&entry->operations),
                                     .bytes_in = value_of(&entry->bytes_in),
                                     .bytes_out = value_of(&entry->bytes_out),
-                                    .busy_us = value_of(&entry->busy_us),
+                                    .busy_us = value_of(&entry->busy_ns) / 1000,
                                     .expires_unix_ms = value_of(&entry->expires_unix_ms)};
         const struct ek_shard_load *told = &entry->told;
         if (now.operations == told->operations && now.stored_bytes == told->stored_bytes && now.bytes_out == told->bytes_out &&

@@ -7,6 +7,7 @@
 #define EK_WORKER_LOAD_H
 
 #include "common/messages.h"
+#include "worker/cost.h"
 
 #include <stdatomic.h>
 
@@ -14,7 +15,7 @@ struct ek_load_shard {
     _Atomic uint64_t operations; /* these four since the start */
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t bytes_out;
-    _Atomic uint64_t busy_us;
+    _Atomic uint64_t busy_ns;         /* of the time of groups, what its operations added; of reads, their part */
     _Atomic uint64_t expires_unix_ms; /* as in ek_shard_load */
     uint64_t table_bytes;             /* RocksDB's figure */
     uint64_t flushed_at;              /* bytes_in up to here is thought to be in files */
@@ -23,13 +24,14 @@ struct ek_load_shard {
 
 struct ek_load {
     struct ek_load_shard shards[EK_SHARDS_MAX];
+    struct ek_cost cost; /* of writes; the storage thread's */
 };
 
 struct ek_load *ek_load_new(void);
 void ek_load_destroy(struct ek_load **load);
 
 void ek_load_add(struct ek_load *load, uint16_t shard, uint64_t operations, uint64_t bytes_in, uint64_t bytes_out,
-                 uint64_t busy_us);
+                 uint64_t busy_ns);
 /* Until when rows of the shard expire, 0 = none will; from the thread that writes. */
 void ek_load_expires(struct ek_load *load, uint16_t shard, uint64_t expires_unix_ms);
 /* Bytes of a copy were stored: no work that the shard costs, but a part of its size until RocksDB's figures have it. */

@@ -101,7 +101,7 @@ static void account(struct ek_serve *serve, size_t done, uint64_t took_us)
         operations += serve->ready[i].job->count;
     for (size_t i = 0; i < done; i++) {
         const struct ek_worker_job *job = serve->ready[i].job;
-        ek_load_add(serve->load, job->shard, job->count, 0, serve->ready_bytes[i], took_us * job->count / operations);
+        ek_load_add(serve->load, job->shard, job->count, 0, serve->ready_bytes[i], took_us * 1000 * job->count / operations);
     }
     serve->busy_us += took_us;
 }

@@ -4,8 +4,8 @@
     skew.py [--keys 1000000] [--repetitions 3] [--rate N] [--limit 1.10]
 
 The keys are KEYS of the store's that lie on shards which the first worker holds, and are overwritten with zipfian (0.99) popularity by an
-open loop, at half of the peak of that very load. Load is measured over 10 s in two ways: operations that each worker served, and the time that its
-storage was busy, which is what the planner goes by. They differ: what a group commit costs hardly depends on how much is in it. No assignment
+open loop, at half of the peak of that very load. Load is measured over 10 s in two ways: operations that each worker served, all of one size, and the
+time that its storage was busy. They differ: what a group commit costs hardly depends on how much is in it. No assignment
 of whole shards can do better than max/mean = max(1, workers × share of the hottest shard), as measured in the same 10 s. Spread means that
 max/mean is at most LIMIT × that bound, from then on. Exit 0 when every figure keeps its limit in every repetition.
 """

@@ -43,13 +43,18 @@ static void one_second(ek_broker_peer holder, unsigned arrivals)
 }
 
 /* The holder does half of what arrives. */
-static void work(ek_broker_peer holder)
+static void work_in(ek_broker_peer holder, uint64_t service_us)
 {
     for (int i = 0; i < SETTLED_S; i++) {
         load.operations += DONE;
-        load.busy_us += (uint64_t)DONE * SERVICE_US;
+        load.busy_us += DONE * service_us;
         one_second(holder, ARRIVALS);
     }
+}
+
+static void work(ek_broker_peer holder)
+{
+    work_in(holder, SERVICE_US);
 }
 
 /* Likewise, without an answer in all that time. */
@@ -113,6 +118,21 @@ START_TEST(another_holder_counts_from_elsewhere)
     ck_assert_busy(BUSY_US);
     work(TARGET);
     ck_assert_busy(BUSY_US);
+}
+END_TEST
+
+/* A worker with less to do takes longer for it. */
+START_TEST(an_operation_costs_the_same_wherever_its_shard_is)
+{
+    work(SOURCE);
+    moves_begin();
+    moves_copy(POSITION);
+    moves_say(TARGET, EK_MOVED_COMPLETE, POSITION);
+    moves_check_switch();
+    moves_serves(TARGET, POSITION);
+    stand_still(TARGET);
+    work_in(TARGET, SERVICE_US * 3 / 2);
+    ck_assert_busy(BUSY_US * 5 / 4);
 }
 END_TEST
 
@@ -326,6 +346,7 @@ static Suite *suite(void)
     tcase_add_test(tests, busy_time_is_what_arrives_times_what_one_takes);
     tcase_add_test(tests, what_takes_longer_is_believed_by_and_by);
     tcase_add_test(tests, another_holder_counts_from_elsewhere);
+    tcase_add_test(tests, an_operation_costs_the_same_wherever_its_shard_is);
     tcase_add_test(tests, another_link_counts_from_elsewhere);
     tcase_add_test(tests, counters_that_fall_say_nothing);
     tcase_add_test(tests, who_is_not_heard_says_nothing);

@@ -43,15 +43,15 @@ END_TEST
 START_TEST(an_idle_cluster_is_not_shuffled)
 {
     rig_open(&rig, 4, 128);
-    rig_load_worker(&rig, 0, 0.6);
+    rig_load_worker(&rig, 0, 0.3);
     rig_run(&rig, 3600);
     ck_assert_uint_eq(rig.start_count, 0);
     ck_assert_int_eq(rig_plan(&rig)->quiet, EK_RULE_IDLE);
     rig_close(&rig);
     rig.rules = ek_plan_rules;
-    rig.rules.floor[EK_PLAN_BUSY] = 0.1;
+    rig.rules.floor[EK_PLAN_BUSY] = 0.05;
     rig_open(&rig, 4, 128);
-    rig_load_worker(&rig, 0, 0.6);
+    rig_load_worker(&rig, 0, 0.3);
     rig_run(&rig, 120);
     ck_assert_uint_gt(rig.start_count, 0);
 }

@@ -195,8 +195,9 @@ START_TEST(only_changed_shards_are_told)
     struct ek_load *load = ek_load_new();
     static struct ek_shard_load told[16];
     ck_assert_uint_eq(ek_load_changed(load, 16, told), 0);
-    ek_load_add(load, 3, 10, 1000, 0, 50);
-    ek_load_add(load, 9, 1, 0, 77, 1);
+    ek_load_add(load, 3, 10, 1000, 0, 49200);
+    ek_load_add(load, 3, 0, 0, 0, 800);
+    ek_load_add(load, 9, 1, 0, 77, 1000);
     ck_assert_uint_eq(ek_load_changed(load, 16, told), 2);
     ck_assert_uint_eq(told[0].shard, 3);
     ck_assert_uint_eq(told[0].operations, 10);
@@ -205,7 +206,7 @@ START_TEST(only_changed_shards_are_told)
     ck_assert_uint_eq(told[1].shard, 9);
     ck_assert_uint_eq(told[1].bytes_out, 77);
     ck_assert_uint_eq(ek_load_changed(load, 16, told), 0);
-    ek_load_add(load, 3, 5, 500, 0, 10);
+    ek_load_add(load, 3, 5, 500, 0, 10000);
     ck_assert_uint_eq(ek_load_changed(load, 16, told), 1);
     ck_assert_uint_eq(told[0].operations, 15);
     ek_load_forget_told(load);
