@@ -3,6 +3,7 @@
 #include "broker/drain.h"
 #include "broker/effort.h"
 #include "broker/links.h"
+#include "common/work.h"
 
 #include <stdlib.h>
 
@@ -19,9 +20,9 @@ struct meter {
     struct ek_shard_load then;
     uint64_t link; /* whose counters these are: another one's stand elsewhere; 0 = nobody's */
     uint64_t arrived_then;
-    double arrived;      /* a second */
-    uint64_t operations; /* this and the next: in the last second */
-    uint64_t busy_us;
+    double arrived;    /* a second */
+    double operations; /* this and the next: done, a second */
+    double busy_us;
     double work;        /* of one operation */
     double work_weight; /* of the last measurement in it: 1 at first, falling to WORK_WEIGHT; 0 = there was none */
 };
@@ -80,24 +81,24 @@ static bool sample_shard(struct ek_balance *balance, const struct ek_shard *shar
     meter->arrived_then = shard->arrived;
     if (!is_based || heard_seconds <= 0)
         return false;
-    meter->operations = rise(shard->load.operations, then.operations);
-    meter->busy_us = rise(shard->load.busy_us, then.busy_us);
+    uint64_t operations = rise(shard->load.operations, then.operations);
     uint64_t in = rise(shard->load.bytes_in, then.bytes_in);
-    uint64_t out_bytes = rise(shard->load.bytes_out, then.bytes_out);
+    uint64_t bytes = in + rise(shard->load.bytes_out, then.bytes_out);
+    meter->operations = (double)operations / heard_seconds;
+    meter->busy_us = (double)rise(shard->load.busy_us, then.busy_us) / heard_seconds;
     out->rates[EK_PLAN_WRITES] = (double)in / heard_seconds;
-    out->rates[EK_PLAN_NET] = (double)(in + out_bytes) / heard_seconds;
-    ek_effort_add(&balance->effort, shard->holder, ek_effort_work(meter->operations, in + out_bytes), meter->busy_us);
+    out->rates[EK_PLAN_NET] = (double)bytes / heard_seconds;
+    ek_effort_add(&balance->effort, (size_t)shard->holder, ek_work_units(operations, bytes) / heard_seconds, meter->busy_us);
     return true;
 }
 
 /* How much work an operation is, by its part in its holder's time: how fast that is does not matter. */
 static void note_work(struct meter *meter, double unit_us)
 {
-    if (meter->operations == 0 || unit_us <= 0)
+    if (meter->operations <= 0 || unit_us <= 0)
         return;
-    double work = (double)meter->busy_us / (double)meter->operations / unit_us;
-    double mean = meter->work_weight > 0 ? meter->work_weight / (meter->work_weight + 1) : 1;
-    meter->work_weight = mean > WORK_WEIGHT ? mean : WORK_WEIGHT;
+    double work = meter->busy_us / meter->operations / unit_us;
+    meter->work_weight = ek_mean_weight(meter->work_weight, WORK_WEIGHT);
     meter->work += meter->work_weight * (work - meter->work);
 }
 
@@ -115,18 +116,15 @@ static void note_silence(const struct ek_broker *broker, struct ek_shard *shard)
 static void weigh(struct ek_broker *broker)
 {
     struct ek_balance *balance = broker->balance;
-    uint32_t capacity_milli[EK_WORKERS_MAX];
-    for (size_t i = 0; i < broker->worker_count; i++)
-        capacity_milli[i] = broker->workers[i].capacity_milli;
     for (uint32_t i = 0; i < broker->config.shards; i++)
         if (balance->shards[i].sampled)
-            note_work(&balance->meters[i], ek_effort_now_us(&balance->effort, broker->shards[i].holder));
-    ek_effort_end(&balance->effort, capacity_milli, broker->worker_count);
+            note_work(&balance->meters[i], ek_effort_now_us(&balance->effort, (size_t)broker->shards[i].holder));
+    ek_effort_end(&balance->effort, broker->worker_count);
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         const struct meter *meter = &balance->meters[i];
         if (balance->shards[i].sampled)
             balance->shards[i].rates[EK_PLAN_BUSY] =
-                meter->arrived * meter->work * ek_effort_each_us(&balance->effort, broker->shards[i].holder);
+                meter->arrived * meter->work * ek_effort_each_us(&balance->effort, (size_t)broker->shards[i].holder);
     }
 }
 
@@ -138,6 +136,8 @@ static void sample(struct ek_broker *broker)
     for (size_t i = 0; i < broker->worker_count; i++) {
         heard_seconds[i] = (double)rise(broker->workers[i].heard_us, balance->heard_then[i]) / SECOND_US;
         balance->heard_then[i] = broker->workers[i].heard_us;
+        bool said = heard_seconds[i] > 0 || broker->workers[i].state != EK_WORKER_UP;
+        ek_effort_begin(&balance->effort, i, broker->workers[i].capacity_milli, said);
     }
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         struct ek_shard *shard = &broker->shards[i];
@@ -291,7 +291,7 @@ void ek_balance_renumbered(struct ek_broker *broker)
     struct ek_balance *balance = broker->balance;
     ek_planner_renumbered(balance->planner);
     memset(balance->heard_then, 0, sizeof balance->heard_then);
-    memset(balance->effort.workers, 0, sizeof balance->effort.workers);
+    ek_effort_renumbered(&balance->effort);
     for (uint32_t i = 0; i < broker->config.shards; i++)
         balance->meters[i].link = 0;
 }

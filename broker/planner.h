@@ -46,8 +46,8 @@ struct ek_plan_shard {
     bool movable;                /* serving, not quarantined */
     bool empty;                  /* has no data: it moves at once and for nothing */
     bool sampled;                /* the rates below are new since the call before */
-    double rates[EK_PLAN_RATES]; /* per second. Busy time is work that *arrives* (jobs that arrived x measured service time), not
-                                  * work that was done: an overloaded worker does no more than it can */
+    double rates[EK_PLAN_RATES]; /* per second. Busy time is work that *arrives* (operations that arrived x what one adds to its
+                                  * worker's time), not work that was done: an overloaded worker does no more than it can */
     uint64_t stored_bytes;
 };
 

@@ -72,6 +72,17 @@ struct found {
     uint16_t held;
 };
 
+/* Idle shards count, so that they are spread; but a worker that others make hot is not relieved by dozens of them. */
+static bool takes_nothing_off(const struct ek_board *board, const struct ek_hunt *hunt, uint16_t shard,
+                              const struct ek_slot *target)
+{
+    const struct ek_slot *source = hunt->source;
+    double others = source->load[EK_PLAN_BUSY] - source->idle_us;
+    return board->active[EK_PLAN_BUSY] && hunt->resource == EK_PLAN_BUSY && !target->veteran->joining &&
+           board->pieces[shard].level[EK_PLAN_BUSY] <= board->idle_us &&
+           others > source->capacity[EK_PLAN_BUSY] * board->mean[EK_PLAN_BUSY];
+}
+
 static void find_move(struct ek_planner *planner, const struct ek_hunt *hunt, struct found *found)
 {
     const struct ek_board *board = &planner->board;
@@ -83,6 +94,8 @@ static void find_move(struct ek_planner *planner, const struct ek_hunt *hunt, st
         enum ek_plan_rule rule = ek_plan_may_leave(planner, number);
         for (size_t t = 0; t < hunt->target_count && rule == EK_RULE_NONE; t++) {
             struct ek_candidate candidate;
+            if (takes_nothing_off(board, hunt, number, hunt->targets[t]))
+                continue;
             consider(planner, hunt, number, hunt->targets[t], &candidate);
             if (candidate.rule != EK_RULE_NONE) {
                 if (found->farthest.rule == EK_RULE_TARGET || comes_farther(&candidate, &found->farthest)) {

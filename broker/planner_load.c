@@ -1,5 +1,7 @@
 #include "broker/planner_load.h"
 
+#include "common/work.h"
+
 #include <math.h>
 
 /* A median of five passes 1.44 times the slow part of white noise that a mean of five would. */
@@ -65,13 +67,6 @@ struct ek_load_weights ek_load_weights(const struct ek_plan_rules *rules, double
                                     .noise = half_life_weight(rules->noise_half_life_s, seconds)};
 }
 
-/* That of a plain mean until the half-life's is reached. */
-static double next_weight(double weight, double least)
-{
-    double mean = weight > 0 ? weight / (weight + 1) : 1;
-    return mean > least ? mean : least;
-}
-
 /* Half the mean square of successive differences: a drift of the load hardly counts in it. */
 static void sample_variance(struct ek_load *load, double least_weight, double difference)
 {
@@ -116,8 +111,8 @@ bool ek_load_sample(struct ek_load *load, const struct ek_plan_rules *rules, con
     if (load->count > 1)
         sample_variance(load, weights->noise, value - before);
     double smooth = median(load);
-    load->fast_weight = next_weight(load->fast_weight, weights->fast);
-    load->slow_weight = next_weight(load->slow_weight, weights->slow);
+    load->fast_weight = ek_mean_weight(load->fast_weight, weights->fast);
+    load->slow_weight = ek_mean_weight(load->slow_weight, weights->slow);
     load->fast += load->fast_weight * (smooth - load->fast);
     load->slow += load->slow_weight * (smooth - load->slow);
     bool shifts = load->stale == 0 && has_shifted(load, rules, smooth, alert);

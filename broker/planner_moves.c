@@ -159,14 +159,6 @@ static bool is_noise(const struct ek_planner *planner, const struct ek_candidate
     return gap - leaving <= certain;
 }
 
-/* Idle shards count, so that they are spread; but dozens of them take nothing off a worker that is busy with others. */
-static bool takes_nothing_off(const struct ek_planner *planner, const struct ek_candidate *candidate)
-{
-    const struct ek_board *board = &planner->board;
-    return board->active[EK_PLAN_BUSY] && candidate->resource == EK_PLAN_BUSY &&
-           candidate->transfer.leaving[EK_PLAN_BUSY] <= board->idle_us;
-}
-
 static bool costs_too_much(const struct ek_planner *planner, const struct ek_candidate *candidate)
 {
     double rate = fmin(candidate->source->capacity[EK_PLAN_WRITES], candidate->target->capacity[EK_PLAN_WRITES]);
@@ -191,7 +183,7 @@ void ek_candidate_judge(const struct ek_planner *planner, struct ek_candidate *c
         candidate->rule = EK_RULE_WORSE;
     else if (!joining && is_noise(planner, candidate))
         candidate->rule = EK_RULE_NOISE;
-    else if (!joining && (takes_nothing_off(planner, candidate) || costs_too_much(planner, candidate)))
+    else if (!joining && costs_too_much(planner, candidate))
         candidate->rule = EK_RULE_COST;
 }
 

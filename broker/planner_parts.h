@@ -49,6 +49,7 @@ struct ek_slot {
     double variance[EK_PLAN_RATES]; /* of the load */
     double fast_us;                 /* busy load of what does not move, by the fast averages, */
     double slow_us;                 /* and by the slow ones */
+    double idle_us;                 /* what its idle shards count as */
     double leaving;                 /* busy load on its way out */
     uint64_t leaving_bytes;
     uint64_t disk_bytes; /* used, and on their way in */

@@ -116,6 +116,7 @@ static void count_piece(struct ek_planner *planner, uint16_t shard)
         slot->copies_in++;
     } else {
         slot->count++;
+        slot->idle_us += piece->level[EK_PLAN_BUSY] <= board->idle_us ? board->idle_us : 0;
         slot->fast_us += planner->memories[shard].loads[EK_PLAN_BUSY].fast;
         slot->slow_us += planner->memories[shard].loads[EK_PLAN_BUSY].slow;
     }

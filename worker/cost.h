@@ -5,7 +5,7 @@
  * served in bulk is stable as long as arrivals x that is below 1: Bailey, "On queueing processes with bulk service", 1954).
  *
  * The line time = fixed + work x each is fitted to the groups of late by least squares. When they are all of about one size, which
- * tells nothing of its slope, `fixed` stays what it was. Pure; one thread at a time.
+ * tells nothing of its slope, `fixed` stays what it was, unless groups take less than that. Pure; one thread at a time.
  */
 #ifndef EK_WORKER_COST_H
 #define EK_WORKER_COST_H
@@ -27,8 +27,8 @@ struct ek_cost {
 double ek_cost_work(uint64_t operations, uint64_t bytes);
 /* A group took so long. No work in it: it is not counted. */
 void ek_cost_add(struct ek_cost *cost, double work, uint64_t took_us);
-/* What one unit of work adds, in microseconds. At most the mean time of groups over their mean work, and above 0 once there was a
- * group. */
+/* What one unit of work adds, in microseconds: above 0 once there was a group, and at most the mean time of groups over their
+ * mean work. */
 double ek_cost_each_us(const struct ek_cost *cost);
 
 #endif

@@ -149,6 +149,35 @@ START_TEST(replies_come_in_the_order_of_the_jobs)
 }
 END_TEST
 
+/* What an operation costs, and what a shard's part in a group does. */
+START_TEST(a_shard_is_charged_for_its_part_in_the_work_of_groups)
+{
+    enum { ENVELOPES = 20, FEW = 1, MANY = 20 };
+    struct ek_worker_job jobs[FEW + MANY];
+    uint16_t many = ek_rig_shard("n");
+    uint16_t few = (uint16_t)((many + 1) % EK_RIG_SHARDS);
+    for (uint64_t i = 0; i < ENVELOPES; i++) {
+        increments(jobs, FEW, 1 + i * FEW);
+        for (size_t job = 0; job < FEW; job++)
+            jobs[job].shard = few;
+        increments(jobs + FEW, MANY, 1 + i * MANY);
+        push(EK_COMMIT_JOBS, parcel_of(rig.link, jobs, FEW + MANY));
+        ek_commit_done_destroy(next_done());
+    }
+    struct ek_shard_load told[EK_RIG_SHARDS];
+    ck_assert_uint_eq(ek_load_changed(load, EK_RIG_SHARDS, told), 2);
+    const struct ek_shard_load *of_many = &told[told[0].shard == many ? 0 : 1];
+    const struct ek_shard_load *of_few = &told[told[0].shard == many ? 1 : 0];
+    ck_assert_uint_eq(of_many->operations, (uint64_t)ENVELOPES * MANY);
+    ck_assert_uint_eq(of_few->operations, (uint64_t)ENVELOPES * FEW);
+    double wanted = ek_cost_work(MANY, of_many->bytes_in / ENVELOPES) / ek_cost_work(FEW, of_few->bytes_in / ENVELOPES);
+    ck_assert_double_eq_tol((double)of_many->busy_us / (double)of_few->busy_us, wanted, wanted / 20);
+    uint64_t charged_us = of_many->busy_us + of_few->busy_us; /* groups of one size: about all of their time */
+    ck_assert_uint_gt(charged_us, ek_commit_busy_us(commit) / 2);
+    ck_assert_uint_lt(charged_us, ek_commit_busy_us(commit) * 2);
+}
+END_TEST
+
 START_TEST(what_was_accepted_is_committed_before_a_new_link)
 {
     struct ek_worker_job jobs[2];
@@ -288,6 +317,7 @@ static Suite *suite(void)
     tcase_set_timeout(tests, 30);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, replies_come_in_the_order_of_the_jobs);
+    tcase_add_test(tests, a_shard_is_charged_for_its_part_in_the_work_of_groups);
     tcase_add_test(tests, what_was_accepted_is_committed_before_a_new_link);
     tcase_add_test(tests, another_cluster_is_handed_back_as_a_refusal);
     tcase_add_test(tests, roles_are_answered_with_positions);

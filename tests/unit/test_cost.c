@@ -71,23 +71,45 @@ START_TEST(what_is_fixed_stays_while_groups_are_of_one_size)
 }
 END_TEST
 
-START_TEST(groups_that_take_less_than_what_is_fixed_cost_something_yet)
+START_TEST(groups_that_take_less_than_what_is_fixed_refute_it)
 {
-    cost.fixed_us = FIXED_US;
-    groups(GROUPS, 1, 1, FIXED_US / 2, 0);
-    ck_assert_double_gt(ek_cost_each_us(&cost), 0);
-    ck_assert_double_lt(ek_cost_each_us(&cost), FIXED_US / 20.0);
+    groups(GROUPS, 50, 400, FIXED_US, EACH_US);
+    double kept_us = cost.fixed_us;
+    cost = (struct ek_cost){.fixed_us = kept_us};
+    groups(GROUPS, 20000, 20000, FIXED_US / 4, 0); /* a disk that has become fast makes full groups, one like the other */
+    ck_assert_double_eq_tol(ek_cost_each_us(&cost), FIXED_US / 4 / 20000.0, 1e-6);
 }
 END_TEST
 
 /* A stall hits whatever group there is. */
-START_TEST(small_groups_that_take_longer_than_large_ones_say_nothing)
+START_TEST(a_stall_of_a_small_group_says_little)
 {
     groups(GROUPS, 50, 400, FIXED_US, EACH_US);
     double fixed_us = cost.fixed_us;
     ek_cost_add(&cost, 1, 9000000);
+    ck_assert_double_eq_tol(cost.fixed_us, fixed_us, fixed_us / 8);
+    ck_assert_double_eq_tol(ek_cost_each_us(&cost), EACH_US, EACH_US / 8.0);
+}
+END_TEST
+
+START_TEST(small_groups_that_take_longer_than_large_ones_say_nothing)
+{
+    groups(GROUPS, 50, 400, FIXED_US, EACH_US);
+    double fixed_us = cost.fixed_us;
+    cost = (struct ek_cost){.fixed_us = fixed_us};
+    for (int i = 0; i < GROUPS; i++)
+        ek_cost_add(&cost, i % 2 ? 50 : 400, i % 2 ? 3 * FIXED_US : 2 * FIXED_US);
     ck_assert_double_eq(cost.fixed_us, fixed_us);
-    ck_assert_double_ge(ek_cost_each_us(&cost), EACH_US);
+}
+END_TEST
+
+START_TEST(one_huge_group_does_not_set_the_slope)
+{
+    groups(30 * GROUPS, 5, 5, FIXED_US, EACH_US);
+    double each_us = ek_cost_each_us(&cost);
+    ek_cost_add(&cost, 1029, 200000); /* a value of 1 MiB */
+    ck_assert_double_eq(cost.fixed_us, 0);
+    ck_assert_double_eq_tol(ek_cost_each_us(&cost), each_us, each_us / 50);
 }
 END_TEST
 
@@ -110,7 +132,9 @@ static Suite *suite(void)
     tcase_add_test(tests, small_and_large_groups_tell_the_same);
     tcase_add_test(tests, groups_of_one_size_alone_tell_of_nothing_fixed);
     tcase_add_test(tests, what_is_fixed_stays_while_groups_are_of_one_size);
-    tcase_add_test(tests, groups_that_take_less_than_what_is_fixed_cost_something_yet);
+    tcase_add_test(tests, groups_that_take_less_than_what_is_fixed_refute_it);
+    tcase_add_test(tests, a_stall_of_a_small_group_says_little);
+    tcase_add_test(tests, one_huge_group_does_not_set_the_slope);
     tcase_add_test(tests, small_groups_that_take_longer_than_large_ones_say_nothing);
     tcase_add_test(tests, what_was_long_ago_fades);
     suite_add_tcase(suite, tests);

@@ -156,6 +156,21 @@ START_TEST(idle_shards_take_nothing_off_a_busy_worker)
     rig_run(&rig, 600);
     ck_assert_double_gt(rig_plan(&rig)->loads[0].ratio[EK_PLAN_BUSY], 1.05);
     ck_assert_uint_eq(rig.start_count, 0);
+    ck_assert(rig_held_back(&rig, EK_RULE_INVERSION)); /* one that does something, and why it stays */
+}
+END_TEST
+
+START_TEST(a_worker_that_only_idle_shards_make_hot_is_relieved)
+{
+    rig_open(&rig, 12, 240);
+    rig.rules.floor[EK_PLAN_BUSY] = 0.01;
+    for (uint32_t i = 0; i < rig.shard_count; i++)
+        if (i % 12 == 0 || i / 12 >= 2)
+            rig.shards[i].holder = 0;
+        else
+            rig_load(&rig, i, 0.015);
+    rig_run(&rig, 120);
+    ck_assert_uint_gt(rig.start_count, 0);
 }
 END_TEST
 
@@ -460,6 +475,7 @@ static Suite *suite(void)
     tcase_add_test(tests, the_order_of_two_workers_is_never_turned_round);
     tcase_add_test(tests, a_shard_that_would_turn_the_order_round_is_held_back);
     tcase_add_test(tests, idle_shards_take_nothing_off_a_busy_worker);
+    tcase_add_test(tests, a_worker_that_only_idle_shards_make_hot_is_relieved);
     tcase_add_test(tests, capacity_counts);
     tcase_add_test(tests, other_resources_count_above_their_floors);
     tcase_add_test(tests, a_move_does_not_overload_the_target_in_another_resource);
