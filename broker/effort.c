@@ -71,9 +71,9 @@ void ek_effort_end(struct ek_effort *effort, size_t count)
         return;
     qsort(working, working_count, sizeof working[0], by_own_us);
     size_t middle = 0;
-    for (double before = working[0]->mean_work; before < work / 2 && middle + 1 < working_count;
-         before += working[middle]->mean_work)
-        middle++;
+    double up_to = working[0]->mean_work;
+    while (up_to < work / 2 && middle + 1 < working_count)
+        up_to += working[++middle]->mean_work;
     effort->each_us = own_us(working[middle]);
 }
 
