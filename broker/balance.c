@@ -3,6 +3,7 @@
 #include "broker/drain.h"
 #include "broker/effort.h"
 #include "broker/links.h"
+#include "common/mean.h"
 #include "common/work.h"
 
 #include <stdlib.h>

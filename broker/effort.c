@@ -1,14 +1,14 @@
 #include "broker/effort.h"
 
-#include "common/work.h"
+#include "common/mean.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_WEIGHT 0.03
+#define LEAST_WEIGHT 0.03 /* half a minute */
 #define LEAST_WORK   1e-3 /* a second: less is what long rest has left of a mean */
-#define DOUBT        2.0
+#define DOUBT        2.0  /* times as slow or fast is believed to come from what a worker has to do */
 #define MILLI        1000.0
 #define SECOND_US    1e6
 

@@ -1,6 +1,6 @@
 #include "broker/planner_load.h"
 
-#include "common/work.h"
+#include "common/mean.h"
 
 #include <math.h>
 

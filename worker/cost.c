@@ -5,8 +5,8 @@
 #include <math.h>
 
 #define HALF_LIFE_US 20e6 /* of busy time: an idle worker keeps what it knows */
-#define SHARD_WORK   4.0
-#define GROUPS_MIN   16.0
+#define SHARD_WORK   4.0  /* of the record that each shard of a group has */
+#define GROUPS_MIN   16.0 /* before a line is fitted */
 #define SPREAD_MIN   0.04 /* of the work of groups, its variance over the square of its mean */
 #define OUTLIER      16.0 /* times the mean: what is beyond is held down */
 
