@@ -28,10 +28,23 @@ void ek_dispatch_make_ready(struct ek_broker *broker, struct ek_shard *shard)
     worker->ready_count++;
 }
 
+/* With many shards the jobs that wait have long left the cache, and so have the shards: both are asked for while others send. */
+static void expect_ready(const struct ek_worker *worker)
+{
+    const struct ek_shard *soon = worker->ready_first;
+    if (!soon)
+        return;
+    ek_job_expect_first(&soon->queue);
+    const char *later = (const char *)soon->next_ready;
+    for (size_t at = 0; later && at < sizeof *soon; at += EK_LINE_BYTES)
+        __builtin_prefetch(later + at, 1);
+}
+
 static struct ek_shard *next_ready(struct ek_worker *worker)
 {
     struct ek_shard *shard = worker->ready_first;
     worker->ready_first = shard->next_ready;
+    expect_ready(worker);
     if (!worker->ready_first)
         worker->ready_last = NULL;
     worker->ready_count--;

@@ -89,11 +89,20 @@ void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token)
         __builtin_prefetch(&jobs->slots[(uint32_t)token]);
 }
 
-void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
+static void fetch(const struct ek_broker_job *job)
 {
-    const struct ek_broker_job *job = in_slot_of(jobs, token);
     for (size_t at = 0; job && at < sizeof *job; at += EK_LINE_BYTES)
         __builtin_prefetch((const char *)job + at, 1);
+}
+
+void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
+{
+    fetch(in_slot_of(jobs, token));
+}
+
+void ek_job_expect_first(const struct ek_job_list *list)
+{
+    fetch(list->first);
 }
 
 void ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token)

@@ -75,6 +75,8 @@ struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token
 void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token);
 void ek_job_expect(const struct ek_jobs *jobs, uint64_t token);
 void ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token);
+/* Likewise the first job of a list. */
+void ek_job_expect_first(const struct ek_job_list *list);
 /* Makes a numbered write findable. */
 void ek_job_index(struct ek_jobs *jobs, struct ek_broker_job *job);
 struct ek_broker_job *ek_job_by_number(const struct ek_jobs *jobs, uint64_t producer, uint16_t shard, uint64_t number);
