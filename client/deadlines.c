@@ -135,6 +135,7 @@ static void end_jobs(struct ek_session *session, struct ek_jobs *jobs, enum ek_o
 
 void ek_session_give_up_all(struct ek_session *session, enum ek_outcome unsent, const char *text)
 {
+    ek_session_place_staged(session);
     if (session->lobby)
         end_job(session, session->lobby, unsent, text);
     session->lobby = NULL;

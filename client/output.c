@@ -252,6 +252,7 @@ static bool may_send_jobs(const struct ek_session *session, uint64_t now_us)
 
 bool ek_session_output(struct ek_session *session, uint64_t now_us, struct ek_owned *ret)
 {
+    ek_session_place_staged(session);
     if (now_us >= ek_session_hello_due_us(session)) {
         put_hello(session, now_us, ret);
         return true;

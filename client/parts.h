@@ -38,6 +38,8 @@ enum {
     EK_WINDOW_FIRST = 4,                 /* writes of one shard under way before any was answered */
     EK_READ_OPERATIONS_MAX = 512,        /* of one read job, while replies have room */
     EK_FRESH_BYTES_GOAL = 64 * 1024,     /* with this much to send nothing lingers */
+    EK_STAGED_MAX = 16,                  /* submissions that are placed together */
+    EK_STAGED_BYTES_MAX = 1024,          /* of one of them */
     EK_BODY_HEAD_BYTES = 3,              /* room for an array's head in front of a body: EK_JOB_OPERATIONS_MAX needs three */
     EK_REPLY_HEAD_BYTES = 3              /* likewise in a reply's results */
 };
@@ -192,6 +194,11 @@ struct ek_session {
     size_t envelope_bytes; /* of the last one: so much the next one takes at once, instead of growing to it */
     struct ek_buffer scratch;
 
+    /* the last submissions, which are not in their jobs yet */
+    size_t staged_count;
+    struct ek_call *staged[EK_STAGED_MAX];
+    struct ek_buffer staged_bytes; /* their operations, one behind the other */
+
     /* one query */
     uint64_t query_id;
     bool query_wanted;
@@ -239,6 +246,8 @@ void ek_session_free_pools(struct ek_session *session);
 
 /* ---- submit.c ---- */
 
+/* Moves what was submitted last to its lanes: at the latest before the next message is made or the next due time told. */
+void ek_session_place_staged(struct ek_session *session);
 /* Moves the lobby's operations to their lanes. */
 void ek_session_empty_lobby(struct ek_session *session);
 /* Sends one operation of a settled read job, which had `serial`, again by itself. */

@@ -41,6 +41,7 @@ void ek_session_destroy(struct ek_session **session)
     ek_table_done(&old->by_id);
     ek_envelope_done(&old->envelope);
     ek_buffer_done(&old->scratch);
+    ek_buffer_done(&old->staged_bytes);
     ek_buffer_done(&old->answer);
     ek_buffer_done(&old->question);
     free(old->completions);
@@ -79,8 +80,9 @@ void ek_session_tick(struct ek_session *session, uint64_t now_us)
     }
 }
 
-uint64_t ek_session_due_us(const struct ek_session *session)
+uint64_t ek_session_due_us(struct ek_session *session)
 {
+    ek_session_place_staged(session);
     if (!TAILQ_EMPTY(&session->finished) || !STAILQ_EMPTY(&session->given_up) || session->query_wanted)
         return 0;
     uint64_t due_us = ek_wheel_due_us(&session->wheel);

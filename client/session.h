@@ -49,7 +49,7 @@ void ek_session_receive(struct ek_session *session, struct ek_slice message, uin
 /* Runs the callbacks of what has ended; returns how many. */
 size_t ek_session_drain(struct ek_session *session);
 /* When tick and output have something to do even if nothing is received; 0 = now, UINT64_MAX = never. */
-uint64_t ek_session_due_us(const struct ek_session *session);
+uint64_t ek_session_due_us(struct ek_session *session);
 
 /* The last message of a session that ends: its producers are over. Only a hint to the workers, which nobody answers. False: there
  * is nothing to say, or nobody to say it to. What holds is the caller's. */

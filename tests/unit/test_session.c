@@ -234,6 +234,41 @@ START_TEST(a_transaction_keeps_its_place_among_the_writes)
 }
 END_TEST
 
+/* Small ones are gathered before they are placed. */
+START_TEST(small_and_large_operations_leave_in_the_order_of_their_submission)
+{
+    static char value[5000];
+    memset(value, 'x', sizeof value - 1);
+    ek_rig_put(&rig, "{a}first", "x", &notes[0]);
+    ek_rig_turn(&rig);
+    for (int i = 0; i < 50; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "{a}%02d", i);
+        ek_rig_put(&rig, key, i % 7 == 3 ? value : "x", &notes[1 + i]);
+    }
+    ek_rig_turn(&rig);
+    reply_ok(0, 100);
+    int seen = 0;
+    for (size_t job = 1; job < rig.job_count; job++)
+        for (uint32_t i = 0; i < ek_rig_job(&rig, job)->job.count; i++, seen++) {
+            struct ek_operation operation = ek_rig_operation(&ek_rig_job(&rig, job)->job, i);
+            char key[16];
+            (void)snprintf(key, sizeof key, "{a}%02d", seen);
+            ck_assert(ek_slice_equal(operation.key, ek_slice_of(key, strlen(key))));
+        }
+    ck_assert_int_eq(seen, 50);
+}
+END_TEST
+
+START_TEST(a_deadline_counts_from_the_submission_on)
+{
+    ek_rig_put(&rig, "{a}0", "x", &notes[0]);
+    ek_rig_turn(&rig);
+    ek_rig_submit(&rig, EK_DELETE, "{a}1", 50, &notes[1]);
+    ck_assert_uint_le(ek_session_due_us(rig.session), rig.now_us + 60 * MS); /* timers are a little late */
+}
+END_TEST
+
 START_TEST(a_scan_travels_alone_and_brings_its_cursor)
 {
     ek_rig_submit(&rig, EK_GET, "{a}1", 0, &notes[0]);
@@ -418,6 +453,29 @@ START_TEST(memory_is_bounded_and_room_comes_back)
 }
 END_TEST
 
+static int taken_until_full(void)
+{
+    const struct ek_request put = {.kind = EK_PUT, .key = "k", .key_size = 1, .value = notes, .value_size = 900};
+    int taken = 0;
+    while (ek_session_submit(rig.session, &put, 0, ek_rig_take_note, &notes[taken], rig.now_us) == EK_OUTCOME_OK)
+        taken++;
+    return taken;
+}
+
+START_TEST(what_was_submitted_last_counts_like_everything_else)
+{
+    const struct ek_session_options options = {.pending_bytes_max = 8 * 1024};
+    ek_rig_done(&rig);
+    ek_rig_init(&rig, &options);
+    int before_the_welcome = taken_until_full();
+    ek_rig_done(&rig);
+    ek_rig_init(&rig, &options);
+    ek_rig_turn(&rig);
+    ck_assert_int_gt(before_the_welcome, 4);
+    ck_assert_int_eq(taken_until_full(), before_the_welcome);
+}
+END_TEST
+
 START_TEST(a_lone_job_lingers_for_company)
 {
     ek_rig_done(&rig);
@@ -430,6 +488,23 @@ START_TEST(a_lone_job_lingers_for_company)
     ek_rig_put(&rig, "{a}2", "x", &notes[1]);
     ek_rig_advance(&rig, 400);
     ck_assert_uint_eq(ek_rig_job(&rig, 0)->job.count, 2);
+}
+END_TEST
+
+START_TEST(nothing_lingers_behind_64_kib)
+{
+    const struct ek_request put = {.kind = EK_PUT, .key = "{a}k", .key_size = 4, .value = notes, .value_size = 900};
+    ek_rig_done(&rig);
+    ek_rig_init(&rig, &(struct ek_session_options){.linger_us = 60 * S});
+    ek_rig_turn(&rig);
+    for (int i = 0; i < 71; i++)
+        ck_assert_int_eq(ek_session_submit(rig.session, &put, 0, ek_rig_take_note, &notes[i], rig.now_us), EK_OUTCOME_OK);
+    ek_rig_turn(&rig);
+    ck_assert_uint_eq(rig.job_count, 0);
+    for (int i = 71; i < 75; i++)
+        ck_assert_int_eq(ek_session_submit(rig.session, &put, 0, ek_rig_take_note, &notes[i], rig.now_us), EK_OUTCOME_OK);
+    ek_rig_turn(&rig);
+    ck_assert_uint_gt(rig.job_count, 0);
 }
 END_TEST
 
@@ -460,6 +535,14 @@ START_TEST(a_farewell_names_the_producers_that_wrote)
 }
 END_TEST
 
+START_TEST(what_was_submitted_last_ends_with_the_session)
+{
+    ek_rig_put(&rig, "{a}1", "x", &notes[0]);
+    ek_session_destroy(&rig.session);
+    assert_ended(&notes[0], EK_OUTCOME_UNAVAILABLE);
+}
+END_TEST
+
 START_TEST(nobody_takes_leave_of_a_broker_that_is_silent)
 {
     struct ek_owned farewell;
@@ -487,6 +570,8 @@ static Suite *suite(void)
     tcase_add_test(order, jobs_of_many_shards_share_an_envelope);
     tcase_add_test(order, a_read_follows_the_writes_before_it_and_names_the_last_unanswered);
     tcase_add_test(order, a_transaction_keeps_its_place_among_the_writes);
+    tcase_add_test(order, small_and_large_operations_leave_in_the_order_of_their_submission);
+    tcase_add_test(order, a_deadline_counts_from_the_submission_on);
     tcase_add_test(order, a_scan_travels_alone_and_brings_its_cursor);
     tcase_add_test(order, a_replay_travels_alone_among_the_writes);
     tcase_add_test(order, a_list_of_dead_letters_brings_its_cursor);
@@ -494,12 +579,15 @@ static Suite *suite(void)
     tcase_add_test(order, replies_never_exceed_four_kib_for_writes);
     tcase_add_test(order, requests_that_make_no_sense_are_refused_at_once);
     tcase_add_test(order, memory_is_bounded_and_room_comes_back);
+    tcase_add_test(order, what_was_submitted_last_counts_like_everything_else);
     tcase_add_test(order, a_lone_job_lingers_for_company);
+    tcase_add_test(order, nothing_lingers_behind_64_kib);
     suite_add_tcase(result, order);
     TCase *end = tcase_create("the end");
     tcase_add_checked_fixture(end, set_up_welcomed, tear_down);
     tcase_add_test(end, a_farewell_names_the_producers_that_wrote);
     tcase_add_test(end, nobody_takes_leave_of_a_broker_that_is_silent);
+    tcase_add_test(end, what_was_submitted_last_ends_with_the_session);
     suite_add_tcase(result, end);
     return result;
 }
