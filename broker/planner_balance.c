@@ -55,22 +55,33 @@ static bool comes_farther(const struct ek_candidate *candidate, const struct ek_
     return candidate->rule > best->rule || (candidate->rule == best->rule && candidate->gain > best->gain);
 }
 
-static void consider(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
-                     struct ek_candidate *candidate)
-{
-    *candidate = (struct ek_candidate){.source = hunt->source, .target = target, .resource = hunt->resource};
-    ek_candidate_give(planner, candidate, shard);
-    candidate->rule = ek_plan_may_go(planner, shard, hunt->source, target);
-    if (candidate->rule == EK_RULE_NONE)
-        ek_candidate_judge(planner, candidate);
-}
-
 struct found {
     struct ek_candidate best; /* rule NONE: there is one */
     uint16_t shard;
-    struct ek_candidate farthest; /* of those that a rule stopped */
+    struct ek_candidate farthest; /* of those that a rule stopped; is asked for only while there is no best one */
     uint16_t held;
 };
+
+static void consider(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
+                     struct found *found)
+{
+    struct ek_candidate candidate = {.source = hunt->source, .target = target, .resource = hunt->resource};
+    ek_candidate_give(planner, &candidate, shard);
+    candidate.rule = ek_plan_may_go(planner, shard, hunt->source, target);
+    if (candidate.rule == EK_RULE_NONE) {
+        ek_candidate_weigh(planner, &candidate);
+        if (!ek_candidate_beats(planner, &candidate, &found->best))
+            return;
+        ek_candidate_judge(planner, &candidate);
+    }
+    if (candidate.rule == EK_RULE_NONE) {
+        found->best = candidate;
+        found->shard = shard;
+    } else if (found->farthest.rule == EK_RULE_TARGET || comes_farther(&candidate, &found->farthest)) {
+        found->farthest = candidate;
+        found->held = shard;
+    }
+}
 
 /* Idle shards count, so that they are spread; but a worker that others make hot is not relieved by dozens of them. */
 static bool takes_nothing_off(const struct ek_board *board, const struct ek_hunt *hunt, uint16_t shard,
@@ -93,20 +104,8 @@ static void find_move(struct ek_planner *planner, const struct ek_hunt *hunt, st
         uint16_t number = board->list[hunt->source->first + i];
         enum ek_plan_rule rule = ek_plan_may_leave(planner, number);
         for (size_t t = 0; t < hunt->target_count && rule == EK_RULE_NONE; t++) {
-            struct ek_candidate candidate;
-            if (takes_nothing_off(board, hunt, number, hunt->targets[t]))
-                continue;
-            consider(planner, hunt, number, hunt->targets[t], &candidate);
-            if (candidate.rule != EK_RULE_NONE) {
-                if (found->farthest.rule == EK_RULE_TARGET || comes_farther(&candidate, &found->farthest)) {
-                    found->farthest = candidate;
-                    found->held = number;
-                }
-            } else if (found->best.rule != EK_RULE_NONE ||
-                       ek_candidate_worth(planner, &candidate) > ek_candidate_worth(planner, &found->best)) {
-                found->best = candidate;
-                found->shard = number;
-            }
+            if (!takes_nothing_off(board, hunt, number, hunt->targets[t]))
+                consider(planner, hunt, number, hunt->targets[t], found);
         }
     }
 }

@@ -44,10 +44,11 @@ static void try_pairs(struct ek_planner *planner, const struct ek_hunt *hunt, ui
         struct ek_candidate candidate = {.source = hunt->source, .target = target, .resource = hunt->resource};
         ek_candidate_give(planner, &candidate, shard);
         ek_candidate_take_back(planner, &candidate, number);
+        ek_candidate_weigh(planner, &candidate);
+        if (!ek_candidate_beats(planner, &candidate, &best->candidate))
+            continue;
         ek_candidate_judge(planner, &candidate);
-        if (candidate.rule == EK_RULE_NONE &&
-            (best->candidate.rule != EK_RULE_NONE ||
-             ek_candidate_worth(planner, &candidate) > ek_candidate_worth(planner, &best->candidate)))
+        if (candidate.rule == EK_RULE_NONE)
             *best = (struct exchange){.candidate = candidate, .shard = shard, .back_count = 1, .back = {number}};
     }
 }
@@ -96,10 +97,11 @@ static void try_many(struct ek_planner *planner, const struct ek_hunt *hunt, uin
         return;
     ek_candidate_take_back(planner, &found.candidate, planner->weighed[closing].shard);
     found.back[found.back_count++] = planner->weighed[closing].shard;
+    ek_candidate_weigh(planner, &found.candidate);
+    if (!ek_candidate_beats(planner, &found.candidate, &best->candidate))
+        return;
     ek_candidate_judge(planner, &found.candidate);
-    if (found.candidate.rule == EK_RULE_NONE &&
-        (best->candidate.rule != EK_RULE_NONE ||
-         ek_candidate_worth(planner, &found.candidate) > ek_candidate_worth(planner, &best->candidate)))
+    if (found.candidate.rule == EK_RULE_NONE)
         *best = found;
 }
 

@@ -166,11 +166,15 @@ static bool costs_too_much(const struct ek_planner *planner, const struct ek_can
     return candidate->gain * planner->rules->gain_horizon_s <= cost_s;
 }
 
+void ek_candidate_weigh(const struct ek_planner *planner, struct ek_candidate *candidate)
+{
+    candidate->gain = ek_transfer_gain(planner, candidate->source, candidate->target, &candidate->transfer);
+}
+
 void ek_candidate_judge(const struct ek_planner *planner, struct ek_candidate *candidate)
 {
     bool joining = candidate->target->veteran->joining;
     double arrives = per_share(&planner->board, candidate->target, EK_PLAN_BUSY, candidate->transfer.arriving[EK_PLAN_BUSY]);
-    candidate->gain = ek_transfer_gain(planner, candidate->source, candidate->target, &candidate->transfer);
     candidate->rule = EK_RULE_NONE;
     if (ek_slot_ratio(&planner->board, candidate->target, EK_PLAN_BUSY) + arrives > candidate->target->share &&
         candidate->target->share < 1)
@@ -191,6 +195,11 @@ double ek_candidate_worth(const struct ek_planner *planner, const struct ek_cand
 {
     double gain = candidate->returns ? candidate->gain * planner->rules->return_worth : candidate->gain;
     return gain / ((double)candidate->bytes + (double)planner->rules->move_fixed_bytes);
+}
+
+bool ek_candidate_beats(const struct ek_planner *planner, const struct ek_candidate *candidate, const struct ek_candidate *best)
+{
+    return best->rule != EK_RULE_NONE || ek_candidate_worth(planner, candidate) > ek_candidate_worth(planner, best);
 }
 
 /* ---- the plan's entries ---- */

@@ -43,10 +43,13 @@ void ek_candidate_take_back(const struct ek_planner *planner, struct ek_candidat
 double ek_candidate_target_after(const struct ek_planner *planner, const struct ek_candidate *candidate); /* ratio */
 /* By how much the target would carry more than the source afterwards, as ratios. */
 double ek_candidate_gap(const struct ek_planner *planner, const struct ek_candidate *candidate);
-/* Sets gain and rule. */
+/* Sets the gain. */
+void ek_candidate_weigh(const struct ek_planner *planner, struct ek_candidate *candidate);
+/* Sets the rule; the gain is there. */
 void ek_candidate_judge(const struct ek_planner *planner, struct ek_candidate *candidate);
-/* Of candidates without a rule against them the one that is worth most is taken. */
+/* Of candidates without a rule against them the one that is worth most is taken; only one that is worth more need be judged. */
 double ek_candidate_worth(const struct ek_planner *planner, const struct ek_candidate *candidate);
+bool ek_candidate_beats(const struct ek_planner *planner, const struct ek_candidate *candidate, const struct ek_candidate *best);
 
 struct ek_plan_entry ek_candidate_entry(const struct ek_planner *planner, uint16_t shard, const struct ek_candidate *candidate);
 /* Appends one shard of a candidate to the plan, `back`: one that comes from the target. The ratios are those of the whole. */
