@@ -82,7 +82,7 @@ enum ek_plan_rule {
     EK_RULE_TARGET,      /* no worker can take anything */
     EK_RULE_RAMP,        /* the target came back a short time ago */
     EK_RULE_DISK,        /* the target's disk, or those of all others, would be too full */
-    EK_RULE_INVERSION,   /* the target would carry more than the source */
+    EK_RULE_INVERSION,   /* the target would carry noticeably more than the source */
     EK_RULE_WORSE,       /* the objective would not fall: another resource would suffer more */
     EK_RULE_NOISE,       /* what it would gain cannot be told from noise */
     EK_RULE_COST,        /* the copy costs more than the move gains */

@@ -17,6 +17,14 @@ static bool may_swap(const struct ek_planner *planner, uint16_t shard, const str
            !ek_plan_in_cooldown(planner, shard);
 }
 
+/* Shards that are nearly equal would leave the gap nearly what it is: dozens would be exchanged one after the other to close it. */
+static bool is_slight(const struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, double gap, double gap_after,
+                      double leaving)
+{
+    double least = planner->rules->exchange_least;
+    return gap - gap_after < least * gap && leaving < least * planner->board.pieces[shard].leaving[hunt->resource];
+}
+
 /* Whether the target would carry more after a pair was exchanged; most pairs fall here, before anything else is asked. */
 static bool pair_inverts(const struct ek_planner *planner, const struct ek_hunt *hunt, const struct ek_slot *target, uint16_t shard,
                          uint16_t other)
@@ -30,6 +38,22 @@ static bool pair_inverts(const struct ek_planner *planner, const struct ek_hunt 
     return to > from && !ek_piece_is_hot(board, shard);
 }
 
+/* Takes what was found when it may be and is worth more than the best so far. */
+static void offer(const struct ek_planner *planner, const struct ek_hunt *hunt, struct exchange *found, struct exchange *best)
+{
+    enum ek_plan_resource r = hunt->resource;
+    struct ek_candidate *candidate = &found->candidate;
+    double gap = ek_slot_ratio(&planner->board, candidate->source, r) - ek_slot_ratio(&planner->board, candidate->target, r);
+    if (is_slight(planner, hunt, found->shard, gap, -ek_candidate_gap(planner, candidate), candidate->transfer.leaving[r]))
+        return;
+    ek_candidate_weigh(planner, candidate);
+    if (!ek_candidate_beats(planner, candidate, &best->candidate))
+        return;
+    ek_candidate_judge(planner, candidate);
+    if (candidate->rule == EK_RULE_NONE)
+        *best = *found;
+}
+
 /* One for one: what is left of the larger one after the smaller one's return should be half of the gap. */
 static void try_pairs(struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, struct ek_slot *target,
                       struct exchange *best)
@@ -41,15 +65,11 @@ static void try_pairs(struct ek_planner *planner, const struct ek_hunt *hunt, ui
         if (board->pieces[number].arriving[hunt->resource] >= leaving || pair_inverts(planner, hunt, target, shard, number) ||
             !may_swap(planner, number, target, hunt->source))
             continue;
-        struct ek_candidate candidate = {.source = hunt->source, .target = target, .resource = hunt->resource};
-        ek_candidate_give(planner, &candidate, shard);
-        ek_candidate_take_back(planner, &candidate, number);
-        ek_candidate_weigh(planner, &candidate);
-        if (!ek_candidate_beats(planner, &candidate, &best->candidate))
-            continue;
-        ek_candidate_judge(planner, &candidate);
-        if (candidate.rule == EK_RULE_NONE)
-            *best = (struct exchange){.candidate = candidate, .shard = shard, .back_count = 1, .back = {number}};
+        struct exchange found = {.shard = shard, .back_count = 1, .back = {number}};
+        found.candidate = (struct ek_candidate){.source = hunt->source, .target = target, .resource = hunt->resource};
+        ek_candidate_give(planner, &found.candidate, shard);
+        ek_candidate_take_back(planner, &found.candidate, number);
+        offer(planner, hunt, &found, best);
     }
 }
 
@@ -97,12 +117,7 @@ static void try_many(struct ek_planner *planner, const struct ek_hunt *hunt, uin
         return;
     ek_candidate_take_back(planner, &found.candidate, planner->weighed[closing].shard);
     found.back[found.back_count++] = planner->weighed[closing].shard;
-    ek_candidate_weigh(planner, &found.candidate);
-    if (!ek_candidate_beats(planner, &found.candidate, &best->candidate))
-        return;
-    ek_candidate_judge(planner, &found.candidate);
-    if (found.candidate.rule == EK_RULE_NONE)
-        *best = found;
+    offer(planner, hunt, &found, best);
 }
 
 /* The source's shards that are heavier than that, the heaviest first. */

@@ -124,14 +124,16 @@ double ek_candidate_gap(const struct ek_planner *planner, const struct ek_candid
            per_share(board, candidate->source, r, candidate->transfer.leaving[r]);
 }
 
-/* The target may not carry more than the source is left with; in another resource not more than the source did before. */
+/* The target may not carry noticeably more than the source is left with; in another resource not more than the source did before. */
 static bool inverts(const struct ek_planner *planner, const struct ek_candidate *candidate)
 {
     const struct ek_board *board = &planner->board;
-    if (ek_candidate_gap(planner, candidate) > 0)
+    enum ek_plan_resource resource = candidate->resource;
+    double before = ek_slot_ratio(board, candidate->source, resource) - ek_slot_ratio(board, candidate->target, resource);
+    if (ek_candidate_gap(planner, candidate) > planner->rules->inversion_share * fmax(0, before))
         return true;
     for (enum ek_plan_resource r = 0; r < EK_PLAN_RESOURCES; r++) {
-        if (!board->counts[r] || r == candidate->resource || candidate->transfer.arriving[r] <= 0)
+        if (!board->counts[r] || r == resource || candidate->transfer.arriving[r] <= 0)
             continue;
         double after =
             ek_slot_ratio(board, candidate->target, r) + per_share(board, candidate->target, r, candidate->transfer.arriving[r]);

@@ -34,6 +34,9 @@ struct ek_plan_rules {
     double start_ratio; /* hottest to mean, plus the estimate's noise */
     double end_ratio;
     uint64_t wait_us; /* that it has lasted */
+    /* A move may turn the order of its workers round by so much of the gap that it closes: shards are never quite equal, and
+     * from 9 and 7 of them nobody would get to 8 and 8. Back it would need the whole gap again. */
+    double inversion_share;
     double noise_sigmas;
     double urgent_utilisation;
     uint64_t urgent_queued_us;
@@ -64,6 +67,7 @@ struct ek_plan_rules {
     uint64_t rate_bytes;     /* a second, of the disk and network of a worker of capacity 1; copies may know better */
     uint32_t coldest;        /* targets that are tried */
     uint32_t exchange_pairs; /* that are tried in a round, the heaviest shards first */
+    double exchange_least;   /* of the gap of two workers, or of the shard, that one for one must come to */
     double exchange_peak;    /* of the source's ratio, that the target may have until it has given others for a large one */
     uint32_t exchange_many;  /* shards that may go the other way for a large one */
     /* joining and leaving */

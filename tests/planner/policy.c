@@ -71,7 +71,8 @@ static void check_start(const struct ps_policy *policy, struct ps_world *world, 
     uint64_t cooldown = policy->rules->cooldown_us / 1000000;
     if (shard->moved && world->tick - shard->moved < cooldown && !entry->waived)
         ps_world_break(world, "shard %u moves inside its cooldown", entry->shard);
-    if (entry->reason == EK_PLAN_BALANCE && entry->target_after > entry->source_after + EPSILON)
+    double turned = policy->rules->inversion_share * (entry->source_before - entry->target_before);
+    if (entry->reason == EK_PLAN_BALANCE && entry->target_after > entry->source_after + turned + EPSILON)
         ps_world_break(world, "shard %u turns the order of its workers round", entry->shard);
 }
 

@@ -121,14 +121,32 @@ START_TEST(load_goes_to_the_three_coldest)
 }
 END_TEST
 
-START_TEST(the_order_of_two_workers_is_never_turned_round)
+START_TEST(the_order_of_two_workers_is_hardly_turned_round)
 {
     open_hot(0.8);
     rig_run(&rig, 120);
     ck_assert_uint_gt(rig.start_count, 0);
     for (size_t i = 0; i < rig.start_count; i++)
         if (rig.starts[i].reason == EK_PLAN_BALANCE)
-            ck_assert_double_le(rig.starts[i].target_after, rig.starts[i].source_after + 1e-9);
+            ck_assert_double_le(rig.starts[i].target_after - rig.starts[i].source_after,
+                                0.2 * (rig.starts[i].source_before - rig.starts[i].target_before));
+}
+END_TEST
+
+/* Of nine and seven nearly equal shards, each of the nine a little larger than half of what the workers differ by. */
+START_TEST(two_shards_too_many_are_one_too_many)
+{
+    forbid_trimming();
+    rig_open(&rig, 2, 16);
+    rig.rules.exchange_pairs = 0;
+    rig.shards[15].holder = 0;
+    for (uint32_t i = 0; i < 16; i++)
+        rig_load(&rig, i, rig.shards[i].holder == 0 ? 0.041 : 0.042);
+    rig_run(&rig, 60);
+    ck_assert_uint_eq(rig.start_count, 1);
+    ck_assert_uint_eq(rig_held(&rig, 0), 8);
+    rig_run(&rig, 3600); /* and never back */
+    ck_assert_uint_eq(rig.start_count, 1);
 }
 END_TEST
 
@@ -387,7 +405,21 @@ START_TEST(shards_are_exchanged_when_no_move_helps)
 }
 END_TEST
 
-/* 0.56 and 0.43: a large shard alone would turn the order round, without a small one of the others it does not. */
+/* Nine and seven of shards that differ by 3 % at most: an exchange would close a hundredth of the gap, and the next one another. */
+START_TEST(nearly_equal_shards_are_not_exchanged)
+{
+    rig_open(&rig, 2, 16);
+    rig.rules.inversion_share = 0;
+    rig.rules.idle_share = 0;
+    rig.shards[15].holder = 0;
+    for (uint32_t i = 0; i < 16; i++)
+        rig_load(&rig, i, (rig.shards[i].holder == 0 ? 0.041 : 0.042) * (1 + 0.002 * (double)(i % 15)));
+    rig_run(&rig, 600);
+    ck_assert_uint_eq(rig_moves(&rig, EK_PLAN_EXCHANGE), 0);
+}
+END_TEST
+
+/* 0.488 and 0.432: a large shard alone would turn the order round, without a small one of the others it does not. */
 START_TEST(a_large_shard_goes_for_a_small_one_where_that_is_worth_more_than_a_small_one_alone)
 {
     rig.rules = ek_plan_rules;
@@ -395,8 +427,8 @@ START_TEST(a_large_shard_goes_for_a_small_one_where_that_is_worth_more_than_a_sm
     rig_open(&rig, 2, 64);
     for (uint32_t i = 0; i < 64; i++)
         rig_load(&rig, i, i % 2 ? 0.0135 : 0.014);
-    rig_load(&rig, 0, 0.07);
-    rig_load(&rig, 2, 0.07);
+    rig_load(&rig, 0, 0.034);
+    rig_load(&rig, 2, 0.034);
     rig_run(&rig, 16);
     ck_assert_uint_gt(rig.start_count, 1);
     ck_assert_int_eq(rig.starts[0].reason, EK_PLAN_EXCHANGE);
@@ -472,7 +504,8 @@ static Suite *suite(void)
     tcase_add_test(tests, urgent_rounds_do_not_wait);
     tcase_add_test(tests, a_slightly_hot_worker_does_not_begin_it_and_balancing_ends_below_the_start);
     tcase_add_test(tests, load_goes_to_the_three_coldest);
-    tcase_add_test(tests, the_order_of_two_workers_is_never_turned_round);
+    tcase_add_test(tests, the_order_of_two_workers_is_hardly_turned_round);
+    tcase_add_test(tests, two_shards_too_many_are_one_too_many);
     tcase_add_test(tests, a_shard_that_would_turn_the_order_round_is_held_back);
     tcase_add_test(tests, idle_shards_take_nothing_off_a_busy_worker);
     tcase_add_test(tests, a_worker_that_only_idle_shards_make_hot_is_relieved);
@@ -489,6 +522,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_shard_too_large_for_a_small_worker_goes_to_a_large_one);
     tcase_add_test(tests, two_hot_shards_part);
     tcase_add_test(tests, shards_are_exchanged_when_no_move_helps);
+    tcase_add_test(tests, nearly_equal_shards_are_not_exchanged);
     tcase_add_test(tests, a_large_shard_goes_for_a_small_one_where_that_is_worth_more_than_a_small_one_alone);
     tcase_add_test(tests, two_large_shards_part_when_another_worker_makes_room);
     tcase_add_test(tests, a_large_shard_stays_when_its_target_would_carry_much_more_for_a_while);
