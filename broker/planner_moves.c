@@ -124,7 +124,8 @@ double ek_candidate_gap(const struct ek_planner *planner, const struct ek_candid
            per_share(board, candidate->source, r, candidate->transfer.leaving[r]);
 }
 
-/* The target may not carry noticeably more than the source is left with; in another resource not more than the source did before. */
+/* The target may not carry noticeably more than the source is left with; in another resource not more than the source did before.
+ */
 static bool inverts(const struct ek_planner *planner, const struct ek_candidate *candidate)
 {
     const struct ek_board *board = &planner->board;
