@@ -319,6 +319,8 @@ static void plan_round(struct ek_planner *planner)
     planner->round_left = planner->share_left;
     ek_plan_survey(planner);
     ek_plan_watch(planner);
+    if (ek_plan_follow_drift(planner))
+        ek_plan_survey(planner);
     resume_joins(planner);
     note_arrivals(planner);
     describe(planner);

@@ -146,3 +146,14 @@ double ek_load_variance(const struct ek_load *load)
         return load->slow * load->slow;
     return noise_of(load->slow_weight, load->variance);
 }
+
+double ek_load_fast_variance(const struct ek_load *load)
+{
+    return load->count < EK_LOAD_SAMPLES ? load->fast * load->fast : noise_of(load->fast_weight, load->variance);
+}
+
+void ek_load_follow(struct ek_load *load)
+{
+    load->slow = load->fast;
+    load->slow_weight = load->fast_weight;
+}

@@ -47,5 +47,10 @@ double ek_load_arriving(const struct ek_load *load);
 
 /* The variance of ek_load_level. */
 double ek_load_variance(const struct ek_load *load);
+/* And of the fast average. */
+double ek_load_fast_variance(const struct ek_load *load);
+
+/* The load has changed, as others show: what the fast average says is true. */
+void ek_load_follow(struct ek_load *load);
 
 #endif

@@ -166,6 +166,11 @@ bool ek_plan_may_trim(const struct ek_planner *planner);
 /* By how much the ratios of two workers come apart by themselves. */
 double ek_plan_wavering(const struct ek_planner *planner, const struct ek_slot *source, const struct ek_slot *target);
 
+/* ---- drift ---- */
+
+/* Once a round: the loads of a worker whose shards have changed together begin again. False: none has. */
+bool ek_plan_follow_drift(struct ek_planner *planner);
+
 /* ---- duties: what must move whatever it costs ---- */
 
 /* The heaviest first, equal ones by number. */

@@ -11,6 +11,7 @@ const struct ek_plan_rules ek_plan_rules = {
     .shift_sigmas = 6,
     .alert_sigmas = 2,
     .alert_us = 15 * SECOND_US,
+    .drift_sigmas = 3,
     .idle_share = 0.01,
     .weight = {[EK_PLAN_BUSY] = 1, [EK_PLAN_WRITES] = 0.5, [EK_PLAN_NET] = 0.25, [EK_PLAN_STORED] = 0.25},
     .floor = {[EK_PLAN_BUSY] = 0.10, [EK_PLAN_WRITES] = 0.10, [EK_PLAN_NET] = 0.10, [EK_PLAN_STORED] = 0.50},

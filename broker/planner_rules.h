@@ -25,6 +25,7 @@ struct ek_plan_rules {
     double shift_sigmas;      /* fast and slow average this far apart: the load has changed, not the luck */
     double alert_sigmas;      /* the last samples this far from the slow average, a short time after another load has changed */
     uint64_t alert_us;
+    double drift_sigmas; /* the same of all shards of a worker, as one sum: it has drifted */
     double idle_share; /* of all capacity, spread over the shards by count */
     /* objective */
     double weight[EK_PLAN_RESOURCES];

@@ -109,6 +109,22 @@ START_TEST(what_leaves_counts_as_the_smaller_average_what_arrives_as_the_larger)
 }
 END_TEST
 
+START_TEST(what_is_followed_is_the_fast_average)
+{
+    feed_noise(100, 50, 600);
+    double calm = ek_load_fast_variance(&load);
+    ck_assert_double_gt(calm, ek_load_variance(&load));
+    feed_noise(110, 50, 10);
+    double fast = load.fast;
+    ck_assert_double_gt(fast, ek_load_level(&load) + 2);
+    ek_load_follow(&load);
+    ck_assert_double_eq_tol(ek_load_level(&load), fast, 1e-9);
+    ck_assert_double_eq_tol(ek_load_variance(&load), ek_load_fast_variance(&load), 1e-9); /* and is as uncertain */
+    feed_noise(110, 50, 30);
+    ck_assert_double_eq_tol(ek_load_level(&load), 110, 2);
+}
+END_TEST
+
 START_TEST(averages_have_their_half_lives)
 {
     feed(100, 300);
@@ -175,6 +191,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_small_shift_is_known_at_once_only_when_another_load_has_shifted);
     tcase_add_test(tests, noise_is_not_taken_for_a_shift);
     tcase_add_test(tests, what_leaves_counts_as_the_smaller_average_what_arrives_as_the_larger);
+    tcase_add_test(tests, what_is_followed_is_the_fast_average);
     tcase_add_test(tests, averages_have_their_half_lives);
     tcase_add_test(tests, a_sample_after_a_lost_one_counts_for_two_seconds);
     tcase_add_test(tests, variance_is_that_of_samples_and_falls_with_their_number);

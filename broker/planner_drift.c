@@ -1,0 +1,48 @@
+/*
+ * Drift: what an operation costs depends on how much its worker does, so that all of a worker's loads change a little when it has
+ * given or taken some. In a single shard that cannot be told from noise, and its slow average would hide it for minutes; in the
+ * sum of them it can.
+ */
+#include "broker/planner_parts.h"
+
+#include <math.h>
+
+/* By how much a worker's sum of fast averages is off by itself, as a share of it: its shards' noise, and what it wavers by as a
+ * whole. */
+static double sigma_of(const struct ek_planner *planner, const struct ek_slot *slot)
+{
+    const struct ek_board *board = &planner->board;
+    double variance = 0;
+    for (size_t i = 0; i < slot->count; i++)
+        variance += ek_load_fast_variance(&planner->memories[board->list[slot->first + i]].loads[EK_PLAN_BUSY]);
+    return sqrt(variance / (slot->slow_us * slot->slow_us) + slot->veteran->waver);
+}
+
+static bool drifts(const struct ek_planner *planner, const struct ek_slot *slot, double common)
+{
+    double apart = slot->fast_us / slot->slow_us / common - 1;
+    return fabs(apart) > planner->rules->drift_sigmas * sigma_of(planner, slot);
+}
+
+bool ek_plan_follow_drift(struct ek_planner *planner)
+{
+    struct ek_board *board = &planner->board;
+    double fast = 0;
+    double slow = 0;
+    for (size_t i = 0; i < board->slot_count; i++) {
+        fast += board->slots[i].fast_us;
+        slow += board->slots[i].slow_us;
+    }
+    if (fast <= 0 || slow <= 0)
+        return false;
+    bool followed = false;
+    for (size_t i = 0; i < board->slot_count; i++) {
+        struct ek_slot *slot = &board->slots[i];
+        if (slot->slow_us <= 0 || !drifts(planner, slot, fast / slow))
+            continue;
+        for (size_t s = 0; s < slot->count; s++)
+            ek_load_follow(&planner->memories[board->list[slot->first + s]].loads[EK_PLAN_BUSY]);
+        followed = true;
+    }
+    return followed;
+}
