@@ -189,7 +189,7 @@ unit-one: $(BUILD)/tests/unit/test_$(TEST) ## one unit test: make unit-one TEST=
 SIM_EDGES = common/transport.c common/clock.c common/directory.c common/log.c common/mailbox.c common/rocks.c common/args.c \
     broker/main.c broker/beside.c broker/keeper.c broker/stats.c broker/stats_json.c broker/meta_rocksdb.c worker/main.c \
     worker/commit.c worker/options.c worker/store_rocksdb.c
-SIM_PARTS = $(filter-out $(SIM_EDGES),$(COMMON) $(BROKER) $(WORKER) $(CLIENT)) $(SIM)
+SIM_PARTS = $(filter-out $(SIM_EDGES),$(COMMON) $(BROKER) $(WORKER) $(CLIENT)) $(SIM) tests/support/seed_arguments.c
 SIM_LIMITS = -DEK_VALUE_BYTES_MAX=8192u -DEK_BATCH_BYTES_MAX=65536u -DEK_READ_REPLY_BYTES_GOAL=12288u -DEK_PRODUCERS_PER_SHARD_MAX=4u -DEK_SHARDS_MAX=16u -DEK_COPY_CHUNK_BYTES_GOAL=64u
 SIM_WRAPS = -Wl,--wrap=read,--wrap=close,--wrap=signalfd,--wrap=_exit,--wrap=ek_broker_step,--wrap=ek_copy_open
 
@@ -210,7 +210,7 @@ sim: $(BUILD)/bin/evenkeel-sim ## SEEDS=200 simulated clusters with faults, from
 	@$< $(if $(V),-v) $(SEEDS) $(SEED)
 
 # The planner is simulated by itself: of the broker it needs nothing else.
-$(BUILD)/bin/evenkeel-planner-sim: $(call objects,$(filter broker/planner%,$(BROKER)) $(PLANNER_SIM)) $(call archive,common)
+$(BUILD)/bin/evenkeel-planner-sim: $(call objects,$(filter broker/planner%,$(BROKER)) $(PLANNER_SIM) tests/support/seed_arguments.c) $(call archive,common)
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lm

@@ -9,9 +9,9 @@
  * A figure that even the oracle misses is shown but not judged; docs/PLANNING.md has the bound.
  */
 #include "tests/planner/tables.h"
+#include "tests/support/seed_arguments.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { SEEDS_DEFAULT = 4 };
@@ -21,14 +21,10 @@ int main(int argc, char **argv)
     bool ablations = argc > 1 && strcmp(argv[1], "--ablations") == 0;
     if (argc > 1 && strcmp(argv[1], "--series") == 0)
         return ps_print_series();
-    char **numbers = argv + 1 + ablations;
-    int left = argc - 1 - ablations;
-    uint64_t seeds = left > 0 ? strtoull(numbers[0], NULL, 10) : SEEDS_DEFAULT;
-    uint64_t first = left > 1 ? strtoull(numbers[1], NULL, 10) : 1;
-    seeds = seeds < 1 ? 1 : seeds > PS_SEEDS_MAX ? PS_SEEDS_MAX : seeds;
+    struct ek_seed_arguments wanted = ek_seed_arguments(argc - 1 - ablations, argv + 1 + ablations, SEEDS_DEFAULT, PS_SEEDS_MAX);
     if (ablations)
-        return ps_print_ablations(seeds, first);
-    size_t bad = ps_print_figures(seeds, first);
-    bad += ps_print_trials(seeds, first);
+        return ps_print_ablations(wanted.seeds, wanted.first);
+    size_t bad = ps_print_figures(wanted.seeds, wanted.first);
+    bad += ps_print_trials(wanted.seeds, wanted.first);
     return bad > 0;
 }

@@ -23,6 +23,7 @@
 #include "tests/sim/tally.h"
 #include "tests/sim/wire.h"
 #include "tests/sim/workload.h"
+#include "tests/support/seed_arguments.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@
 #define SECOND_US   UINT64_C(1000000)
 #define PATIENCE_US (180 * SECOND_US) /* everything must have ended so long after the healing */
 
-enum { DEFAULT_SEEDS = 200, SAME_SEEDS = 3, EXIT_SKIPPED = 77 };
+enum { DEFAULT_SEEDS = 200, SEEDS_MAX = 1000000, SAME_SEEDS = 3, EXIT_SKIPPED = 77 };
 enum { ENOUGH_SEEDS = 500 }; /* for everything that is counted to have happened */
 
 enum verdict { PASSED, FAILED, UNDECIDED, VERDICTS };
@@ -212,10 +213,10 @@ int main(int argc, char **argv)
 #endif
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     bool first_only = argc > 1 && strcmp(argv[1], "-x") == 0;
-    char **arguments = argv + 1 + (verbose || first_only);
-    int left = argc - 1 - (verbose || first_only);
-    uint64_t seeds = left > 0 ? strtoull(arguments[0], NULL, 10) : DEFAULT_SEEDS;
-    uint64_t first = left > 1 ? strtoull(arguments[1], NULL, 10) : 1;
+    int flags = verbose || first_only;
+    struct ek_seed_arguments wanted = ek_seed_arguments(argc - 1 - flags, argv + 1 + flags, DEFAULT_SEEDS, SEEDS_MAX);
+    uint64_t seeds = wanted.seeds;
+    uint64_t first = wanted.first;
     tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED)
         abort();
