@@ -108,6 +108,21 @@ static uint64_t jump(enum ps_kind kind, const struct ek_plan_rules *rules, uint6
     return ps_run_close(&run);
 }
 
+/* The first two and a half minutes of a hotspot, before anybody knows how workers waver. What its operations cost changes while
+ * it is spread. */
+static uint64_t bulk_jump(enum ps_kind kind, const struct ek_plan_rules *rules, uint64_t seed, double *ret_values)
+{
+    struct ps_run run;
+    struct ps_options options = options_of(seed);
+    options.bulk = 0.2;
+    open_run(&run, &options, kind, rules);
+    ps_run_seconds(&run, 20);
+    ps_run_shape(&run, PS_JUMP, 0.2, 0);
+    ps_run_seconds(&run, 150);
+    ret_values[0] = ps_run_mean(&run, 60);
+    return ps_run_close(&run);
+}
+
 static void measure_shifts(const struct ps_run *run, uint64_t from, double *ret_values)
 {
     uint64_t seconds = run->world.tick - from;
@@ -306,5 +321,6 @@ const struct ps_figure ps_figures[] = {
     {"G12", "worker dies: rounds to reassign all", 1, false, true, death, 0},
     {"S1", "large values: max/mean of bytes written", 1.3, false, false, mixed, 0},
     {"S2", "large values: max/mean of busy time", 1.05, false, false, mixed, 1},
+    {"S3", "hotspot, work in bulk: mean after 90 s", 1.05, false, false, bulk_jump, 0},
 };
 const size_t ps_figure_count = sizeof ps_figures / sizeof *ps_figures;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 12, FIGURES_MAX = 40 };
+enum { COLUMNS_MAX = 14, FIGURES_MAX = 40 };
 
 /* Who is measured. */
 struct column {
@@ -211,6 +211,15 @@ int ps_print_ablations(uint64_t seeds, uint64_t first)
     rules = ek_plan_rules;
     rules.waver_known_s = INFINITY;
     count = ablation(count, "no trimming", rules);
+    rules = ek_plan_rules;
+    rules.inversion_share = 0;
+    count = ablation(count, "strict order", rules);
+    rules = ek_plan_rules;
+    rules.exchange_least = 0;
+    count = ablation(count, "any exchange", rules);
+    rules = ek_plan_rules;
+    rules.drift_sigmas = INFINITY;
+    count = ablation(count, "no drift", rules);
     for (size_t c = 0; c < count; c++)
         measure(&columns[c], seeds, first);
     (void)printf("%" PRIu64 " seeds from %" PRIu64 " on; two numbers are the median and the worst of them.\n\n", seeds, first);

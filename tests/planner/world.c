@@ -76,8 +76,19 @@ void ps_world_close(struct ps_world *world)
 
 /* ---- a second ---- */
 
+/* Of work that is done in bulk: the more a worker has, the less each of it takes. */
+static void find_efforts(const struct ps_world *world, double efforts[PS_WORKERS_MAX])
+{
+    for (size_t i = 0; i < world->worker_count; i++) {
+        double used = world->options.bulk > 0 ? fmin(1, ps_world_load(world, (int)i) / world->workers[i].capacity) : 0;
+        efforts[i] = 1 + world->options.bulk * (1 - used);
+    }
+}
+
 static void arrive(struct ps_world *world)
 {
+    double efforts[PS_WORKERS_MAX];
+    find_efforts(world, efforts);
     for (uint32_t i = 0; i < world->options.shards; i++) {
         struct ps_shard *shard = &world->shards[i];
         double count = shard->rate;
@@ -85,7 +96,8 @@ static void arrive(struct ps_world *world)
             count = ps_random_arrivals(&world->random, shard->rate, NOISE);
         shard->queue += count;
         bool served = shard->holder >= 0;
-        double slow = served ? world->workers[shard->holder].speed : 1; /* work that takes longer is more work */
+        /* What takes longer is more work. */
+        double slow = served ? world->workers[shard->holder].speed / efforts[shard->holder] : 1;
         memcpy(shard->before[world->tick % (PS_DELAY_MAX + 1)], shard->counted, sizeof shard->counted);
         shard->counted[0] += count * shard->service_us / slow;
         shard->counted[1] += count * shard->write_bytes;

@@ -25,6 +25,7 @@ struct ps_options {
     uint64_t seed;
     double utilisation;       /* of all capacity, at first */
     double shard_bytes;       /* each stores that much at first */
+    double bulk;              /* what an operation takes more, as a share of it, on a worker with nothing else to do */
     bool calm;                /* arrivals are exactly their rate, reports come at once: loads held still */
     bool instant;             /* copies take no time */
     bool homeless;            /* shards begin without a holder; else round-robin */
