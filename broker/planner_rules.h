@@ -26,7 +26,7 @@ struct ek_plan_rules {
     double alert_sigmas;      /* the last samples this far from the slow average, a short time after another load has changed */
     uint64_t alert_us;
     double drift_sigmas; /* the same of all shards of a worker, as one sum: it has drifted */
-    double idle_share; /* of all capacity, spread over the shards by count */
+    double idle_share;   /* of all capacity, spread over the shards by count */
     /* objective */
     double weight[EK_PLAN_RESOURCES];
     double floor[EK_PLAN_RESOURCES]; /* utilisation of the whole cluster below which a resource starts no move */
