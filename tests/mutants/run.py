@@ -25,7 +25,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.join(ROOT, "tests", "mutants")
 RESULTS = os.path.join(HERE, "RESULTS.md")
-PARTS = ["Makefile", "common", "broker", "worker", "client", "tests/sim"]
+PARTS = ["Makefile", "common", "broker", "worker", "client", "tests/sim", "tests/support"]
 AT_A_TIME = 2
 DEFAULT_SEEDS = 500
 CAUGHT, MISSED, BROKEN, CHAOS = "caught", "MISSED", "BROKEN", "chaos"
