@@ -18,27 +18,18 @@ static double sigma_of(const struct ek_planner *planner, const struct ek_slot *s
     return sqrt(variance / (slot->slow_us * slot->slow_us) + slot->veteran->waver);
 }
 
-static bool drifts(const struct ek_planner *planner, const struct ek_slot *slot, double common)
+static bool drifts(const struct ek_planner *planner, const struct ek_slot *slot)
 {
-    double apart = slot->fast_us / slot->slow_us / common - 1;
-    return fabs(apart) > planner->rules->drift_sigmas * sigma_of(planner, slot);
+    return slot->slow_us > 0 && fabs(ek_slot_apart(&planner->board, slot)) > planner->rules->drift_sigmas * sigma_of(planner, slot);
 }
 
 bool ek_plan_follow_drift(struct ek_planner *planner)
 {
     struct ek_board *board = &planner->board;
-    double fast = 0;
-    double slow = 0;
-    for (size_t i = 0; i < board->slot_count; i++) {
-        fast += board->slots[i].fast_us;
-        slow += board->slots[i].slow_us;
-    }
-    if (fast <= 0 || slow <= 0)
-        return false;
     bool followed = false;
     for (size_t i = 0; i < board->slot_count; i++) {
         struct ek_slot *slot = &board->slots[i];
-        if (slot->slow_us <= 0 || !drifts(planner, slot, fast / slow))
+        if (!drifts(planner, slot))
             continue;
         for (size_t s = 0; s < slot->count; s++)
             ek_load_follow(&planner->memories[board->list[slot->first + s]].loads[EK_PLAN_BUSY]);

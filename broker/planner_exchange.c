@@ -18,11 +18,13 @@ static bool may_swap(const struct ek_planner *planner, uint16_t shard, const str
 }
 
 /* Shards that are nearly equal would leave the gap nearly what it is: dozens would be exchanged one after the other to close it. */
-static bool is_slight(const struct ek_planner *planner, const struct ek_hunt *hunt, uint16_t shard, double gap, double gap_after,
-                      double leaving)
+static bool is_slight(const struct ek_planner *planner, uint16_t shard, const struct ek_candidate *candidate)
 {
+    enum ek_plan_resource r = candidate->resource;
     double least = planner->rules->exchange_least;
-    return gap - gap_after < least * gap && leaving < least * planner->board.pieces[shard].leaving[hunt->resource];
+    double gap = ek_candidate_gap_before(planner, candidate);
+    return gap + ek_candidate_gap(planner, candidate) < least * gap &&
+           candidate->transfer.leaving[r] < least * planner->board.pieces[shard].leaving[r];
 }
 
 /* Whether the target would carry more after a pair was exchanged; most pairs fall here, before anything else is asked. */
@@ -39,12 +41,10 @@ static bool pair_inverts(const struct ek_planner *planner, const struct ek_hunt 
 }
 
 /* Takes what was found when it may be and is worth more than the best so far. */
-static void offer(const struct ek_planner *planner, const struct ek_hunt *hunt, struct exchange *found, struct exchange *best)
+static void offer(const struct ek_planner *planner, struct exchange *found, struct exchange *best)
 {
-    enum ek_plan_resource r = hunt->resource;
     struct ek_candidate *candidate = &found->candidate;
-    double gap = ek_slot_ratio(&planner->board, candidate->source, r) - ek_slot_ratio(&planner->board, candidate->target, r);
-    if (is_slight(planner, hunt, found->shard, gap, -ek_candidate_gap(planner, candidate), candidate->transfer.leaving[r]))
+    if (is_slight(planner, found->shard, candidate))
         return;
     ek_candidate_weigh(planner, candidate);
     if (!ek_candidate_beats(planner, candidate, &best->candidate))
@@ -69,7 +69,7 @@ static void try_pairs(struct ek_planner *planner, const struct ek_hunt *hunt, ui
         found.candidate = (struct ek_candidate){.source = hunt->source, .target = target, .resource = hunt->resource};
         ek_candidate_give(planner, &found.candidate, shard);
         ek_candidate_take_back(planner, &found.candidate, number);
-        offer(planner, hunt, &found, best);
+        offer(planner, &found, best);
     }
 }
 
@@ -117,7 +117,7 @@ static void try_many(struct ek_planner *planner, const struct ek_hunt *hunt, uin
         return;
     ek_candidate_take_back(planner, &found.candidate, planner->weighed[closing].shard);
     found.back[found.back_count++] = planner->weighed[closing].shard;
-    offer(planner, hunt, &found, best);
+    offer(planner, &found, best);
 }
 
 /* The source's shards that are heavier than that, the heaviest first. */

@@ -116,6 +116,13 @@ double ek_candidate_target_after(const struct ek_planner *planner, const struct 
            per_share(&planner->board, candidate->target, r, candidate->transfer.arriving[r]);
 }
 
+double ek_candidate_gap_before(const struct ek_planner *planner, const struct ek_candidate *candidate)
+{
+    const struct ek_board *board = &planner->board;
+    enum ek_plan_resource r = candidate->resource;
+    return ek_slot_ratio(board, candidate->source, r) - ek_slot_ratio(board, candidate->target, r);
+}
+
 double ek_candidate_gap(const struct ek_planner *planner, const struct ek_candidate *candidate)
 {
     const struct ek_board *board = &planner->board;
@@ -130,7 +137,7 @@ static bool inverts(const struct ek_planner *planner, const struct ek_candidate 
 {
     const struct ek_board *board = &planner->board;
     enum ek_plan_resource resource = candidate->resource;
-    double before = ek_slot_ratio(board, candidate->source, resource) - ek_slot_ratio(board, candidate->target, resource);
+    double before = ek_candidate_gap_before(planner, candidate);
     if (ek_candidate_gap(planner, candidate) > planner->rules->inversion_share * fmax(0, before))
         return true;
     for (enum ek_plan_resource r = 0; r < EK_PLAN_RESOURCES; r++) {

@@ -41,6 +41,8 @@ enum ek_plan_rule ek_plan_may_go(const struct ek_planner *planner, uint16_t shar
 void ek_candidate_give(const struct ek_planner *planner, struct ek_candidate *candidate, uint16_t shard);
 void ek_candidate_take_back(const struct ek_planner *planner, struct ek_candidate *candidate, uint16_t shard);
 double ek_candidate_target_after(const struct ek_planner *planner, const struct ek_candidate *candidate); /* ratio */
+/* By how much the source carries more than the target, as ratios. */
+double ek_candidate_gap_before(const struct ek_planner *planner, const struct ek_candidate *candidate);
 /* By how much the target would carry more than the source afterwards, as ratios. */
 double ek_candidate_gap(const struct ek_planner *planner, const struct ek_candidate *candidate);
 /* Sets the gain. */

@@ -1,6 +1,6 @@
 /*
- * The structs behind the planner, shared by its parts (score, moves, trimming, duties, queue) and by nobody else. Plain data; the
- * rules are in those parts.
+ * The structs behind the planner, shared by its parts (score, moves, trimming, drift, duties, queue) and by nobody else. Plain
+ * data; the rules are in those parts.
  */
 #ifndef EK_BROKER_PLANNER_PARTS_H
 #define EK_BROKER_PLANNER_PARTS_H
@@ -87,6 +87,7 @@ struct ek_board {
     bool active[EK_PLAN_RESOURCES];
     bool counts[EK_PLAN_RESOURCES]; /* in the objective; with nothing active these are busy and stored bytes */
     double idle_us;                 /* what a shard counts as that does nothing */
+    double trend;                   /* fast averages over slow ones, of all that does not move; 0 = there is nothing */
 };
 
 /* A shard and what it is sorted by. */
@@ -129,6 +130,9 @@ double ek_slot_ratio(const struct ek_board *board, const struct ek_slot *slot, e
 double ek_slot_excess(const struct ek_board *board, const struct ek_slot *slot, enum ek_plan_resource resource);
 /* The standard deviation of the ratio. */
 double ek_slot_noise(const struct ek_board *board, const struct ek_slot *slot, enum ek_plan_resource resource);
+/* How far a worker's fast averages are from its slow ones, as a share of them, beside the trend of all; 0 where nothing is known.
+ */
+double ek_slot_apart(const struct ek_board *board, const struct ek_slot *slot);
 double ek_board_objective(const struct ek_planner *planner);
 /* What leaves a slot and what arrives there, in one go; a resource's sum may be below zero. */
 struct ek_transfer {

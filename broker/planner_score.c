@@ -136,12 +136,17 @@ static void fill_pieces(struct ek_planner *planner, bool by_count)
         fill_piece(planner, (uint16_t)i, board->idle_us, by_count);
         count_piece(planner, (uint16_t)i);
     }
+    double fast = 0;
+    double slow = 0;
     size_t first = 0;
     for (size_t i = 0; i < board->slot_count; i++) {
+        fast += board->slots[i].fast_us;
+        slow += board->slots[i].slow_us;
         board->slots[i].first = first;
         first += board->slots[i].count;
         board->slots[i].count = 0;
     }
+    board->trend = slow > 0 ? fast / slow : 0;
     for (uint32_t i = 0; i < planner->shards; i++) {
         struct ek_slot *slot = board->pieces[i].slot < 0 ? NULL : &board->slots[board->pieces[i].slot];
         if (slot && !board->pieces[i].taken)
@@ -242,6 +247,11 @@ double ek_slot_noise(const struct ek_board *board, const struct ek_slot *slot, e
 {
     double share = slot->capacity[resource] * board->mean[resource];
     return resource < EK_PLAN_RATES && share > 0 ? sqrt(fmax(0, slot->variance[resource])) / share : 0;
+}
+
+double ek_slot_apart(const struct ek_board *board, const struct ek_slot *slot)
+{
+    return slot->slow_us > 0 && board->trend > 0 ? slot->fast_us / slot->slow_us / board->trend - 1 : 0;
 }
 
 static double term(const struct ek_slot *slot, double ratio)

@@ -15,11 +15,11 @@
 
 /* How far a worker's load of ten seconds is from that of a minute, beside what all have in common. The same shards count in both,
  * so that a move is no change. */
-static void watch(const struct ek_planner *planner, struct ek_slot *slot, double common, double seconds)
+static void watch(const struct ek_planner *planner, struct ek_slot *slot, double seconds)
 {
     const struct ek_plan_rules *rules = planner->rules;
     struct ek_plan_veteran *veteran = slot->veteran;
-    double apart = slot->fast_us / slot->slow_us / common - 1;
+    double apart = ek_slot_apart(&planner->board, slot);
     double seen = apart * apart;
     if (veteran->watched_s >= rules->waver_known_s)
         seen = fmin(seen, RISE_MAX * fmax(veteran->waver, LEAST_WAVER));
@@ -40,21 +40,15 @@ void ek_plan_watch(struct ek_planner *planner)
     struct ek_board *board = &planner->board;
     if (!board->active[EK_PLAN_BUSY])
         forget(board);
-    double fast = 0;
-    double slow = 0;
-    for (size_t i = 0; i < board->slot_count; i++) {
-        fast += board->slots[i].fast_us;
-        slow += board->slots[i].slow_us;
-    }
     uint64_t before_us = planner->watched_us;
     planner->watched_us = planner->snapshot->now_us;
-    if (before_us == 0 || fast <= 0 || slow <= 0 || ek_plan_alert(planner) || planner->plan.balancing)
+    if (before_us == 0 || board->trend <= 0 || ek_plan_alert(planner) || planner->plan.balancing)
         return; /* after a shift averages begin again, at different times in different shards; and a worker that gets more to do
                  * does each operation in less time */
     double seconds = (double)(planner->watched_us - before_us) / SECOND_US;
     for (size_t i = 0; i < board->slot_count; i++)
         if (board->slots[i].slow_us > 0)
-            watch(planner, &board->slots[i], fast / slow, seconds);
+            watch(planner, &board->slots[i], seconds);
 }
 
 bool ek_plan_may_trim(const struct ek_planner *planner)
