@@ -61,7 +61,7 @@ static const char *why_refused(enum ek_outcome outcome)
 static enum ek_outcome carry_out(struct ek_client *client, const struct ek_request *request, struct ek_completion *ret)
 {
     begin(client);
-    if (client->inside)
+    if (client->connection->inside)
         return refuse(client, EK_OUTCOME_USAGE, "a callback may submit, but not wait");
     struct call call = {.client = client};
     uint64_t until_us = until_us_of(client);
@@ -142,17 +142,18 @@ static bool is_answered(const struct ek_client *client, uint64_t unused)
     return ek_session_answer(client->session, &outcome, &text);
 }
 
-/* Moves bytes until `is_there` or the client's timeout. */
+/* The session was asked for something: moves bytes until it `is_there`, or the client's timeout. */
 static bool wait_for(struct ek_client *client, bool (*is_there)(const struct ek_client *, uint64_t), uint64_t id)
 {
     uint64_t until_us = until_us_of(client);
+    ek_connection_has_work(client->connection, client->slot);
     while (!is_there(client, id)) {
         if (ek_clock_monotonic_us() >= until_us) {
             const char *refusal = ek_session_refusal(client->session);
             ek_client_set_error(client, *refusal ? refusal : "no broker answered in time");
             return false;
         }
-        (void)ek_client_step(client, until_us);
+        (void)ek_connection_step(client->connection, until_us);
     }
     return true;
 }
@@ -176,7 +177,7 @@ static enum ek_outcome await_answer(struct ek_client *client, const char **ret_j
 enum ek_outcome ek_client_query(struct ek_client *client, const char *what, const char **ret_json)
 {
     begin(client);
-    if (client->inside)
+    if (client->connection->inside)
         return refuse(client, EK_OUTCOME_USAGE, "a callback may submit, but not wait");
     ek_session_query(client->session, what);
     return await_answer(client, ret_json);
@@ -185,7 +186,7 @@ enum ek_outcome ek_client_query(struct ek_client *client, const char *what, cons
 enum ek_outcome ek_client_command(struct ek_client *client, const char *const *words, size_t count, const char **ret_json)
 {
     begin(client);
-    if (client->inside)
+    if (client->connection->inside)
         return refuse(client, EK_OUTCOME_USAGE, "a callback may submit, but not wait");
     enum ek_outcome outcome = ek_session_command(client->session, words, count);
     if (outcome != EK_OUTCOME_OK)
@@ -197,7 +198,7 @@ enum ek_outcome ek_client_command(struct ek_client *client, const char *const *w
 enum ek_outcome ek_client_ping(struct ek_client *client, struct ek_broker_view *ret)
 {
     begin(client);
-    if (client->inside)
+    if (client->connection->inside)
         return refuse(client, EK_OUTCOME_USAGE, "a callback may submit, but not wait");
     uint64_t start_us = ek_clock_monotonic_us();
     if (!wait_for(client, is_welcomed, ek_session_ask(client->session)))

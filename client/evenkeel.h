@@ -46,6 +46,7 @@ enum ek_outcome {
 EK_PUBLIC const char *ek_outcome_name(enum ek_outcome outcome);
 
 struct ek_client;
+struct ek_connection;
 
 /* All zero means the defaults. Texts are copied. */
 struct ek_client_options {
@@ -55,6 +56,7 @@ struct ek_client_options {
     uint32_t linger_us;         /* wait this long for more operations before an envelope leaves; default 0 */
     size_t pending_bytes_max;   /* memory for what is under way; default 256 MiB. Beyond it submissions are refused with BUSY */
     struct ek_client *share_io; /* use this client's I/O thread; it must be closed last */
+    struct ek_connection *connection; /* be one of the clients on this connection; `endpoint` and `share_io` do not matter then */
 };
 
 /* Does not wait for the broker: a broker that comes later is fine. EK_OUTCOME_USAGE for an endpoint that cannot be, UNAVAILABLE
@@ -63,6 +65,26 @@ EK_PUBLIC enum ek_outcome ek_client_open(const struct ek_client_options *options
 /* Frees the client; what is still under way is given up with EK_OUTCOME_UNKNOWN or UNAVAILABLE, callbacks included. NULL is fine.
  */
 EK_PUBLIC void ek_client_close(struct ek_client **client);
+
+/* ---- many clients on one connection ---- */
+
+/*
+ * A process with many producers needs no socket for each: up to 65,536 clients can have one connection, which then costs as much as
+ * a single client's. Each keeps its own producer's numbers, order and bounds. What they send and get travels together, and the
+ * broker bounds them together as one client: half of its queue. The connection and its clients belong to one thread. To poll one of
+ * them, or to wait in a synchronous call, runs the callbacks of all.
+ *
+ * Outcomes as of ek_client_open; `endpoint` may be NULL, and so may `share_io`, whose I/O thread is used: it must be closed last. A
+ * client beyond the limit is refused with BUSY.
+ */
+EK_PUBLIC enum ek_outcome ek_connection_open(const char *endpoint, struct ek_connection *share_io,
+                                             struct ek_connection **ret_connection);
+/* Behind all of its clients: does nothing while one of them is open. NULL is fine. */
+EK_PUBLIC void ek_connection_close(struct ek_connection **connection);
+/* As ek_client_poll, for all of its clients. */
+EK_PUBLIC size_t ek_connection_poll(struct ek_connection *connection, int timeout_ms);
+/* As ek_client_wait, for several connections in one thread. */
+EK_PUBLIC void ek_connection_wait(struct ek_connection *const *connections, size_t count, int timeout_ms);
 
 /* ---- one operation at a time ---- */
 
@@ -187,8 +209,8 @@ EK_PUBLIC enum ek_outcome ek_submit_transaction(struct ek_client *client, const 
 /* Sends, receives, repeats; waits up to `timeout_ms` (0 = not at all, -1 = as long as it takes) for the first completion. Returns
  * how many callbacks ran. */
 EK_PUBLIC size_t ek_client_poll(struct ek_client *client, int timeout_ms);
-/* For several handles in one thread, up to 1024: waits up to `timeout_ms` (-1 = as long as it takes) until one of them has
- * something for ek_client_poll to do; may return sooner. */
+/* For several handles in one thread, up to 1024, each with its own connection: waits up to `timeout_ms` (-1 = as long as it takes)
+ * until one of them has something for ek_client_poll to do; may return sooner. */
 EK_PUBLIC void ek_client_wait(struct ek_client *const *clients, size_t count, int timeout_ms);
 /* Operations without their callback yet. */
 EK_PUBLIC size_t ek_client_pending(const struct ek_client *client);

@@ -39,100 +39,162 @@ static bool is_same_store(const struct ek_welcome *a, const struct ek_welcome *b
     return memcmp(a->cluster.bytes, b->cluster.bytes, sizeof a->cluster.bytes) == 0 && a->shards == b->shards;
 }
 
-static enum ek_status take_welcome(struct ek_session *session, struct ek_reader *fields)
+static void take_welcome(struct ek_session *session, const struct ek_welcome *welcome)
 {
-    struct ek_welcome welcome;
-    enum ek_status status = ek_decode_welcome(fields, &welcome);
-    if (status != EK_OK)
-        return status;
-    if (welcome.id <= session->welcome.id || welcome.id > session->hello_id) {
+    if (welcome->id <= session->welcome.id || welcome->id > session->hello_id) {
         session->counters.stray++;
-        return EK_OK;
+        return;
     }
     const struct ek_welcome known = session->welcome;
-    if (known.id && !is_same_store(&known, &welcome)) {
+    if (known.id && !is_same_store(&known, welcome)) {
         session->foreign = true;
         ek_session_give_up_all(session, EK_OUTCOME_FAILED, "the broker at this endpoint is now another cluster's");
-        return EK_OK;
+        return;
     }
-    session->welcome = welcome;
+    session->welcome = *welcome;
     session->refusal[0] = 0;
     if (known.id == 0)
         open_lanes(session);
-    else if (known.generation != welcome.generation || known.connection != welcome.connection)
+    else if (known.generation != welcome->generation || known.connection != welcome->connection)
         ek_session_resend_all(session);
-    adopt_producer(session, &welcome);
-    return EK_OK;
+    adopt_producer(session, welcome);
 }
 
-/* ---- REPLIES, ANSWER, ERROR ---- */
+/* ---- REPLIES, ANSWER ---- */
 
 static bool has_id(const struct ek_table_link *item, const void *id)
 {
     return EK_ITEM(item, const struct ek_pending_job, by_id)->id == *(const uint64_t *)id;
 }
 
-static enum ek_status take_replies(struct ek_session *session, struct ek_reader *fields, uint64_t now_us)
+static void take_reply(struct ek_session *session, const struct ek_reply *reply, uint64_t now_us)
+{
+    struct ek_table_link *link = ek_table_find(&session->by_id, reply->id, has_id, &reply->id);
+    if (link)
+        ek_session_judge(session, EK_ITEM(link, struct ek_pending_job, by_id), reply, now_us);
+    else
+        session->counters.stray++;
+}
+
+static void take_answer(struct ek_session *session, const struct ek_answer *answer)
+{
+    if (answer->id != session->query_id || session->query_answered) {
+        session->counters.stray++;
+        return;
+    }
+    session->query_answered = true;
+    session->answer_outcome = answer->status <= EK_WIRE_DEAD ? (enum ek_outcome)answer->status : EK_OUTCOME_UNKNOWN;
+    ek_buffer_clear(&session->answer);
+    ek_buffer_append(&session->answer, answer->text.data, answer->text.size);
+}
+
+/* ---- whose they are ---- */
+
+static void hear(struct ek_session_set *set, struct ek_session *session, uint64_t now_us)
+{
+    if (session->heard || session->foreign)
+        return;
+    session->heard = true;
+    session->received_us = now_us;
+    set->heard[set->heard_count++] = session->options.ids.slot;
+}
+
+/* The session to which the id is addressed, in place of which it gets the session's own; NULL: nobody any more. */
+static struct ek_session *addressee(struct ek_session_set *set, uint64_t *id, uint64_t now_us)
+{
+    uint64_t slot = *id & ((UINT64_C(1) << set->id_bits) - 1);
+    struct ek_session *session = slot < set->count ? set->sessions[slot] : NULL;
+    if (!session || *id >> set->id_bits <= session->options.ids.first)
+        return NULL;
+    *id = (*id >> set->id_bits) - session->options.ids.first;
+    hear(set, session, now_us);
+    return session->foreign ? NULL : session;
+}
+
+static enum ek_status deliver_welcome(struct ek_session_set *set, struct ek_reader *fields, uint64_t now_us)
+{
+    struct ek_welcome welcome;
+    enum ek_status status = ek_decode_welcome(fields, &welcome);
+    struct ek_session *session = status == EK_OK ? addressee(set, &welcome.id, now_us) : NULL;
+    if (session)
+        take_welcome(session, &welcome);
+    return status;
+}
+
+static enum ek_status deliver_replies(struct ek_session_set *set, struct ek_reader *fields, uint64_t now_us)
 {
     uint32_t count;
     enum ek_status status = ek_decode_count(fields, EK_ENVELOPE_JOBS_MAX, &count);
     for (uint32_t i = 0; status == EK_OK && i < count; i++) {
         struct ek_reply reply;
         status = ek_decode_reply(fields, &reply);
-        if (status != EK_OK)
-            break;
-        struct ek_table_link *link = ek_table_find(&session->by_id, reply.id, has_id, &reply.id);
-        if (link)
-            ek_session_judge(session, EK_ITEM(link, struct ek_pending_job, by_id), &reply, now_us);
-        else
-            session->counters.stray++;
+        struct ek_session *session = status == EK_OK ? addressee(set, &reply.id, now_us) : NULL;
+        if (session)
+            take_reply(session, &reply, now_us);
     }
     return status == EK_OK ? ek_decode_end(fields) : status;
 }
 
-static enum ek_status take_answer(struct ek_session *session, struct ek_reader *fields)
+static enum ek_status deliver_answer(struct ek_session_set *set, struct ek_reader *fields, uint64_t now_us)
 {
     struct ek_answer answer;
     enum ek_status status = ek_decode_answer(fields, &answer);
-    if (status != EK_OK)
-        return status;
-    if (answer.id != session->query_id || session->query_answered) {
-        session->counters.stray++;
-        return EK_OK;
-    }
-    session->query_answered = true;
-    session->answer_outcome = answer.status <= EK_WIRE_DEAD ? (enum ek_outcome)answer.status : EK_OUTCOME_UNKNOWN;
-    ek_buffer_clear(&session->answer);
-    ek_buffer_append(&session->answer, answer.text.data, answer.text.size);
-    return EK_OK;
-}
-
-static enum ek_status take_error(struct ek_session *session, struct ek_reader *fields)
-{
-    struct ek_refusal refusal;
-    enum ek_status status = ek_decode_refusal(fields, &refusal);
-    if (status == EK_OK)
-        memcpy(session->refusal, refusal.text, sizeof session->refusal);
+    struct ek_session *session = status == EK_OK ? addressee(set, &answer.id, now_us) : NULL;
+    if (session)
+        take_answer(session, &answer);
     return status;
 }
 
-void ek_session_receive(struct ek_session *session, struct ek_slice message, uint64_t now_us)
+/* It says of the connection what is wrong, not of one session. */
+static enum ek_status deliver_error(struct ek_session_set *set, struct ek_reader *fields, uint64_t now_us)
+{
+    struct ek_refusal refusal;
+    enum ek_status status = ek_decode_refusal(fields, &refusal);
+    for (uint32_t i = 0; status == EK_OK && i < set->count; i++) {
+        struct ek_session *session = set->sessions[i];
+        if (!session || session->foreign)
+            continue;
+        hear(set, session, now_us);
+        memcpy(session->refusal, refusal.text, sizeof session->refusal);
+    }
+    return status;
+}
+
+static enum ek_status deliver(struct ek_session_set *set, struct ek_slice message, uint64_t now_us)
 {
     enum ek_message_type type;
     struct ek_reader fields;
     enum ek_status status = ek_decode_type(message, &type, &fields);
-    if (session->foreign)
-        return;
-    session->received_us = now_us;
-    if (status == EK_OK && type == EK_MESSAGE_WELCOME)
-        status = take_welcome(session, &fields);
-    else if (status == EK_OK && type == EK_MESSAGE_REPLIES)
-        status = take_replies(session, &fields, now_us);
-    else if (status == EK_OK && type == EK_MESSAGE_ANSWER)
-        status = take_answer(session, &fields);
-    else if (status == EK_OK && type == EK_MESSAGE_ERROR)
-        status = take_error(session, &fields);
-    else
-        status = EK_MALFORMED;
-    session->counters.unreadable += status != EK_OK;
+    if (status != EK_OK)
+        return status;
+    switch (type) {
+    case EK_MESSAGE_WELCOME:
+        return deliver_welcome(set, &fields, now_us);
+    case EK_MESSAGE_REPLIES:
+        return deliver_replies(set, &fields, now_us);
+    case EK_MESSAGE_ANSWER:
+        return deliver_answer(set, &fields, now_us);
+    case EK_MESSAGE_ERROR:
+        return deliver_error(set, &fields, now_us);
+    default:
+        return EK_MALFORMED;
+    }
+}
+
+void ek_session_set_receive(struct ek_session_set *set, struct ek_slice message, uint64_t now_us)
+{
+    set->heard_count = 0;
+    bool readable = deliver(set, message, now_us) == EK_OK;
+    for (uint32_t i = 0; !readable && i < set->count; i++)
+        if (set->sessions[i])
+            set->sessions[i]->counters.unreadable++;
+    for (uint32_t i = 0; i < set->heard_count; i++)
+        set->sessions[set->heard[i]]->heard = false;
+}
+
+void ek_session_receive(struct ek_session *session, struct ek_slice message, uint64_t now_us)
+{
+    uint32_t heard;
+    struct ek_session_set alone = {.sessions = &session, .count = 1, .heard = &heard};
+    ek_session_set_receive(&alone, message, now_us);
 }

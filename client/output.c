@@ -59,7 +59,7 @@ static void put_hello(struct ek_session *session, uint64_t now_us, struct ek_own
 {
     bool repeated = session->hello_id > session->welcome.id;
     bool silence = !repeated && !session->asked && !producer_is_wanted(session);
-    struct ek_hello hello = {.id = ++session->hello_id, .wants_producer = producer_is_wanted(session)};
+    struct ek_hello hello = {.id = ek_session_wire_id(session, ++session->hello_id), .wants_producer = producer_is_wanted(session)};
     memcpy(hello.name, session->name, sizeof hello.name);
     uint64_t max_us = session->lanes ? EK_SILENCE_MAX_US : EK_HELLO_MAX_US;
     session->hello_wait_us = ek_session_jitter(session, repeated ? twice(session->hello_wait_us, max_us) : EK_HELLO_US);
@@ -127,7 +127,9 @@ static void send_job(struct ek_session *session, struct ek_pending_job *job, uin
     /* Sent again behind its deadline it could still be applied; a cancellation gets a verdict that is certain either way. */
     if (!read && job->tries > 0 && job->deadline_us <= now_us)
         job->cancel = true;
-    struct ek_job wire = {.id = job->id, .deadline_ms = job->cancel ? 0 : time_left_ms(job, now_us), .route = route_of(job)};
+    struct ek_job wire = {.id = ek_session_wire_id(session, job->id),
+                          .deadline_ms = job->cancel ? 0 : time_left_ms(job, now_us),
+                          .route = route_of(job)};
     wire.kind = job->cancel ? EK_JOB_CANCEL : !read && job->deletes == job->operations ? EK_JOB_DELETE : job->kind;
     if (job->cancel) {
         ek_buffer_clear(&session->scratch);

@@ -174,6 +174,7 @@ struct ek_session {
     uint64_t hello_wait_us; /* until it is repeated */
     uint64_t patience_us;   /* silence until the next HELLO */
     uint64_t received_us;   /* the last message */
+    bool heard;             /* is among those that the message at hand has something for */
     bool foreign;           /* another cluster's broker; nothing goes on */
     bool closing;
     char refusal[EK_TEXT_BYTES_MAX];
@@ -258,6 +259,11 @@ void ek_session_wake_at(struct ek_session *session, struct ek_lane *lane, uint64
 
 /* ---- output.c ---- */
 
+/* What stands in a message for an id of the session's own. */
+static inline uint64_t ek_session_wire_id(const struct ek_session *session, uint64_t id)
+{
+    return (id + session->options.ids.first) << session->options.ids.bits | session->options.ids.slot;
+}
 uint64_t ek_session_jitter(struct ek_session *session, uint64_t time_us);
 /* When the next HELLO is due. */
 uint64_t ek_session_hello_due_us(const struct ek_session *session);

@@ -125,7 +125,7 @@ static uint64_t begin_question(struct ek_session *session)
 
 void ek_session_query(struct ek_session *session, const char *what)
 {
-    struct ek_query query = {.id = begin_question(session)};
+    struct ek_query query = {.id = ek_session_wire_id(session, begin_question(session))};
     (void)snprintf(query.what, sizeof query.what, "%s", what);
     ek_encode_query(&session->question, &query);
 }
@@ -140,7 +140,7 @@ enum ek_outcome ek_session_command(struct ek_session *session, const char *const
             return EK_OUTCOME_TOO_LARGE;
         (void)snprintf(admin.words[i], sizeof admin.words[i], "%s", words[i]);
     }
-    admin.id = begin_question(session);
+    admin.id = ek_session_wire_id(session, begin_question(session));
     ek_encode_admin(&session->question, &admin);
     return EK_OUTCOME_OK;
 }
@@ -152,6 +152,12 @@ bool ek_session_answer(const struct ek_session *session, enum ek_outcome *ret_ou
     *ret_outcome = session->answer_outcome;
     *ret_text = ek_buffer_slice(&session->answer);
     return true;
+}
+
+uint64_t ek_session_end_of_ids(const struct ek_session *session)
+{
+    uint64_t last = session->last_id > session->hello_id ? session->last_id : session->hello_id;
+    return session->options.ids.first + (last > session->query_id ? last : session->query_id);
 }
 
 const char *ek_session_refusal(const struct ek_session *session)

@@ -21,12 +21,21 @@
 
 struct ek_session;
 
+/* Which ids of a connection are a session's, where several have one connection: those with its slot in their lowest `bits` bits,
+ * and the upper ones above `first`. All zero: the connection is its own. */
+struct ek_session_ids {
+    unsigned bits;
+    uint32_t slot;
+    uint64_t first;
+};
+
 struct ek_session_options {
     const char *name;         /* copied; cut at EK_TEXT_BYTES_MAX - 1 bytes */
     uint64_t seed;            /* of the jitter */
     uint32_t timeout_ms;      /* default deadline of an operation; UINT32_MAX = none */
     uint32_t linger_us;       /* how long new jobs wait for company */
     size_t pending_bytes_max; /* operations under way with their book-keeping */
+    struct ek_session_ids ids;
 };
 
 struct ek_session *ek_session_new(const struct ek_session_options *options, uint64_t now_us);
@@ -46,6 +55,19 @@ bool ek_session_output(struct ek_session *session, uint64_t now_us, struct ek_ow
 /* Takes a message of the broker. What cannot be read is counted and otherwise ignored. `message` has to stay until the next
  * ek_session_drain has returned. */
 void ek_session_receive(struct ek_session *session, struct ek_slice message, uint64_t now_us);
+/* The `first` of a session that gets this one's slot, so that a late reply is never taken for another's. */
+uint64_t ek_session_end_of_ids(const struct ek_session *session);
+
+/* The sessions of one connection, by slot; NULL: the slot is free. */
+struct ek_session_set {
+    struct ek_session **sessions;
+    uint32_t count;
+    unsigned id_bits; /* as their `ids` */
+    uint32_t *heard;  /* slots, room for `count`: whose sessions the last message had something for */
+    uint32_t heard_count;
+};
+/* As ek_session_receive, a message that may be for any of them. What is for nobody is ignored. */
+void ek_session_set_receive(struct ek_session_set *set, struct ek_slice message, uint64_t now_us);
 /* Runs the callbacks of what has ended; returns how many. */
 size_t ek_session_drain(struct ek_session *session);
 /* When tick and output have something to do even if nothing is received; 0 = now, UINT64_MAX = never. */

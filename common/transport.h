@@ -53,7 +53,7 @@ void ek_frame_done(struct ek_frame *frame);
  * EK_UNREACHABLE (the peer is gone); with EK_AGAIN (its pipe is full) it stays the caller's.
  */
 EK_MUST enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_owned message);
-/* Of a DEALER: sends a message that may be lost, behind which only ek_socket_close comes. That the message leaves holds the context
+/* Of a DEALER: sends a message that may be lost, which is among the last before ek_socket_close. That they leave holds the context
  * up for some 20 ms at most. Takes the memory. */
 void ek_socket_send_last(struct ek_socket *socket, struct ek_owned message);
 /* Bytes of messages taken by ek_socket_send that have not left yet. ZeroMQ bounds a pipe by messages only: whoever sends large ones

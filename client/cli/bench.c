@@ -19,7 +19,7 @@ enum { PRODUCERS_MAX = 4096, SLOTS_MAX = 10000000, WATCH_NS = 100000000 };
 
 struct bench_options {
     uint64_t workload, distribution;
-    uint64_t count, duration_ms, rate, keys, value_bytes, pipeline, producers, seed;
+    uint64_t count, duration_ms, rate, keys, value_bytes, pipeline, producers, connections, seed;
     bool load;
 };
 #define COUNT_DEFAULT 100000u
@@ -39,7 +39,9 @@ static const struct ek_option options_table[] = {
     {"distribution", EK_OPTION_CHOICE, AT(distribution), 0, 0, "uniform|zipfian",
      "of the keys (default uniform, zipfian for a, b, c, f)"},
     {"pipeline", EK_OPTION_NUMBER, AT(pipeline), 1, 1000000, "N", "operations under way, per producer (default 1000)"},
-    {"producers", EK_OPTION_NUMBER, AT(producers), 1, PRODUCERS_MAX, "N", "clients with their own connection (default 1)"},
+    {"producers", EK_OPTION_NUMBER, AT(producers), 1, PRODUCERS_MAX, "N", "clients with numbers of their own (default 1)"},
+    {"connections", EK_OPTION_NUMBER, AT(connections), 1, PRODUCERS_MAX, "N",
+     "that the producers share (default: one for each producer)"},
     {"seed", EK_OPTION_NUMBER, AT(seed), 0, UINT64_MAX, "N", "the same seed draws the same operations (default 1)"},
     {"load", EK_OPTION_SWITCH, AT(load), 0, 0, NULL, "first write every key once, as fast as it goes"},
     {.name = NULL},
@@ -160,6 +162,7 @@ static void answer_json(const struct bench *bench, double seconds)
     ek_json_text(&out, "distribution", distribution_names[plan->zipfian_keys]);
     ek_json_uint(&out, "seed", plan->seed);
     ek_json_uint(&out, "producers", plan->producers);
+    ek_json_uint(&out, "connections", plan->connections);
     ek_json_uint(&out, "pipeline", plan->pipeline);
     ek_json_uint(&out, "keys", plan->keys);
     ek_json_uint(&out, "value_size_bytes", plan->value_bytes);
@@ -193,10 +196,10 @@ static void answer_text(const struct bench *bench, double seconds)
     const struct ek_bench_plan *plan = &bench->plan;
     char a[EK_FIGURE_BYTES];
     char b[EK_FIGURE_BYTES];
-    (void)printf("%s, %s keys of %s, values of %s, %llu producers with %llu operations under way each\n\n", plan->workload->name,
-                 distribution_names[plan->zipfian_keys], ek_figure_count(a, (double)plan->keys),
+    (void)printf("%s, %s keys of %s, values of %s, %llu producers on %llu connections with %llu operations under way each\n\n",
+                 plan->workload->name, distribution_names[plan->zipfian_keys], ek_figure_count(a, (double)plan->keys),
                  ek_figure_bytes(b, (double)plan->value_bytes), (unsigned long long)plan->producers,
-                 (unsigned long long)plan->pipeline);
+                 (unsigned long long)plan->connections, (unsigned long long)plan->pipeline);
     if (bench->load_us)
         (void)printf("  load          %14s/s in %.3f s\n", ek_figure_count(a, load_rate(bench)), (double)bench->load_us / 1e6);
     (void)printf("  operations    %14s   in %.3f s\n", ek_figure_count(a, (double)bench->operations), seconds);
@@ -229,7 +232,7 @@ static int open_threads(struct bench *bench)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     uint64_t wanted = processors > 0 ? (uint64_t)processors : 1;
-    wanted = wanted < bench->plan.producers ? wanted : bench->plan.producers;
+    wanted = wanted < bench->plan.connections ? wanted : bench->plan.connections;
     bench->threads = ek_alloc_zero((size_t)wanted, sizeof *bench->threads);
     bench->handles = ek_alloc_zero((size_t)wanted, sizeof *bench->handles);
     for (uint64_t i = 0; i < wanted; i++) {
@@ -263,6 +266,8 @@ static void take_options(struct bench *bench, const struct ek_cli *cli, const st
     plan->keys = options->keys;
     plan->value_bytes = options->value_bytes;
     plan->producers = options->producers;
+    plan->connections =
+        options->connections && options->connections < options->producers ? options->connections : options->producers;
     plan->pipeline = options->pipeline;
     plan->seed = options->seed;
     plan->rate = options->rate;

@@ -1,5 +1,6 @@
 /*
- * A benchmark's producers: each is a client handle with operations under way, several to a thread. bench.c reads the flags and
+ * A benchmark's producers: each is a client handle with operations under way, several to a connection
+ * and several connections to a thread. bench.c reads the flags and
  * prints the figures. The threads share nothing but the plan, which does not change while they run.
  */
 #ifndef EK_CLI_BENCH_H
@@ -30,6 +31,7 @@ struct ek_bench_plan {
     uint64_t value_bytes;
     const uint8_t *values; /* EK_BENCH_BLOCK_BYTES + value_bytes of them */
     uint64_t producers;
+    uint64_t connections; /* at most as many */
     uint64_t pipeline;
     uint64_t seed;
     uint32_t timeout_ms;
@@ -47,8 +49,9 @@ struct ek_bench_producer;
 struct ek_bench_thread {
     const struct ek_bench_plan *plan;
     struct ek_bench_producer *producers; /* this thread's, of the plan's */
-    struct ek_client **clients;          /* theirs, in the same order */
     size_t count;
+    struct ek_connection **connections; /* this thread's; its producers take them in turn */
+    size_t connection_count;
     uint64_t now_us; /* read every few operations only */
     unsigned until_clock;
     /* results of the phase */
@@ -60,7 +63,7 @@ struct ek_bench_thread {
     atomic_bool finished;
 };
 
-/* Opens the handles of producers first, first + step, ... and says why when it cannot. */
+/* Opens the connections and producers first, first + step, ... and says why when it cannot. */
 enum ek_outcome ek_bench_thread_init(struct ek_bench_thread *thread, const struct ek_bench_plan *plan, uint64_t first,
                                      uint64_t step);
 /* Runs the plan's phase to its end; a thread's main. `context` is the ek_bench_thread. */

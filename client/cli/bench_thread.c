@@ -31,35 +31,59 @@ struct ek_bench_producer {
     size_t read_count;
 };
 
+/* How many of `first`, `first` + `step`, ... are below `all`. */
+static size_t share_of(uint64_t all, uint64_t first, uint64_t step)
+{
+    return first < all ? (size_t)((all - first + step - 1) / step) : 0;
+}
+
+static enum ek_outcome open_connections(struct ek_bench_thread *thread, size_t count)
+{
+    thread->connections = ek_alloc_zero(count, sizeof(struct ek_connection *));
+    for (; thread->connection_count < count; thread->connection_count++) {
+        enum ek_outcome outcome =
+            ek_connect_for_several(thread->plan->cli, thread->connections[0], &thread->connections[thread->connection_count]);
+        if (outcome)
+            return outcome;
+    }
+    return EK_OUTCOME_OK;
+}
+
+static enum ek_outcome open_producer(struct ek_bench_thread *thread, uint64_t number)
+{
+    const struct ek_bench_plan *plan = thread->plan;
+    struct ek_bench_producer *producer = &thread->producers[thread->count];
+    enum ek_outcome outcome =
+        ek_connect(plan->cli, thread->connections[thread->count % thread->connection_count], &producer->client);
+    if (outcome)
+        return outcome;
+    thread->count++;
+    outcome = ek_connect_await(plan->cli, producer->client);
+    if (outcome) {
+        (void)ek_fail_outcome(plan->cli, outcome, ek_client_error(producer->client));
+        return outcome;
+    }
+    producer->thread = thread;
+    producer->number = number;
+    producer->slots = ek_alloc_zero((size_t)plan->pipeline, sizeof *producer->slots);
+    producer->unused = ek_alloc_zero((size_t)plan->pipeline, sizeof(struct slot *));
+    producer->read = ek_alloc_zero((size_t)plan->pipeline, sizeof(struct slot *));
+    for (size_t i = 0; i < plan->pipeline; i++) {
+        producer->slots[i].producer = producer;
+        producer->unused[producer->unused_count++] = &producer->slots[i];
+    }
+    return EK_OUTCOME_OK;
+}
+
 enum ek_outcome ek_bench_thread_init(struct ek_bench_thread *thread, const struct ek_bench_plan *plan, uint64_t first,
                                      uint64_t step)
 {
     thread->plan = plan;
-    size_t count = (size_t)((plan->producers - first + step - 1) / step);
-    thread->producers = ek_alloc_zero(count, sizeof *thread->producers);
-    thread->clients = ek_alloc_zero(count, sizeof *thread->clients);
-    for (uint64_t number = first; number < plan->producers; number += step) {
-        struct ek_bench_producer *producer = &thread->producers[thread->count];
-        producer->thread = thread;
-        producer->number = number;
-        enum ek_outcome outcome = ek_connect(plan->cli, thread->count ? thread->producers[0].client : NULL, &producer->client);
-        if (outcome)
-            return outcome;
-        thread->clients[thread->count++] = producer->client;
-        outcome = ek_connect_await(plan->cli, producer->client);
-        if (outcome) {
-            (void)ek_fail_outcome(plan->cli, outcome, ek_client_error(producer->client));
-            return outcome;
-        }
-        producer->slots = ek_alloc_zero((size_t)plan->pipeline, sizeof *producer->slots);
-        producer->unused = ek_alloc_zero((size_t)plan->pipeline, sizeof(struct slot *));
-        producer->read = ek_alloc_zero((size_t)plan->pipeline, sizeof(struct slot *));
-        for (size_t i = 0; i < plan->pipeline; i++) {
-            producer->slots[i].producer = producer;
-            producer->unused[producer->unused_count++] = &producer->slots[i];
-        }
-    }
-    return EK_OUTCOME_OK;
+    thread->producers = ek_alloc_zero(share_of(plan->producers, first, step), sizeof *thread->producers);
+    enum ek_outcome outcome = open_connections(thread, share_of(plan->connections, first, step));
+    for (uint64_t number = first; !outcome && number < plan->producers; number += step)
+        outcome = open_producer(thread, number);
+    return outcome;
 }
 
 static void complete(void *context, const struct ek_completion *completions, size_t count)
@@ -220,7 +244,7 @@ static void wait(struct ek_bench_thread *thread)
 {
     const struct ek_bench_plan *plan = thread->plan;
     if (!plan->rate || plan->loading) {
-        ek_client_wait(thread->clients, thread->count, -1);
+        ek_connection_wait(thread->connections, thread->connection_count, -1);
         return;
     }
     bool may_submit = false;
@@ -235,7 +259,7 @@ static void wait(struct ek_bench_thread *thread)
     }
     uint64_t now_us = ek_clock_monotonic_us();
     if (!may_submit || next_us >= now_us + 1000 * IDLE_MS) {
-        ek_client_wait(thread->clients, thread->count, IDLE_MS);
+        ek_connection_wait(thread->connections, thread->connection_count, IDLE_MS);
     } else if (next_us > now_us) {
         /* A millisecond is too coarse to keep to a rate. */
         uint64_t nap_us = next_us - now_us < NAP_US ? next_us - now_us : NAP_US;
@@ -257,14 +281,16 @@ static void begin(struct ek_bench_thread *thread)
     }
 }
 
-/* What answers set free is submitted and sent in the same turn. True when it has nothing more to do until something comes. */
-static bool take_turn(struct ek_bench_producer *producer)
+/* What answers set free is submitted and sent in the same turn. True when this connection has nothing more to do until something
+ * comes. */
+static bool take_turn(struct ek_bench_thread *thread, size_t connection)
 {
-    struct ek_bench_thread *thread = producer->thread;
     for (int i = 0; i < TURN_PASSES; i++) {
-        size_t submitted = submit_all(producer);
+        bool has_more = false;
+        for (size_t k = connection; k < thread->count; k += thread->connection_count)
+            has_more = submit_all(&thread->producers[k]) == POLL_EVERY || has_more;
         thread->until_clock = 0;
-        if (ek_client_poll(producer->client, 0) == 0 && submitted < POLL_EVERY)
+        if (ek_connection_poll(thread->connections[connection], 0) == 0 && !has_more)
             return true;
     }
     return false;
@@ -276,13 +302,13 @@ void *ek_bench_thread_run(void *context)
     begin(thread);
     while (!has_ended(thread)) {
         bool rests = true;
-        for (size_t i = 0; i < thread->count; i++)
-            rests = take_turn(&thread->producers[i]) && rests;
+        for (size_t i = 0; i < thread->connection_count; i++)
+            rests = take_turn(thread, i) && rests;
         if (rests && !has_ended(thread)) { /* with nothing under way nothing would come */
             thread->until_clock = 0;
             wait(thread);
-        } else if (thread->count > 1) /* one look at all of them finds those that are not worth a look of their own */
-            ek_client_wait(thread->clients, thread->count, 0);
+        } else if (thread->connection_count > 1) /* one look at all of them finds those that are not worth a look of their own */
+            ek_connection_wait(thread->connections, thread->connection_count, 0);
         atomic_store_explicit(&thread->progress, thread->operations, memory_order_relaxed);
     }
     thread->ended_us = ek_clock_monotonic_us();
@@ -300,15 +326,17 @@ uint64_t ek_bench_thread_busy_retries(const struct ek_bench_thread *thread)
 
 void ek_bench_thread_done(struct ek_bench_thread *thread)
 {
-    /* The first one's I/O thread serves the others: it goes last. */
-    for (size_t i = thread->count; i-- > 0;) {
+    for (size_t i = 0; i < thread->count; i++) {
         ek_client_close(&thread->producers[i].client);
         free(thread->producers[i].slots);
         free(thread->producers[i].unused);
         free(thread->producers[i].read);
     }
+    /* The first one's I/O thread serves the others: it goes last. */
+    for (size_t i = thread->connection_count; i-- > 0;)
+        ek_connection_close(&thread->connections[i]);
     free(thread->producers);
-    free(thread->clients);
+    free(thread->connections);
     thread->producers = NULL;
     thread->count = 0;
 }

@@ -5,17 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
-enum ek_outcome ek_connect(const struct ek_cli *cli, struct ek_client *share_io, struct ek_client **ret)
+static enum ek_outcome explain(const struct ek_cli *cli, enum ek_outcome outcome)
 {
-    struct ek_client_options options = {
-        .endpoint = cli->endpoint, .name = "evenkeel", .timeout_ms = cli->timeout_ms, .share_io = share_io};
-    enum ek_outcome outcome = ek_client_open(&options, ret);
     if (outcome == EK_OUTCOME_USAGE)
         (void)ek_fail(cli, outcome, "`%.200s` is no endpoint: write one like tcp://127.0.0.1:5600", cli->endpoint);
     else if (outcome)
         (void)ek_fail(cli, outcome, "the system gives no socket for %.200s: are too many files open? see: ulimit -n",
                       cli->endpoint);
     return outcome;
+}
+
+enum ek_outcome ek_connect(const struct ek_cli *cli, struct ek_connection *connection, struct ek_client **ret)
+{
+    struct ek_client_options options = {
+        .endpoint = cli->endpoint, .name = "evenkeel", .timeout_ms = cli->timeout_ms, .connection = connection};
+    return explain(cli, ek_client_open(&options, ret));
+}
+
+enum ek_outcome ek_connect_for_several(const struct ek_cli *cli, struct ek_connection *share_io, struct ek_connection **ret)
+{
+    return explain(cli, ek_connection_open(cli->endpoint, share_io, ret));
 }
 
 enum ek_outcome ek_connect_await(const struct ek_cli *cli, struct ek_client *client)

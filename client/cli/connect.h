@@ -8,8 +8,10 @@
 #include "client/cli/cli.h"
 #include "common/limits.h"
 
-/* Opens a client; says why when it cannot and returns the outcome. `share_io` may be NULL. */
-enum ek_outcome ek_connect(const struct ek_cli *cli, struct ek_client *share_io, struct ek_client **ret);
+/* Opens a client, on `connection` unless that is NULL; says why when it cannot and returns the outcome. */
+enum ek_outcome ek_connect(const struct ek_cli *cli, struct ek_connection *connection, struct ek_client **ret);
+/* Likewise a connection for several clients. `share_io` may be NULL. */
+enum ek_outcome ek_connect_for_several(const struct ek_cli *cli, struct ek_connection *share_io, struct ek_connection **ret);
 /*
  * For commands without a limit of time: waits until a broker answers and says on standard error when that takes long. With a
  * --timeout given it waits no longer than that and returns UNAVAILABLE.

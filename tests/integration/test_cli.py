@@ -185,6 +185,15 @@ class CommandLine(ClusterTest):
         self.assertEqual((done["not_found"], done["errors"], done["operations"]), (0, 0, 2000))
         self.assertGreater(done["load_ops_per_second"], 0)
 
+    def test_producers_of_a_bench_share_connections_and_count_exactly(self):
+        counters = [key.replace("user", "cntr") for key in BENCH_KEYS]
+        self.cluster.cli("del", *counters)
+        for producers, wanted, connections in ((7, 2, 2), (5, 1, 1), (2, 9, 2)):
+            done = self.answer("bench", "--workload", "incr", "--keys", "9", "--count", "600", "--pipeline", "4", "--producers", str(producers),
+                               "--connections", str(wanted))
+            self.assertEqual((done["connections"], done["producers"], done["operations"], done["errors"]), (connections, producers, 600, 0))
+        self.assertEqual(sum(int(self.answer("get", key)["value"]) for key in counters), 1800)
+
     def test_a_bench_at_a_rate_counts_from_the_intended_start(self):
         """One under way at a time cannot keep up with a million a second: each operation waits for those before it."""
         done = self.answer("bench", "--count", "2000", "--rate", "1000000", "--pipeline", "1", "--keys", "10")

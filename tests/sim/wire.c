@@ -79,7 +79,7 @@ static void see_jobs(const struct sim_process *from, struct ek_reader *fields)
         if (sim_client_is_poisoner(from))
             sim_ledger_sent_beside(&message);
         else if (message.kind != EK_JOB_CANCEL)
-            sim_ledger_sent(sim_client_session(from), &message);
+            sim_ledger_sent(sim_client_session(from, message.id), &message);
     }
 }
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum { PENDING_MAX = 24, BURST_MAX = 6, POLL_MS_MAX = 40, LARGE_BYTES = 8000, PAGE = 3, FIRST_NUMBER = 100, POISON_CALLS = 60 };
-enum { EAGER_PERCENT = 40 };
+enum { EAGER_PERCENT = 40, SHARE_PERCENT = 50, SECOND_PERCENT = 5, SECONDS_MAX = 400 };
 enum { SCANNED_KEYS = 3 }; /* the fourth expires */
 
 enum phase { LOAD, CALM, FINISH, FINISHED };
@@ -27,8 +27,14 @@ struct place {
     unsigned left;    /* calls */
     uint64_t next_us; /* of the next ones */
     bool idle;
-    bool written;             /* in the last phase */
-    struct ek_client *client; /* of the running program */
+    bool written; /* in the last phase */
+    /* of the running program */
+    struct ek_connection *connection; /* NULL: the client has its own */
+    struct ek_client *client;
+    struct ek_client *second; /* comes and goes on the same connection */
+    unsigned seconds;         /* how many there were, in all lives */
+    unsigned seconds_before;  /* in former lives */
+    uint64_t first_ids[SECONDS_MAX];
 };
 
 /* The last scan, over the whole store, page by page. */
@@ -50,14 +56,32 @@ static struct {
 
 /* ---- calls ---- */
 
-unsigned sim_client_session(const struct sim_process *process)
+static unsigned first_session(const struct place *place)
 {
-    return (unsigned)(process->number - FIRST_NUMBER) * 1000 + (unsigned)process->life;
+    return place->number * 1000 + (unsigned)place->process.life;
 }
 
-static unsigned session_of(const struct place *place)
+static unsigned second_session(const struct place *place, unsigned second)
 {
-    return sim_client_session(&place->process);
+    return place->number * 1000 + 500 + second;
+}
+
+static unsigned session_of(const struct place *place, const struct ek_client *client)
+{
+    return client == place->second ? second_session(place, place->seconds - 1) : first_session(place);
+}
+
+/* The first client of a connection has its slot 0; the others have slot 1 one after the other. */
+unsigned sim_client_session(const struct sim_process *process, uint64_t job_id)
+{
+    const struct place *place = &load.places[process->number - FIRST_NUMBER];
+    if (!place->connection || job_id % (1u << place->connection->set.id_bits) == 0)
+        return first_session(place);
+    for (unsigned i = place->seconds; i-- > place->seconds_before;)
+        if (job_id >> place->connection->set.id_bits > place->first_ids[i])
+            return second_session(place, i);
+    sim_fail("%s sends a job with an id of nobody's", place->name);
+    return first_session(place);
 }
 
 /* A version that was seen of this key, or nearly. */
@@ -104,7 +128,7 @@ static uint32_t some_timeout_ms(void)
 static struct sim_call *submit(struct ek_client *client, const struct place *place, unsigned tag, const struct check_step *step)
 {
     char text[LARGE_BYTES + ANSWERS_NUMBER_ROOM];
-    struct sim_call *call = sim_history_begin(session_of(place), tag, 1);
+    struct sim_call *call = sim_history_begin(session_of(place, client), tag, 1);
     call->steps[0] = *step;
     if (step->kind != CHECK_GET && step->kind != CHECK_EXISTS)
         sim_history_writes(call, false);
@@ -118,7 +142,7 @@ static void submit_scan(struct ek_client *client, const struct place *place, uns
 {
     char prefix[16];
     (void)snprintf(prefix, sizeof prefix, "{t%u}", tag);
-    struct sim_call *call = sim_history_begin(session_of(place), tag, SIM_TAG_KEYS);
+    struct sim_call *call = sim_history_begin(session_of(place, client), tag, SIM_TAG_KEYS);
     for (unsigned i = 0; i < SIM_TAG_KEYS; i++)
         call->steps[i] = (struct check_step){.kind = CHECK_GET, .key = i};
     struct ek_request request = {.kind = EK_SCAN, .key = prefix, .key_size = strlen(prefix), .values = true};
@@ -131,7 +155,7 @@ static void submit_transaction(struct ek_client *client, const struct place *pla
     char texts[SIM_STEPS_MAX][LARGE_BYTES + ANSWERS_NUMBER_ROOM];
     struct ek_request requests[SIM_STEPS_MAX];
     size_t count = sim_between(2, SIM_STEPS_MAX);
-    struct sim_call *call = sim_history_begin(session_of(place), tag, count);
+    struct sim_call *call = sim_history_begin(session_of(place, client), tag, count);
     for (size_t i = 0; i < count; i++) {
         make_write(&call->steps[i], (unsigned)sim_draw(SIM_TAG_KEYS));
         requests[i] = request_of(tag, &call->steps[i], texts[i]);
@@ -161,12 +185,12 @@ static void submit_some(struct ek_client *client, struct place *place)
     place->left--;
 }
 
-static void submit_burst(struct ek_client *client, struct place *place)
+static void submit_burst(struct place *place)
 {
     uint64_t burst = sim_between(1, BURST_MAX);
     place->next_us = sim_now_us() + sim_draw(2 * burst * load.options.span_us / load.options.calls);
     for (; burst && place->left; burst--)
-        submit_some(client, place);
+        submit_some(place->second && sim_chance(50) ? place->second : place->client, place);
 }
 
 /* ---- the last phase ---- */
@@ -326,23 +350,69 @@ static void finish(struct ek_client *client, struct place *place)
 
 /* ---- programs ---- */
 
-struct ek_client *sim_workload_open_client(const struct sim_process *process)
+/* The handle's own seed comes from an address, which is chance of another kind. */
+static void replace_session(struct ek_client *client, const struct sim_process *process, uint32_t linger_us)
 {
-    struct ek_client_options options = {.endpoint = "clients", .name = process->name, .linger_us = sim_chance(30) ? 500 : 0};
+    struct ek_connection *connection = client->connection;
+    struct ek_session_options options = {
+        .name = process->name,
+        .seed = sim_random(),
+        .timeout_ms = 5000,
+        .linger_us = linger_us,
+        .pending_bytes_max = EK_MIB,
+        .ids = {connection->set.id_bits, client->slot, connection->slots[client->slot].first_id},
+    };
+    ek_session_destroy(&client->session);
+    client->session = ek_session_new(&options, sim_now_us() + process->clock_ahead_us);
+    connection->set.sessions[client->slot] = client->session;
+}
+
+static struct ek_client *open_client(const struct sim_process *process, struct ek_connection *connection)
+{
+    struct ek_client_options options = {
+        .endpoint = "clients", .name = process->name, .linger_us = sim_chance(30) ? 500 : 0, .connection = connection};
     struct ek_client *client;
     if (ek_client_open(&options, &client) != EK_OUTCOME_OK) {
         sim_fail("%s cannot open its handle", process->name);
         return NULL;
     }
-    /* The handle's own seed comes from an address, which is chance of another kind. */
-    ek_session_destroy(&client->session);
-    struct ek_session_options session = {.name = process->name,
-                                         .seed = sim_random(),
-                                         .timeout_ms = 5000,
-                                         .linger_us = options.linger_us,
-                                         .pending_bytes_max = EK_MIB};
-    client->session = ek_session_new(&session, sim_now_us() + process->clock_ahead_us);
+    replace_session(client, process, options.linger_us);
     return client;
+}
+
+struct ek_client *sim_workload_open_client(const struct sim_process *process)
+{
+    return open_client(process, NULL);
+}
+
+static void open_handles(struct place *place)
+{
+    place->connection = NULL;
+    place->second = NULL;
+    place->seconds_before = place->seconds;
+    if (sim_chance(SHARE_PERCENT) && ek_connection_open("clients", NULL, &place->connection) != EK_OUTCOME_OK)
+        sim_fail("%s cannot open its connection", place->name);
+    place->client = open_client(&place->process, place->connection);
+}
+
+/* Another client comes to the connection, or leaves it with whatever it has under way: the next one gets its place there. */
+static void change_second(struct place *place)
+{
+    if (place->second)
+        ek_client_close(&place->second);
+    else if (place->connection && place->seconds < SECONDS_MAX) {
+        place->second = open_client(&place->process, place->connection);
+        place->first_ids[place->seconds++] = place->connection->slots[place->second->slot].first_id;
+    }
+}
+
+static void close_handles(struct place *place)
+{
+    struct ek_client *client = place->client;
+    place->client = NULL;
+    ek_client_close(&place->second);
+    ek_client_close(&client);
+    ek_connection_close(&place->connection);
 }
 
 /* The session says of each call whether it was sent: what was not is UNAVAILABLE, and must not show up later. */
@@ -351,8 +421,15 @@ void sim_client_kill(unsigned number)
     struct place *place = &load.places[number];
     if (place->client)
         ek_session_destroy(&place->client->session);
-    place->client = NULL;
+    if (place->second)
+        ek_session_destroy(&place->second->session);
+    place->client = place->second = NULL;
     sim_kill(&place->process);
+}
+
+static size_t pending(const struct place *place)
+{
+    return ek_client_pending(place->client) + (place->second ? ek_client_pending(place->second) : 0);
 }
 
 static bool is_due(const struct place *place)
@@ -363,24 +440,25 @@ static bool is_due(const struct place *place)
 static void run_client(void *context)
 {
     struct place *place = context;
-    struct ek_client *client = place->client = sim_workload_open_client(&place->process);
-    if (!client)
+    open_handles(place);
+    if (!place->client)
         return;
     for (;;) {
-        place->idle = ek_client_pending(client) == 0;
-        if (load.phase == LOAD && place->left && ek_client_pending(client) < PENDING_MAX && is_due(place))
-            submit_burst(client, place);
+        place->idle = pending(place) == 0;
+        if (load.phase == LOAD && sim_chance(SECOND_PERCENT))
+            change_second(place);
+        if (load.phase == LOAD && place->left && pending(place) < PENDING_MAX && is_due(place))
+            submit_burst(place);
         if (load.phase >= FINISH)
-            finish(client, place);
+            finish(place->client, place);
         if (load.phase == LOAD && sim_chance(load.options.close_percent))
             break;
-        (void)ek_client_poll(client, (int)sim_draw(POLL_MS_MAX));
+        (void)ek_client_poll(place->client, (int)sim_draw(POLL_MS_MAX));
         if (sim_chance(10))
             sim_sleep_us(sim_draw(200 * 1000));
     }
     sim_tell("%s closes its session", place->name);
-    place->client = NULL;
-    ek_client_close(&client);
+    close_handles(place);
 }
 
 static void run_poisoner(void *context)

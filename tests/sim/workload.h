@@ -31,8 +31,8 @@ void sim_client_start(unsigned number);
 void sim_client_kill(unsigned number);
 
 bool sim_client_is_poisoner(const struct sim_process *process);
-/* What the history calls the present program of a client's place. */
-unsigned sim_client_session(const struct sim_process *process);
+/* What the history calls the session of the present program of a client's place that sends a job with this id. */
+unsigned sim_client_session(const struct sim_process *process, uint64_t job_id);
 
 /* No more new calls. */
 void sim_workload_calm(void);

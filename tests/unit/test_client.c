@@ -1,5 +1,5 @@
 /* The public handle over real sockets, against a broker in a thread that says OK to all writes and knows one value. */
-#include "client/evenkeel.h"
+#include "client/handle.h"
 #include "common/codec.h"
 #include "common/operations.h"
 #include "common/transport.h"
@@ -284,12 +284,119 @@ START_TEST(several_are_waited_for_together)
 }
 END_TEST
 
+static struct ek_client *open_on(struct ek_connection *connection)
+{
+    struct ek_client *opened = NULL;
+    ck_assert_int_eq(ek_client_open(&(struct ek_client_options){.connection = connection}, &opened), EK_OUTCOME_OK);
+    return opened;
+}
+
+static void submit_one(struct ek_client *to, unsigned *answered)
+{
+    struct ek_request request = {.kind = EK_DELETE, .key = "x", .key_size = 1};
+    ck_assert_int_eq(ek_submit(to, &request, 0, count_one, answered), EK_OUTCOME_OK);
+}
+
+START_TEST(clients_share_a_connection)
+{
+    enum { CLIENTS = 40 };
+    struct ek_connection *connection = NULL;
+    struct ek_client *clients[CLIENTS];
+    struct ek_reading reading;
+    unsigned answered[CLIENTS] = {0};
+    ck_assert_int_eq(ek_connection_open(endpoint, NULL, &connection), EK_OUTCOME_OK);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i] = open_on(connection);
+        submit_one(clients[i], &answered[i]);
+        submit_one(clients[i], &answered[i]);
+    }
+    size_t ran = 0;
+    while (ran < 2 * (size_t)CLIENTS)
+        ran += ek_connection_poll(connection, -1);
+    for (size_t i = 0; i < CLIENTS; i++)
+        ck_assert_uint_eq(answered[i], 2);
+    /* Whoever waits for its own answer runs the others' callbacks. */
+    submit_one(clients[3], &answered[3]);
+    while (answered[3] == 2) {
+        ck_assert_int_eq(ek_get(clients[7], "known", 5, &reading), EK_OUTCOME_OK);
+        ck_assert_uint_eq(reading.version, 9);
+    }
+    ek_connection_close(&connection);
+    ck_assert_ptr_nonnull(connection); /* it has clients */
+    for (size_t i = 0; i < CLIENTS; i++)
+        ek_client_close(&clients[i]);
+    ek_connection_close(&connection);
+    ck_assert_ptr_null(connection);
+}
+END_TEST
+
+START_TEST(a_connection_is_waited_for_until_one_of_its_clients_has_news)
+{
+    struct ek_connection *connections[2] = {NULL, NULL};
+    struct ek_client *clients[3];
+    unsigned answered = 0;
+    ck_assert_int_eq(ek_connection_open(endpoint, NULL, &connections[0]), EK_OUTCOME_OK);
+    ck_assert_int_eq(ek_connection_open(endpoint, connections[0], &connections[1]), EK_OUTCOME_OK);
+    for (size_t i = 0; i < 3; i++)
+        clients[i] = open_on(connections[i % 2]);
+    submit_one(clients[2], &answered);
+    while (!answered) {
+        ek_connection_wait(connections, 2, -1);
+        for (size_t i = 0; i < 2; i++)
+            (void)ek_connection_poll(connections[i], 0);
+    }
+    for (size_t i = 0; i < 3; i++)
+        ek_client_close(&clients[i]);
+    ek_connection_close(&connections[1]);
+    ek_connection_close(&connections[0]);
+}
+END_TEST
+
+static void submit_again(void *again, const struct ek_completion *completions, size_t count)
+{
+    unsigned *calls = again;
+    (void)completions, (void)count;
+    ++*calls;
+    (void)ek_submit(client, &(struct ek_request){.kind = EK_DELETE, .key = "x", .key_size = 1}, 0, count_one, again);
+}
+
+/* A client that is closed in the middle leaves its place to the next one, and nothing behind. */
+START_TEST(a_place_on_a_connection_is_given_again)
+{
+    struct ek_connection *connection = NULL;
+    struct ek_client *clients[3] = {NULL, NULL, NULL};
+    unsigned calls = 0;
+    ck_assert_int_eq(ek_connection_start(endpoint, NULL, 1, &connection), EK_OUTCOME_OK);
+    clients[0] = open_on(connection);
+    clients[1] = open_on(connection);
+    ck_assert_int_eq(ek_client_open(&(struct ek_client_options){.connection = connection}, &clients[2]), EK_OUTCOME_BUSY);
+    ck_assert_ptr_null(clients[2]);
+    struct ek_client *outer = client;
+    client = clients[0]; /* the callback submits to the client that is being closed, which takes it and gives it up */
+    struct ek_request request = {.kind = EK_DELETE, .key = "x", .key_size = 1};
+    ck_assert_int_eq(ek_submit(client, &request, 0, submit_again, &calls), EK_OUTCOME_OK);
+    ek_client_close(&clients[0]);
+    client = outer;
+    ck_assert_uint_ge(calls, 1);
+    clients[0] = open_on(connection);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(ek_put(clients[i], "k", 1, NULL, 0, NULL, NULL), EK_OUTCOME_OK);
+        ek_client_close(&clients[i]);
+    }
+    ek_connection_close(&connection);
+    ck_assert_ptr_null(connection);
+}
+END_TEST
+
 START_TEST(an_endpoint_that_cannot_be_is_refused)
 {
     struct ek_client *none = NULL;
     ck_assert_int_eq(ek_client_open(&(struct ek_client_options){.endpoint = "tcp://nowhere"}, &none), EK_OUTCOME_USAGE);
     ck_assert_int_eq(ek_client_open(&(struct ek_client_options){.endpoint = "carrier pigeon"}, &none), EK_OUTCOME_USAGE);
     ck_assert_ptr_null(none);
+    struct ek_connection *neither = NULL;
+    ck_assert_int_eq(ek_connection_open("carrier pigeon", NULL, &neither), EK_OUTCOME_USAGE);
+    ck_assert_ptr_null(neither);
 }
 END_TEST
 
@@ -320,6 +427,9 @@ static Suite *suite(void)
     tcase_add_test(handle, callbacks_submit_but_do_not_wait);
     tcase_add_test(handle, clients_share_one_thread_for_io);
     tcase_add_test(handle, several_are_waited_for_together);
+    tcase_add_test(handle, clients_share_a_connection);
+    tcase_add_test(handle, a_connection_is_waited_for_until_one_of_its_clients_has_news);
+    tcase_add_test(handle, a_place_on_a_connection_is_given_again);
     tcase_add_test(handle, an_endpoint_that_cannot_be_is_refused);
     tcase_add_test(handle, nobody_there_is_unavailable_in_time);
     suite_add_tcase(result, handle);
