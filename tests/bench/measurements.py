@@ -207,10 +207,11 @@ def measure_evenkeel(plan, samples, _):
                 samples.add(f"{name}.{workload}.deep", done["ops_per_second"])
                 samples.add(f"{name}.{workload}.deep.p50_us", done["latency_p50_us"])
                 add_shares(samples, f"{name}.{workload}.deep", done)
-            done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=CLIENTS, pipeline=1)
-            samples.add(f"{name}.fifty", done["ops_per_second"])
-            samples.add(f"{name}.fifty.p50_us", done["latency_p50_us"])
-            add_shares(samples, f"{name}.fifty", done)
+            for way, connections in (("fifty", CLIENTS), ("fifty_together", 1)):
+                done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=CLIENTS, connections=connections, pipeline=1)
+                samples.add(f"{name}.{way}", done["ops_per_second"])
+                samples.add(f"{name}.{way}.p50_us", done["latency_p50_us"])
+                add_shares(samples, f"{name}.{way}", done)
             (broker, _), (worker, _) = cluster.memory_bytes()
             samples.add(f"{name}.broker.bytes", broker)
             samples.add(f"{name}.worker.bytes", worker)
@@ -288,18 +289,21 @@ def measure_many_keys(plan, samples, kept):
 
 
 def measure_producers(plan, samples, _):
-    peaks = []
-    for producers in plan.producers:
-        with Evenkeel() as cluster:
-            done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=producers, pipeline=UNDER_WAY // producers)
-            (_, broker), (_, worker) = cluster.memory_bytes()
-        peaks.append((producers, broker, worker))
-        samples.add(f"producers.{producers}", done["ops_per_second"])
-        samples.add(f"producers.{producers}.p99_us", done["latency_p99_us"])
-        add_shares(samples, f"producers.{producers}", done)
-    (few, *least), (many, *most) = peaks[0], peaks[-1]
-    samples.add("producers.broker.bytes_each", (most[0] - least[0]) / (many - few))
-    samples.add("producers.worker.bytes_each", (most[1] - least[1]) / (many - few))
+    """Producers with a connection each, and together on one."""
+    for way, connections_of in (("producers", lambda producers: producers), ("together", lambda _: 1)):
+        peaks = []
+        for producers in plan.producers:
+            with Evenkeel() as cluster:
+                done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=producers, connections=connections_of(producers),
+                                     pipeline=UNDER_WAY // producers)
+                (_, broker), (_, worker) = cluster.memory_bytes()
+            peaks.append((producers, broker, worker))
+            samples.add(f"{way}.{producers}", done["ops_per_second"])
+            samples.add(f"{way}.{producers}.p99_us", done["latency_p99_us"])
+            add_shares(samples, f"{way}.{producers}", done)
+        (few, *least), (many, *most) = peaks[0], peaks[-1]
+        samples.add(f"{way}.broker.bytes_each", (most[0] - least[0]) / (many - few))
+        samples.add(f"{way}.worker.bytes_each", (most[1] - least[1]) / (many - few))
 
 
 def add_shards(plan, samples, name, cluster, under_way):

@@ -75,7 +75,7 @@ on top, and so are the loops of workers that answer gets ([what perf says](SPEED
 BELOW = f"""
 *Below alone* is the same ratio for what Evenkeel stands on, by itself and on the same processors in the same round: raw RocksDB in two processes (1 to
 4; 10 as many puts as gets), or `zmq_proxy` that echoes, with as many connections (7, the producers of 13). Nothing that uses them can show more (but the producers of
-13: an echo is a message each, puts share theirs); clients, broker, exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
+13: an echo is a message each, puts share theirs; [together](#how-it-is-measured) producers are one connection); clients, broker, exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
 Two have the rows of [book-keeping](#how-it-is-measured) with them. Row 5: p50 of the echo and p50 of a put of raw RocksDB that is synced by itself; nothing that
 uses both can show less. The shards of row 13: one process of raw RocksDB, whose groups of {GROUP_ROWS:,} have the book-keeping of as many shards. How far that is
 below 1 is what more shards cost RocksDB; the rest is what they cost clients, broker and workers.
@@ -148,9 +148,12 @@ def costs(samples):
 def shares(plan, samples):
     """Where the processors' time went in what rows 2, 3, 7, 10 and 13 compare."""
     put, ycsb, fifty = best_workers(samples, "put", "put.deep"), best_workers(samples, "a"), best_workers(samples, "fifty")
-    runs = [(f"2, 3: puts, {title(put)}", put), (f"7: 50 producers, {title(fifty)}", fifty), (f"10: YCSB A, {title(ycsb)}", ycsb),
+    together = best_workers(samples, "fifty_together")
+    runs = [(f"2, 3: puts, {title(put)}", put), (f"7: 50 producers, {title(fifty)}", fifty), (f"7: together, {title(together)}", together),
+            (f"10: YCSB A, {title(ycsb)}", ycsb),
             *((f"13: {shards:,} shards{depth(name)}", name) for shards in (plan.shards[0], plan.shards[-1]) for name in [best_depth(samples, shards)]),
-            *((f"13: {producers:,} producers", f"producers.{producers}") for producers in (10, 1000))]
+            *((f"13: {producers:,} producers{text}", f"{way}.{producers}") for way, text in (("producers", ""), ("together", ", together"))
+              for producers in (10, 1000))]
     lines = []
     for text, run in runs:
         medians = [samples.median(f"share.{run}.{part}") for part in PARTS]
@@ -168,10 +171,12 @@ def axes(plan, samples):
               of(f"size.{at}.raw.bytes", scale=1e6)) for at in plan.sizes]
     keys = [(f"{at:,}", str(processes), *(of(key_name(plan, system, kind, at, processes)) for kind in ("put", "get") for system in ("evenkeel", "raw")))
             for at in (plan.small, plan.keys, plan.big) for processes in PROCESSES]
-    producers = [(f"{at:,} × {UNDER_WAY // at:,}", of(f"producers.{at}"), of(f"producers.{at}.p99_us", scale=1000)) for at in plan.producers]
+    producers = [(f"{at:,} × {UNDER_WAY // at:,}", *(figure for way in ("producers", "together")
+                                                     for figure in (of(f"{way}.{at}"), of(f"{way}.{at}.p99_us", scale=1000)))) for at in plan.producers]
     runs = ((number(UNDER_WAY), ""), (number(DEEP), ".deep"), ("raw RocksDB with book-keeping", ".raw"))
     shards = [(f"{at:,}", run, of(f"shards.{at}{end}"), of(f"shards.{at}{end}.p99_us", scale=1000)) for at in plan.shards for run, end in runs]
-    each = [("a producer", of("producers.broker.bytes_each"), of("producers.worker.bytes_each")),
+    each = [("a producer with its connection", of("producers.broker.bytes_each"), of("producers.worker.bytes_each")),
+            ("a producer among others on one", of("together.broker.bytes_each"), of("together.worker.bytes_each")),
             ("a shard", of("shards.broker.bytes_each"), of("shards.worker.bytes_each"))]
     queue = [("queued at most", of("memory.broker.queued", scale=MIB)), ("broker at most", of("memory.broker.full", scale=MIB)),
              (f"worker at most, {plan.big:,} keys, cache {plan.big_cache}, write buffer {WRITE_BUFFER}", of("memory.worker.peak", scale=MIB))]
@@ -179,7 +184,7 @@ def axes(plan, samples):
         table(("under way", "puts/s", "p50 µs", "p99 µs", "gets/s", "p50 µs", "p99 µs"), pipelines), picture("pipeline"),
         table(("bytes of a value", "puts/s", "MB/s", "raw RocksDB: puts/s", "MB/s"), sizes), picture("size"),
         table(("keys", "workers, or processes", "puts/s", "raw RocksDB", "gets/s", "raw RocksDB"), keys), picture("keys"),
-        table(("producers × under way", "puts/s", "p99 ms"), producers), table(("shards", "under way", "puts/s", "p99 ms"), shards), picture("many"),
+        table(("producers × under way", "a connection each: puts/s", "p99 ms", "together on one: puts/s", "p99 ms"), producers), table(("shards", "under way", "puts/s", "p99 ms"), shards), picture("many"),
         table(("memory for each more, bytes", "broker", "worker"), each), table(("memory under load, MiB", ""), queue)])
 
 
@@ -248,7 +253,8 @@ def draw_all(directory, plan, samples):
           for title, name in (("Evenkeel", "evenkeel"), ("raw RocksDB", "raw")) for kind in ("put", "get")])
     draw(directory, "many", "set title 'Durable puts by the number of producers, and of shards'\nset logscale x\nset yrange [0:*]\nset xlabel 'how many'\n"
          "set ylabel 'puts a second'",
-         [(kind, points(samples, [(at, f"{kind}.{at}") for at in counts]), LINES) for kind, counts in (("producers", plan.producers), ("shards", plan.shards))])
+         [(text, points(samples, [(at, f"{kind}.{at}") for at in counts]), LINES)
+          for text, kind, counts in (("producers", "producers", plan.producers), ("on one connection", "together", plan.producers), ("shards", "shards", plan.shards))])
 
 
 # ---- the page ----
@@ -266,6 +272,8 @@ acknowledged, exactly-once on.
   64 at a time. Two processes have half of the keys each. Only where *book-keeping* is named a group has also the row by which a worker remembers it: for each
   shard with rows in the group their position, time, producer and number, as of one job. A group of {GROUP_ROWS:,} has rows of all of 512 shards, or of some 5,800 of 8,192
   (a worker's of fewer, since clients send shard after shard). Snapshots of what is remembered are due after 32 MiB of such rows, which these runs do not reach.
+- **Producers together** are those of a process that have one connection, as clients of the library can; Redis's clients, and the connections of the echo, are
+  always one for each.
 - **`db_bench`** has the same cache, buffers, compression and bloom filters: `{' '.join(DB_BENCH)}`.
 - **ZeroMQ** is [three processes](../tests/bench/echo.c): clients, `zmq_proxy`, a server that echoes.
 - **The broker alone** has one [worker that acknowledges without storing](../tests/bench/acknowledge.c), and [numbered puts in envelopes of a known
