@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { REPLIES_AT_ONCE = 16 };
+
 /* ---- WELCOME ---- */
 
 static void open_lanes(struct ek_session *session)
@@ -67,11 +69,17 @@ static bool has_id(const struct ek_table_link *item, const void *id)
     return EK_ITEM(item, const struct ek_pending_job, by_id)->id == *(const uint64_t *)id;
 }
 
+static struct ek_pending_job *job_of(const struct ek_session *session, uint64_t id)
+{
+    struct ek_table_link *link = ek_table_find(&session->by_id, id, has_id, &id);
+    return link ? EK_ITEM(link, struct ek_pending_job, by_id) : NULL;
+}
+
 static void take_reply(struct ek_session *session, const struct ek_reply *reply, uint64_t now_us)
 {
-    struct ek_table_link *link = ek_table_find(&session->by_id, reply->id, has_id, &reply->id);
-    if (link)
-        ek_session_judge(session, EK_ITEM(link, struct ek_pending_job, by_id), reply, now_us);
+    struct ek_pending_job *job = job_of(session, reply->id);
+    if (job)
+        ek_session_judge(session, job, reply, now_us);
     else
         session->counters.stray++;
 }
@@ -121,17 +129,69 @@ static enum ek_status deliver_welcome(struct ek_session_set *set, struct ek_read
     return status;
 }
 
+struct arrival {
+    struct ek_session *session;
+    struct ek_reply reply;
+};
+
+static void expect_bytes(const void *start, size_t size)
+{
+    for (size_t at = 0; at < size; at += EK_LINE_BYTES)
+        __builtin_prefetch((const char *)start + at, 1);
+}
+
+static void expect_around(const struct ek_pending_job *job)
+{
+    expect_bytes(job->lane, offsetof(struct ek_lane, wake));
+    __builtin_prefetch(STAILQ_FIRST(&job->calls), 1);
+    __builtin_prefetch(TAILQ_NEXT(job, in_progress), 1);
+    __builtin_prefetch(job->in_progress.tqe_prev, 1);
+    __builtin_prefetch(job->timer.link, 1);
+}
+
+/* With many jobs under way, or many sessions, nothing of what the replies are about is in the cache: it is fetched for all of them
+ * at once, a step further in each round. */
+static void expect_jobs(const struct arrival *arrivals, size_t count)
+{
+    const struct ek_pending_job *jobs[REPLIES_AT_ONCE];
+    for (size_t i = 0; i < count; i++)
+        ek_table_expect(&arrivals[i].session->by_id, arrivals[i].reply.id);
+    for (size_t i = 0; i < count; i++)
+        (void)ek_table_expect_item(&arrivals[i].session->by_id, arrivals[i].reply.id);
+    for (size_t i = 0; i < count; i++) {
+        jobs[i] = job_of(arrivals[i].session, arrivals[i].reply.id);
+        if (jobs[i])
+            expect_bytes(jobs[i], sizeof *jobs[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i])
+            expect_around(jobs[i]);
+}
+
+static void take_arrivals(const struct arrival *arrivals, size_t count, uint64_t now_us)
+{
+    expect_jobs(arrivals, count);
+    for (size_t i = 0; i < count; i++)
+        take_reply(arrivals[i].session, &arrivals[i].reply, now_us);
+}
+
 static enum ek_status deliver_replies(struct ek_session_set *set, struct ek_reader *fields, uint64_t now_us)
 {
+    struct arrival arrivals[REPLIES_AT_ONCE];
+    size_t arrived = 0;
     uint32_t count;
     enum ek_status status = ek_decode_count(fields, EK_ENVELOPE_JOBS_MAX, &count);
     for (uint32_t i = 0; status == EK_OK && i < count; i++) {
-        struct ek_reply reply;
-        status = ek_decode_reply(fields, &reply);
-        struct ek_session *session = status == EK_OK ? addressee(set, &reply.id, now_us) : NULL;
-        if (session)
-            take_reply(session, &reply, now_us);
+        struct arrival *next = &arrivals[arrived];
+        status = ek_decode_reply(fields, &next->reply);
+        next->session = status == EK_OK ? addressee(set, &next->reply.id, now_us) : NULL;
+        arrived += next->session != NULL;
+        if (arrived == REPLIES_AT_ONCE) {
+            take_arrivals(arrivals, arrived, now_us);
+            arrived = 0;
+        }
     }
+    take_arrivals(arrivals, arrived, now_us);
     return status == EK_OK ? ek_decode_end(fields) : status;
 }
 
