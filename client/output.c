@@ -147,8 +147,6 @@ static void send_job(struct ek_session *session, struct ek_pending_job *job, uin
     job->out = true;
     TAILQ_INSERT_TAIL(&session->in_flight, job, in_progress);
     job->lane->writes_in_flight = (uint16_t)(job->lane->writes_in_flight + !read);
-    if (!read && !job->lane->wakes)
-        ek_session_wake_at(session, job->lane, now_us + job->lane->probe_us);
 }
 
 /* The first send gives the id by which the reply is found. */

@@ -51,6 +51,8 @@ enum {
 #define EK_SILENCE_MAX_US   UINT64_C(8000000)
 #define EK_PROBE_US         5000000u /* a shard's oldest unanswered write is sent again after this */
 #define EK_PROBE_MAX_US     60000000u
+#define EK_PROBE_STEP_US    UINT64_C(100000)  /* between looks for such writes at least, */
+#define EK_PROBE_LOOK_US    UINT64_C(1000000) /* and at most, while there are any */
 #define EK_HOLD_MIN_US      UINT64_C(2000)
 #define EK_HOLD_MAX_US      UINT64_C(1000000) /* by back-off alone; the broker's hint may be longer */
 #define EK_HOLD_HINT_MAX_MS 10000u
@@ -124,8 +126,7 @@ struct ek_pending_job {
 
 TAILQ_HEAD(ek_jobs, ek_pending_job);
 
-/* A shard as the session sees it. In two lines of the cache is what every job needs, for there are hundreds of lanes a session; the
- * timer in the third stays armed from job to job. */
+/* A shard as the session sees it. In two lines of the cache is what every job needs, for there are hundreds of lanes a session. */
 struct ek_lane {
     alignas(EK_LINE_BYTES) struct ek_jobs writes; /* without a number yet, oldest first; the last one may grow */
     struct ek_jobs unsettled;                     /* writes with a number, ascending */
@@ -136,7 +137,6 @@ struct ek_lane {
     uint32_t resends;     /* unsettled and not in flight */
     bool busy;            /* the last refusal was BUSY */
     bool forgotten;       /* no new number until the old producer's are answered */
-    bool wakes;           /* `wake` is armed */
     uint64_t producer;    /* 0: takes the session's when it next needs a number */
     uint64_t last_number; /* given under `producer` */
     uint64_t last_serial;
@@ -147,7 +147,7 @@ struct ek_lane {
     uint32_t refusals;        /* rounds of refusals without a settled job between */
     uint64_t producer_wanted; /* the session's must come from this HELLO or a later one */
     uint64_t refused_serial;  /* what was sent up to here belongs to the present round of refusals */
-    struct ek_timer wake;     /* end of a hold, or time to probe */
+    struct ek_timer wake;     /* end of a hold */
 };
 _Static_assert(offsetof(struct ek_lane, wake) == 2 * EK_LINE_BYTES, "what every job needs lies in two lines");
 
@@ -184,6 +184,7 @@ struct ek_session {
     struct ek_sweep ready;        /* shards with something that may leave */
     struct ek_table by_id;
     struct ek_jobs in_flight; /* by time of sending */
+    uint64_t probe_from_us;   /* the next look for writes that were unanswered for long, if there are any by then */
     struct ek_jobs finished;  /* with a verdict, until drained */
     struct ek_calls given_up; /* until drained */
     uint64_t last_id;

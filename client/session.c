@@ -53,20 +53,41 @@ void ek_session_destroy(struct ek_session **session)
     *session = NULL;
 }
 
-/* A hold has ended, or the lane's oldest write was unanswered for long: a copy of it finds out, without the others behind it. */
-static void wake_lane(struct ek_session *session, struct ek_lane *lane, uint64_t now_us)
+/* When the next look for writes that were unanswered for long is due. */
+static uint64_t probe_due_us(const struct ek_session *session)
 {
-    struct ek_pending_job *oldest = TAILQ_FIRST(&lane->unsettled);
-    lane->wakes = false;
-    if (oldest && oldest->out && now_us >= oldest->sent_us + lane->probe_us) {
-        ek_session_take_back(session, oldest);
-        lane->probe_us = lane->probe_us * 2 < EK_PROBE_MAX_US ? lane->probe_us * 2 : EK_PROBE_MAX_US;
+    const struct ek_pending_job *oldest = TAILQ_FIRST(&session->in_flight);
+    if (!oldest)
+        return UINT64_MAX;
+    uint64_t due_us = oldest->sent_us + EK_PROBE_US;
+    return due_us > session->probe_from_us ? due_us : session->probe_from_us;
+}
+
+/* A copy of a lane's oldest write finds out what has become of it, without the others behind it. Returns when that is due. */
+static uint64_t probe_one(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us)
+{
+    struct ek_lane *lane = job->lane;
+    if (job->kind == EK_JOB_READ || job != TAILQ_FIRST(&lane->unsettled))
+        return UINT64_MAX;
+    if (job->sent_us + lane->probe_us > now_us)
+        return job->sent_us + lane->probe_us;
+    ek_session_take_back(session, job);
+    lane->probe_us = lane->probe_us * 2 < EK_PROBE_MAX_US ? lane->probe_us * 2 : EK_PROBE_MAX_US;
+    return UINT64_MAX;
+}
+
+static void probe(struct ek_session *session, uint64_t now_us)
+{
+    uint64_t due_us = now_us + EK_PROBE_LOOK_US;
+    struct ek_pending_job *job = TAILQ_FIRST(&session->in_flight);
+    for (struct ek_pending_job *next; job && job->sent_us + EK_PROBE_US <= now_us; job = next) {
+        next = TAILQ_NEXT(job, in_progress);
+        uint64_t job_due_us = probe_one(session, job, now_us);
+        due_us = job_due_us < due_us ? job_due_us : due_us;
     }
-    if (now_us < lane->hold_until_us)
-        ek_session_wake_at(session, lane, lane->hold_until_us);
-    else if (oldest)
-        ek_session_wake_at(session, lane, (oldest->out ? oldest->sent_us : now_us) + lane->probe_us);
-    ek_session_make_ready(session, lane);
+    if (job && job->sent_us + EK_PROBE_US < due_us)
+        due_us = job->sent_us + EK_PROBE_US;
+    session->probe_from_us = due_us > now_us + EK_PROBE_STEP_US ? due_us : now_us + EK_PROBE_STEP_US;
 }
 
 void ek_session_tick(struct ek_session *session, uint64_t now_us)
@@ -74,10 +95,12 @@ void ek_session_tick(struct ek_session *session, uint64_t now_us)
     ek_wheel_turn(&session->wheel, now_us);
     for (struct ek_timer *timer; (timer = ek_wheel_take(&session->wheel));) {
         if (timer->kind == EK_TIMER_LANE)
-            wake_lane(session, EK_ITEM(timer, struct ek_lane, wake), now_us);
+            ek_session_make_ready(session, EK_ITEM(timer, struct ek_lane, wake));
         else
             ek_session_pass_deadline(session, EK_ITEM(timer, struct ek_pending_job, timer), now_us);
     }
+    if (now_us >= probe_due_us(session))
+        probe(session, now_us);
 }
 
 uint64_t ek_session_due_us(struct ek_session *session)
@@ -89,6 +112,9 @@ uint64_t ek_session_due_us(struct ek_session *session)
     uint64_t hello_us = ek_session_hello_due_us(session);
     if (hello_us < due_us)
         due_us = hello_us;
+    uint64_t probe_us = probe_due_us(session);
+    if (probe_us < due_us)
+        due_us = probe_us;
     if (session->ready.count && session->linger_until_us && session->linger_until_us < due_us)
         due_us = session->linger_until_us;
     return due_us;

@@ -81,7 +81,6 @@ void ek_session_make_ready(struct ek_session *session, struct ek_lane *lane)
 
 void ek_session_wake_at(struct ek_session *session, struct ek_lane *lane, uint64_t due_us)
 {
-    lane->wakes = true;
     ek_wheel_arm(&session->wheel, &lane->wake, due_us);
 }
 
