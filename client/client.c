@@ -107,6 +107,12 @@ enum ek_outcome ek_submit_transaction(struct ek_client *client, const struct ek_
     return ek_session_submit_transaction(client->session, requests, count, timeout_ms, callback, context, ek_clock_monotonic_us());
 }
 
+void ek_client_flush(struct ek_client *client)
+{
+    if (!client->connection->inside)
+        ek_connection_send(client->connection, client->slot, ek_clock_monotonic_us());
+}
+
 size_t ek_client_poll(struct ek_client *client, int timeout_ms)
 {
     return ek_connection_poll(client->connection, timeout_ms);

@@ -137,7 +137,7 @@ static bool send_unsent(struct ek_connection *connection)
 }
 
 /* What the session has to send; notes when it is to be looked at again. */
-static void send_all(struct ek_connection *connection, uint32_t slot, uint64_t now_us)
+void ek_connection_send(struct ek_connection *connection, uint32_t slot, uint64_t now_us)
 {
     struct ek_session *session = connection->set.sessions[slot];
     while (send_unsent(connection) && ek_session_output(session, now_us, &connection->unsent))
@@ -186,7 +186,7 @@ static size_t attend(struct ek_connection *connection, uint32_t slot, uint64_t *
     size_t ran = run_callbacks(connection, session);
     if (ran)
         *now_us = ek_clock_monotonic_us();
-    send_all(connection, slot, *now_us);
+    ek_connection_send(connection, slot, *now_us);
     return ran;
 }
 
@@ -209,7 +209,7 @@ static size_t pass(struct ek_connection *connection, uint64_t *now_us, bool *ret
     ran += receive_all(connection, now_us, ret_heard);
     for (uint32_t slot = 0; *ret_heard && slot < connection->set.count; slot++)
         if (connection->slots[slot].due_us == 0)
-            send_all(connection, slot, *now_us);
+            ek_connection_send(connection, slot, *now_us);
     connection->due_us = earliest_due_us(connection);
     return ran;
 }

@@ -52,6 +52,8 @@ bool ek_connection_take_slot(struct ek_connection *connection, uint32_t *ret_slo
 void ek_connection_free_slot(struct ek_connection *connection, uint32_t slot, uint64_t first_id);
 /* The session of this slot has something to do. */
 void ek_connection_has_work(struct ek_connection *connection, uint32_t slot);
+/* Sends what the session of this slot has to send. */
+void ek_connection_send(struct ek_connection *connection, uint32_t slot, uint64_t now_us);
 /* Sends, receives and runs callbacks once; when nothing came and none ran it waits for work, until `until_us` at most. Returns how
  * many callbacks ran. */
 size_t ek_connection_step(struct ek_connection *connection, uint64_t until_us);

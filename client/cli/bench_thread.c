@@ -230,6 +230,14 @@ static size_t submit_all(struct ek_bench_producer *producer)
     return count;
 }
 
+static size_t submit_and_flush(struct ek_bench_producer *producer)
+{
+    size_t count = submit_all(producer);
+    if (count)
+        ek_client_flush(producer->client);
+    return count;
+}
+
 static bool has_ended(const struct ek_bench_thread *thread)
 {
     for (size_t i = 0; i < thread->count; i++)
@@ -288,7 +296,7 @@ static bool take_turn(struct ek_bench_thread *thread, size_t connection)
     for (int i = 0; i < TURN_PASSES; i++) {
         bool has_more = false;
         for (size_t k = connection; k < thread->count; k += thread->connection_count)
-            has_more = submit_all(&thread->producers[k]) == POLL_EVERY || has_more;
+            has_more = submit_and_flush(&thread->producers[k]) == POLL_EVERY || has_more;
         thread->until_clock = 0;
         if (ek_connection_poll(thread->connections[connection], 0) == 0 && !has_more)
             return true;
