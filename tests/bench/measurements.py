@@ -9,6 +9,7 @@ import shutil
 import pathlib
 import statistics
 import tempfile
+import time
 
 import systems
 from systems import GROUP_ROWS, MIB, SHARDS, BrokerAlone, Evenkeel, Redis
@@ -70,6 +71,12 @@ class Kept:
         self.plan = plan
         self.path = None
         self.clusters = {}
+        self.opening_s = 0
+
+    def take_opening_s(self):
+        """What opening them has taken since this was last asked."""
+        taken, self.opening_s = self.opening_s, 0
+        return taken
 
     def raw(self, processes, *phases):
         """What RocksDB by itself does with them, in so many processes."""
@@ -77,13 +84,15 @@ class Kept:
         return systems.storage(paths, phases, keys=self.plan.big // processes, seconds=self.plan.long_s, cache=self.plan.big_cache)
 
     def open(self):
+        began = time.monotonic()
         try:
             self.path = pathlib.Path(tempfile.mkdtemp(prefix="bench-big-"))
             for processes in PROCESSES:
                 self.raw(processes, "load")
                 self.clusters[processes] = Evenkeel(processes, cache=self.plan.big_cache)
-                self.clusters[processes].bench("put", keys=self.plan.big, load=True, pipeline=UNDER_WAY)
+                self.clusters[processes].bench("put", keys=self.plan.big, load=True, pipeline=DEEP)
                 self.clusters[processes].stop()
+            self.opening_s = time.monotonic() - began
         except BaseException:
             self.close()
             raise
@@ -100,9 +109,11 @@ class Kept:
 # ---- what lies below ----
 
 def add_one_synced(plan, samples, path):
-    """One put at a time into a loaded store, with its book-keeping; and what the sync takes of that."""
-    (done,) = systems.storage_processes([path], ("put",), keys=plan.keys, seconds=plan.seconds, group=1, shards=SHARDS)["put"]
-    samples.add("raw.single.p50_us", done["latency_p50_us"])
+    """One put at a time into a loaded store, with its book-keeping, one behind the other and with the time between them that messages would take; and what
+    the sync takes of that."""
+    for name, pause_us in (("raw.single", 0), ("raw.single.rested", int(systems.echo(1, 1)["latency_p50_us"]))):
+        (done,) = systems.storage_processes([path], ("put",), keys=plan.keys, seconds=plan.seconds, group=1, shards=SHARDS, pause_us=pause_us)["put"]
+        samples.add(f"{name}.p50_us", done["latency_p50_us"])
     samples.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
 
 

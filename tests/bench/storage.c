@@ -3,11 +3,12 @@
  * worker could do if it did nothing else. One process, one thread.
  *
  *     storage --phases load,put,get --data DIR [--seconds N] [--keys N] [--value-size B] [--group N] [--shards N] [--seed N]
- *             [--cache SIZE]
+ *             [--cache SIZE] [--pause-us N]
  *
  * load writes each key once, put draws them at random for some seconds: `group` rows at a time, sorted, one synced write each. get
  * draws as many present keys, sorts them and asks for 64 at a time. Each phase that is named begins when it is told to, and ends
- * with a line of figures; its latencies are those of groups, without drawing and sorting them.
+ * with a line of figures; its latencies are those of groups, without drawing and sorting them. With `pause-us` it rests so long
+ * before each group, and disk and processors with it.
  *
  * With `shards` each group that is written also has the record that a worker writes of it, as if one producer had sent what it puts
  * into a shard as one job. Snapshots, which a worker writes when there are EK_BOOK_LIVE_BYTES_MAX of records, are left out.
@@ -23,14 +24,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { KEY_BYTES = EK_ROW_PREFIX_BYTES + EK_BENCH_KEY_BYTES };
+enum { KEY_BYTES = EK_ROW_PREFIX_BYTES + EK_BENCH_KEY_BYTES, PAUSE_US_MAX = 999999 };
 
 #define PRODUCER (UINT64_C(1760000000000) << 20) /* ids are as large: a time in milliseconds, then a counter */
 
 struct storage {
     const char *phases, *data, *cache;
-    uint64_t seconds, keys, value_bytes, group, random, shards;
+    uint64_t seconds, keys, value_bytes, group, random, shards, pause_us;
     struct ek_store *store;
     uint8_t *values;
     uint8_t (*rows)[KEY_BYTES]; /* keys of a group */
@@ -146,6 +148,8 @@ static void measure(struct storage *storage, const char *phase)
     uint64_t took_us = 0;
     while (load ? storage->loaded < storage->keys : took_us < storage->seconds * 1000000) {
         size_t count = draw(storage, load);
+        if (storage->pause_us)
+            (void)nanosleep(&(struct timespec){.tv_nsec = (long)storage->pause_us * 1000}, NULL);
         uint64_t drawn_us = ek_clock_monotonic_us();
         if (reads)
             get(storage, count);
@@ -183,10 +187,12 @@ int main(int argc, char **argv)
                                                 {"value-size", &storage.value_bytes, NULL},
                                                 {"group", &storage.group, NULL},
                                                 {"shards", &storage.shards, NULL},
+                                                {"pause-us", &storage.pause_us, NULL},
                                                 {"seed", &storage.random, NULL},
                                                 {0}});
-    if (!storage.data || !storage.keys || !storage.group || storage.shards > EK_SHARDS_MAX)
-        ek_tool_fail("--data is missing, --keys or --group is 0, or --shards above %u", EK_SHARDS_MAX);
+    if (!storage.data || !storage.keys || !storage.group || storage.shards > EK_SHARDS_MAX || storage.pause_us > PAUSE_US_MAX)
+        ek_tool_fail("--data is missing, --keys or --group is 0, --shards above %u, or --pause-us above %u", EK_SHARDS_MAX,
+                     PAUSE_US_MAX);
     size_t value_bytes = EK_MIB + (size_t)storage.value_bytes;
     storage.values = ek_alloc(value_bytes);
     ek_bench_values(storage.values, value_bytes, storage.random);
