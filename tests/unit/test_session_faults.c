@@ -224,6 +224,28 @@ START_TEST(silence_asks_and_the_same_connection_keeps_waiting)
 }
 END_TEST
 
+/* The others behind it wait: what has become of it tells what has become of them. */
+START_TEST(of_each_shard_the_oldest_unanswered_write_goes_out_again_after_five_seconds)
+{
+    send_writes(3);
+    ek_rig_advance(&rig, 2 * S);
+    ek_rig_submit(&rig, EK_DELETE, "{b}", UINT32_MAX, &notes[3]);
+    ek_rig_advance(&rig, 2900 * MS);
+    ck_assert_uint_eq(rig.job_count, 4);
+    ek_rig_advance(&rig, 300 * MS);
+    ck_assert_uint_eq(rig.job_count, 5);
+    ck_assert_uint_eq(job(4)->id, job(0)->id);
+    ck_assert(job(4)->route.repeated);
+    ek_rig_advance(&rig, 1700 * MS);
+    ck_assert_uint_eq(rig.job_count, 5);
+    ek_rig_advance(&rig, 300 * MS);
+    ck_assert_uint_eq(rig.job_count, 6);
+    ck_assert_uint_eq(job(5)->id, job(3)->id);
+    ek_rig_advance(&rig, 4 * S);
+    ck_assert_uint_eq(rig.job_count, 6);
+}
+END_TEST
+
 START_TEST(another_connection_resends_everything_in_order_at_once)
 {
     send_writes(3);
@@ -588,6 +610,7 @@ static Suite *suite(void)
     tcase_add_test(faults, gaps_that_repeat_back_off);
     tcase_add_test(faults, a_read_refused_as_a_gap_goes_again_behind_its_write);
     tcase_add_test(faults, silence_asks_and_the_same_connection_keeps_waiting);
+    tcase_add_test(faults, of_each_shard_the_oldest_unanswered_write_goes_out_again_after_five_seconds);
     tcase_add_test(faults, another_connection_resends_everything_in_order_at_once);
     tcase_add_test(faults, while_the_broker_is_silent_new_writes_stay_certain);
     tcase_add_test(faults, another_cluster_ends_everything);
