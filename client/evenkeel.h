@@ -206,8 +206,8 @@ EK_PUBLIC enum ek_outcome ek_submit(struct ek_client *client, const struct ek_re
  */
 EK_PUBLIC enum ek_outcome ek_submit_transaction(struct ek_client *client, const struct ek_request *requests, size_t count,
                                                 uint32_t timeout_ms, ek_callback callback, void *context);
-/* Sends what was submitted, which the next poll would do as well: for a thread with many clients, while what it sends is still in the
- * processor's cache. Not in a callback. */
+/* Sends what was submitted, which the next poll would do as well: for a thread with many clients, while what it sends is still in
+ * the processor's cache. Not in a callback. */
 EK_PUBLIC void ek_client_flush(struct ek_client *client);
 /* Sends, receives, repeats; waits up to `timeout_ms` (0 = not at all, -1 = as long as it takes) for the first completion. Returns
  * how many callbacks ran. */

@@ -82,8 +82,14 @@ class Programs(EvenkeelTest):
             measurements.add_one_synced(plan, samples, path)
             self.assertEqual({(operations, number > 0) for record in records_of(path) for _, _, operations, number in jobs_of(record)}, {(1, True)})
         measurements.add_raw_shards(plan, samples)
-        self.assertEqual(set(samples.values), {"raw.single.p50_us", "sync.p50_us", "shards.4.raw", "shards.512.raw"})
+        self.assertEqual(set(samples.values), {"raw.single.p50_us", "raw.single.rested.p50_us", "sync.p50_us", "shards.4.raw", "shards.512.raw"})
         self.assertGreater(min(value for values in samples.values.values() for value in values), 0)
+
+    def test_storage_rests_before_each_group_when_it_is_told_to(self):
+        with tempfile.TemporaryDirectory() as path:
+            (done,) = systems.storage_processes([path], ("put",), keys=1000, group=1, pause_us=20000)["put"]
+        self.assertLess(done["ops_per_second"], 50)
+        self.assertLess(done["latency_p50_us"], 20000)  # the pause is none of it
 
     def test_an_echo_keeps_its_window(self):
         with systems.proxy() as (middle, front):
@@ -135,9 +141,17 @@ class Report(unittest.TestCase):
         self.assertEqual((row.number, row.reached()), ("13", True))
 
     def test_one_put_is_bound_by_the_echo_and_a_synced_put(self):
-        samples = Samples({"single.put.p50_us": [390, 300], "echo.p50_us": [200, 100], "sync.p50_us": [100, 100], "raw.single.p50_us": [160, 150]})
+        samples = Samples({"single.put.p50_us": [390, 300], "echo.p50_us": [200, 100], "sync.p50_us": [100, 100], "raw.single.rested.p50_us": [160, 150],
+                           "raw.single.p50_us": [130, 120]})
         (row,) = [row for row in judge(QUICK, samples) if row.values]
         self.assertEqual((row.number, row.values, row.alone), ("5", [1.3, 1.5], [1.2, 1.25]))
+
+    def test_producers_are_judged_together_and_with_a_connection_each(self):
+        samples = Samples({"together.10": [100], "together.1000": [80], "producers.10": [100], "producers.1000": [79], "echo.producers.10": [100],
+                           "echo.producers.1000": [30]})
+        together, each = [row for row in judge(QUICK, samples) if row.values]
+        self.assertEqual((together.number, together.values, together.reached(), together.alone), ("13", [0.8], True, []))
+        self.assertEqual((each.number, each.values, each.reached(), each.alone), ("13", [0.79], False, [0.3]))
 
     def test_many_shards_are_bound_by_their_book_keeping(self):
         (row,) = self.judged(shards_512=[100, 100], shards_8192=[80, 70], shards_512_raw=[200, 400], shards_8192_raw=[190, 360]).values()
