@@ -378,6 +378,7 @@ START_TEST(a_place_on_a_connection_is_given_again)
     ek_client_close(&clients[0]);
     client = outer;
     ck_assert_uint_ge(calls, 1);
+    (void)ek_connection_poll(connection, 0); /* with a place that nobody has */
     clients[0] = open_on(connection);
     for (size_t i = 0; i < 2; i++) {
         ck_assert_int_eq(ek_put(clients[i], "k", 1, NULL, 0, NULL, NULL), EK_OUTCOME_OK);
