@@ -146,7 +146,7 @@ static bool is_answered(const struct ek_client *client, uint64_t unused)
 static bool wait_for(struct ek_client *client, bool (*is_there)(const struct ek_client *, uint64_t), uint64_t id)
 {
     uint64_t until_us = until_us_of(client);
-    ek_connection_has_work(client->connection, client->slot);
+    ek_connection_has_work(client->connection, client->ids.slot);
     while (!is_there(client, id)) {
         if (ek_clock_monotonic_us() >= until_us) {
             const char *refusal = ek_session_refusal(client->session);

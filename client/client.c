@@ -22,24 +22,23 @@ static enum ek_outcome join(struct ek_client *client, const struct ek_client_opt
     client->connection = options->connection;
     if (client->owns_connection) {
         struct ek_context *shared = options->share_io ? options->share_io->connection->context : NULL;
-        enum ek_outcome outcome = ek_connection_start(options->endpoint, shared, 0, &client->connection);
+        enum ek_outcome outcome = ek_connection_start(options->endpoint, shared, 1, &client->connection);
         if (outcome != EK_OUTCOME_OK)
             return outcome;
     }
-    return ek_connection_take_slot(client->connection, &client->slot) ? EK_OUTCOME_OK : EK_OUTCOME_BUSY;
+    return ek_connection_take_slot(client->connection, &client->ids) ? EK_OUTCOME_OK : EK_OUTCOME_BUSY;
 }
 
 static struct ek_session *start_session(const struct ek_client *client, const struct ek_client_options *options)
 {
     uint64_t now_us = ek_clock_monotonic_us();
-    const struct ek_connection *connection = client->connection;
     struct ek_session_options filled = {
         .name = options->name,
         .seed = ek_mix(now_us ^ (uint64_t)(uintptr_t)client),
         .timeout_ms = client->timeout_ms,
         .linger_us = options->linger_us,
         .pending_bytes_max = options->pending_bytes_max ? options->pending_bytes_max : DEFAULT_PENDING_BYTES,
-        .ids = {connection->set.id_bits, client->slot, connection->slots[client->slot].first_id},
+        .ids = client->ids,
     };
     return ek_session_new(&filled, now_us);
 }
@@ -57,9 +56,8 @@ enum ek_outcome ek_client_open(const struct ek_client_options *options, struct e
     }
     client->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
     client->session = start_session(client, options);
-    client->connection->set.sessions[client->slot] = client->session;
     client->connection->lingers = client->connection->lingers || options->linger_us > 0;
-    ek_connection_has_work(client->connection, client->slot);
+    ek_connection_put(client->connection, client->ids.slot, client->session);
     *ret_client = client;
     return EK_OUTCOME_OK;
 }
@@ -84,7 +82,7 @@ void ek_client_close(struct ek_client **client)
     take_leave(old);
     uint64_t end_of_ids = ek_session_end_of_ids(old->session);
     ek_session_destroy(&old->session);
-    ek_connection_free_slot(old->connection, old->slot, end_of_ids);
+    ek_connection_free_slot(old->connection, old->ids.slot, end_of_ids);
     old->connection->inside = false;
     if (old->owns_connection)
         ek_connection_free(old->connection);
@@ -96,21 +94,21 @@ void ek_client_close(struct ek_client **client)
 enum ek_outcome ek_submit(struct ek_client *client, const struct ek_request *request, uint32_t timeout_ms, ek_callback callback,
                           void *context)
 {
-    ek_connection_has_work(client->connection, client->slot);
+    ek_connection_has_work(client->connection, client->ids.slot);
     return ek_session_submit(client->session, request, timeout_ms, callback, context, ek_clock_monotonic_us());
 }
 
 enum ek_outcome ek_submit_transaction(struct ek_client *client, const struct ek_request *requests, size_t count,
                                       uint32_t timeout_ms, ek_callback callback, void *context)
 {
-    ek_connection_has_work(client->connection, client->slot);
+    ek_connection_has_work(client->connection, client->ids.slot);
     return ek_session_submit_transaction(client->session, requests, count, timeout_ms, callback, context, ek_clock_monotonic_us());
 }
 
 void ek_client_flush(struct ek_client *client)
 {
     if (!client->connection->inside)
-        ek_connection_send(client->connection, client->slot, ek_clock_monotonic_us());
+        ek_connection_send(client->connection, client->ids.slot, ek_clock_monotonic_us());
 }
 
 size_t ek_client_poll(struct ek_client *client, int timeout_ms)

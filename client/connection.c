@@ -4,10 +4,9 @@
 
 #include <stdlib.h>
 
-const char *const ek_endpoint_default = "tcp://127.0.0.1:5600";
+static const char *const default_endpoint = "tcp://127.0.0.1:5600";
 
 enum {
-    SLOT_BITS = 16,
     SOCKETS_MAX = 1023,
     RECEIVE_MAX = 256, /* messages in one pass, so that sending gets its turn */
     FULL_PIPE_WAIT_MS = 2
@@ -36,14 +35,15 @@ void ek_connection_free(struct ek_connection *connection)
     free(connection);
 }
 
-enum ek_outcome ek_connection_start(const char *endpoint, struct ek_context *shared, unsigned id_bits, struct ek_connection **ret)
+enum ek_outcome ek_connection_start(const char *endpoint, struct ek_context *shared, uint32_t clients_max,
+                                    struct ek_connection **ret)
 {
     if (!endpoint)
-        endpoint = ek_endpoint_default;
+        endpoint = default_endpoint;
     if (!ek_endpoint_is_valid(endpoint))
         return EK_OUTCOME_USAGE;
     struct ek_connection *connection = ek_alloc_zero(1, sizeof *connection);
-    connection->set.id_bits = id_bits;
+    connection->clients_max = clients_max;
     connection->owns_context = !shared;
     connection->context = shared ? shared : ek_context_new(1, SOCKETS_MAX);
     enum ek_outcome outcome = connect_to(connection, endpoint);
@@ -56,7 +56,7 @@ enum ek_outcome ek_connection_start(const char *endpoint, struct ek_context *sha
 
 enum ek_outcome ek_connection_open(const char *endpoint, struct ek_connection *share_io, struct ek_connection **ret_connection)
 {
-    return ek_connection_start(endpoint, share_io ? share_io->context : NULL, SLOT_BITS, ret_connection);
+    return ek_connection_start(endpoint, share_io ? share_io->context : NULL, EK_SLOTS_MAX, ret_connection);
 }
 
 void ek_connection_close(struct ek_connection **connection)
@@ -86,20 +86,26 @@ static void add_slot(struct ek_connection *connection)
     set->count++;
 }
 
-bool ek_connection_take_slot(struct ek_connection *connection, uint32_t *ret_slot)
+bool ek_connection_take_slot(struct ek_connection *connection, struct ek_session_ids *ret)
 {
     struct ek_session_set *set = &connection->set;
+    if (connection->clients == connection->clients_max)
+        return false;
     uint32_t slot = connection->taken_below;
     while (slot < set->count && set->sessions[slot])
         slot++;
-    if (slot >> set->id_bits)
-        return false;
     if (slot == set->count)
         add_slot(connection);
     connection->taken_below = slot + 1;
     connection->clients++;
-    *ret_slot = slot;
+    *ret = (struct ek_session_ids){.slot = slot, .first = connection->slots[slot].first_id};
     return true;
+}
+
+void ek_connection_put(struct ek_connection *connection, uint32_t slot, struct ek_session *session)
+{
+    connection->set.sessions[slot] = session;
+    ek_connection_has_work(connection, slot);
 }
 
 void ek_connection_free_slot(struct ek_connection *connection, uint32_t slot, uint64_t first_id)

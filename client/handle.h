@@ -15,9 +15,10 @@ struct ek_connection {
     struct ek_socket *socket;
     struct ek_session_set set;
     struct ek_slot *slots;
-    size_t capacity;        /* of all arrays */
-    uint32_t taken_below;   /* every slot below is taken */
-    uint32_t clients;       /* open ones */
+    size_t capacity;      /* of all arrays */
+    uint32_t taken_below; /* every slot below is taken */
+    uint32_t clients;     /* open ones */
+    uint32_t clients_max;
     bool lingers;           /* one of the clients does */
     bool inside;            /* a callback runs */
     bool idle;              /* ek_client_wait found nothing to do; that holds for one poll, and until the next submission */
@@ -35,19 +36,20 @@ struct ek_client {
     struct ek_connection *connection;
     bool owns_connection;
     struct ek_session *session;
-    uint32_t slot;
+    struct ek_session_ids ids;
     uint32_t timeout_ms;
     char error[EK_TEXT_BYTES_MAX];
     struct ek_buffer kept; /* what the last synchronous call returned */
 };
 
-extern const char *const ek_endpoint_default;
-
-/* Like ek_connection_open; `id_bits` bounds how many clients it may have, 0: one. */
-enum ek_outcome ek_connection_start(const char *endpoint, struct ek_context *shared, unsigned id_bits, struct ek_connection **ret);
+/* As ek_connection_open, for so many clients; `shared` may be NULL. */
+enum ek_outcome ek_connection_start(const char *endpoint, struct ek_context *shared, uint32_t clients_max,
+                                    struct ek_connection **ret);
 void ek_connection_free(struct ek_connection *connection);
-/* A slot for one more client; false: all are taken. Its session is to be put into the set. */
-bool ek_connection_take_slot(struct ek_connection *connection, uint32_t *ret_slot);
+/* A slot and ids for one more client; false: there are `clients_max`. ek_connection_put follows. */
+bool ek_connection_take_slot(struct ek_connection *connection, struct ek_session_ids *ret);
+/* Its session, which is borrowed. */
+void ek_connection_put(struct ek_connection *connection, uint32_t slot, struct ek_session *session);
 /* Its session has ended; the ids of the next one begin behind `first_id`. */
 void ek_connection_free_slot(struct ek_connection *connection, uint32_t slot, uint64_t first_id);
 /* The session of this slot has something to do. */

@@ -110,11 +110,12 @@ static void hear(struct ek_session_set *set, struct ek_session *session, uint64_
 /* The session to which the id is addressed, in place of which it gets the session's own; NULL: nobody any more. */
 static struct ek_session *addressee(struct ek_session_set *set, uint64_t *id, uint64_t now_us)
 {
-    uint64_t slot = *id & ((UINT64_C(1) << set->id_bits) - 1);
+    uint64_t slot = *id >> EK_SLOT_SHIFT;
+    uint64_t number = *id - (slot << EK_SLOT_SHIFT);
     struct ek_session *session = slot < set->count ? set->sessions[slot] : NULL;
-    if (!session || *id >> set->id_bits <= session->options.ids.first)
+    if (!session || number <= session->options.ids.first)
         return NULL;
-    *id = (*id >> set->id_bits) - session->options.ids.first;
+    *id = number - session->options.ids.first;
     hear(set, session, now_us);
     return session->foreign ? NULL : session;
 }
@@ -134,15 +135,9 @@ struct arrival {
     struct ek_reply reply;
 };
 
-static void expect_bytes(const void *start, size_t size)
-{
-    for (size_t at = 0; at < size; at += EK_LINE_BYTES)
-        __builtin_prefetch((const char *)start + at, 1);
-}
-
 static void expect_around(const struct ek_pending_job *job)
 {
-    expect_bytes(job->lane, offsetof(struct ek_lane, wake));
+    ek_session_expect_bytes(job->lane, offsetof(struct ek_lane, wake));
     __builtin_prefetch(STAILQ_FIRST(&job->calls), 1);
     __builtin_prefetch(TAILQ_NEXT(job, in_progress), 1);
     __builtin_prefetch(job->in_progress.tqe_prev, 1);
@@ -161,7 +156,7 @@ static void expect_jobs(const struct arrival *arrivals, size_t count)
     for (size_t i = 0; i < count; i++) {
         jobs[i] = job_of(arrivals[i].session, arrivals[i].reply.id);
         if (jobs[i])
-            expect_bytes(jobs[i], sizeof *jobs[i]);
+            ek_session_expect_bytes(jobs[i], sizeof *jobs[i]);
     }
     for (size_t i = 0; i < count; i++)
         if (jobs[i])

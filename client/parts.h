@@ -51,8 +51,8 @@ enum {
 #define EK_SILENCE_MAX_US   UINT64_C(8000000)
 #define EK_PROBE_US         5000000u /* a shard's oldest unanswered write is sent again after this */
 #define EK_PROBE_MAX_US     60000000u
-#define EK_PROBE_STEP_US    UINT64_C(100000)  /* between looks for such writes at least, */
-#define EK_PROBE_LOOK_US    UINT64_C(1000000) /* and at most, while there are any */
+#define EK_PROBE_STEP_US    UINT64_C(100000)  /* between looks for such writes at least */
+#define EK_PROBE_LOOK_US    UINT64_C(1000000) /* and at most: an answer makes another write the oldest of its shard, however old */
 #define EK_HOLD_MIN_US      UINT64_C(2000)
 #define EK_HOLD_MAX_US      UINT64_C(1000000) /* by back-off alone; the broker's hint may be longer */
 #define EK_HOLD_HINT_MAX_MS 10000u
@@ -226,6 +226,13 @@ struct ek_session {
     struct ek_session_counters counters;
 };
 
+/* These bytes will be written soon: the processor fetches them meanwhile. */
+static inline void ek_session_expect_bytes(const void *start, size_t size)
+{
+    for (size_t at = 0; at < size; at += EK_LINE_BYTES)
+        __builtin_prefetch((const char *)start + at, 1);
+}
+
 /* ---- jobs.c ---- */
 
 struct ek_call *ek_session_take_call(struct ek_session *session);
@@ -263,8 +270,9 @@ void ek_session_wake_at(struct ek_session *session, struct ek_lane *lane, uint64
 /* What stands in a message for an id of the session's own. */
 static inline uint64_t ek_session_wire_id(const struct ek_session *session, uint64_t id)
 {
-    return (id + session->options.ids.first) << session->options.ids.bits | session->options.ids.slot;
+    return (uint64_t)session->options.ids.slot << EK_SLOT_SHIFT | (id + session->options.ids.first);
 }
+
 uint64_t ek_session_jitter(struct ek_session *session, uint64_t time_us);
 /* When the next HELLO is due. */
 uint64_t ek_session_hello_due_us(const struct ek_session *session);

@@ -21,13 +21,13 @@
 
 struct ek_session;
 
-/* Which ids of a connection are a session's, where several have one connection: those with its slot in their lowest `bits` bits,
- * and the upper ones above `first`. All zero: the connection is its own. */
+/* Which ids on a connection are a session's: those with its slot in their upper bits, and the lower ones above `first`. All zero:
+ * as if it had the connection to itself. */
 struct ek_session_ids {
-    unsigned bits;
-    uint32_t slot;
+    uint32_t slot; /* below EK_SLOTS_MAX */
     uint64_t first;
 };
+enum { EK_SLOT_SHIFT = 48, EK_SLOTS_MAX = 65536 };
 
 struct ek_session_options {
     const char *name;         /* copied; cut at EK_TEXT_BYTES_MAX - 1 bytes */
@@ -55,19 +55,6 @@ bool ek_session_output(struct ek_session *session, uint64_t now_us, struct ek_ow
 /* Takes a message of the broker. What cannot be read is counted and otherwise ignored. `message` has to stay until the next
  * ek_session_drain has returned. */
 void ek_session_receive(struct ek_session *session, struct ek_slice message, uint64_t now_us);
-/* The `first` of a session that gets this one's slot, so that a late reply is never taken for another's. */
-uint64_t ek_session_end_of_ids(const struct ek_session *session);
-
-/* The sessions of one connection, by slot; NULL: the slot is free. */
-struct ek_session_set {
-    struct ek_session **sessions;
-    uint32_t count;
-    unsigned id_bits; /* as their `ids` */
-    uint32_t *heard;  /* slots, room for `count`: whose sessions the last message had something for */
-    uint32_t heard_count;
-};
-/* As ek_session_receive, a message that may be for any of them. What is for nobody is ignored. */
-void ek_session_set_receive(struct ek_session_set *set, struct ek_slice message, uint64_t now_us);
 /* Runs the callbacks of what has ended; returns how many. */
 size_t ek_session_drain(struct ek_session *session);
 /* When tick and output have something to do even if nothing is received; 0 = now, UINT64_MAX = never. */
@@ -104,5 +91,19 @@ enum ek_outcome ek_session_command(struct ek_session *session, const char *const
 bool ek_session_answer(const struct ek_session *session, enum ek_outcome *ret_outcome, struct ek_slice *ret_text);
 /* The text of the last ERROR that the broker sent, or "". */
 const char *ek_session_refusal(const struct ek_session *session);
+
+/* ---- several sessions on one connection ---- */
+
+/* By slot; NULL: the slot is free. */
+struct ek_session_set {
+    struct ek_session **sessions;
+    uint32_t count;
+    uint32_t *heard; /* slots, room for `count`: whose sessions the last message had something for */
+    uint32_t heard_count;
+};
+/* As ek_session_receive, a message that may be for any of them. What is for nobody is ignored. */
+void ek_session_set_receive(struct ek_session_set *set, struct ek_slice message, uint64_t now_us);
+/* The `first` of a session that gets this one's slot, so that a late reply is never taken for another's. */
+uint64_t ek_session_end_of_ids(const struct ek_session *session);
 
 #endif

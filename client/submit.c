@@ -194,8 +194,7 @@ static bool may_stage(const struct ek_session *session, size_t size)
 static void stage(struct ek_session *session, struct ek_call *call, const struct ek_operation *operation)
 {
     struct ek_lane *lane = lane_of(session, call->prefix);
-    __builtin_prefetch(lane, 1);
-    __builtin_prefetch((const char *)lane + EK_LINE_BYTES, 1);
+    ek_session_expect_bytes(lane, offsetof(struct ek_lane, wake));
     size_t before = session->staged_bytes.size;
     ek_encode_operation(&session->staged_bytes, operation);
     call->body_bytes = (uint32_t)(session->staged_bytes.size - before);
@@ -214,9 +213,8 @@ static const struct ek_jobs *queue_for(struct ek_session *session, const struct 
 static void fetch_jobs(struct ek_session *session)
 {
     for (size_t i = 0; i < session->staged_count; i++) {
-        const char *last = (const char *)queue_for(session, session->staged[i])->tqh_last; /* inside the job, near its start */
-        for (size_t at = 0; at < sizeof(struct ek_pending_job); at += EK_LINE_BYTES)
-            __builtin_prefetch(last + at, 1);
+        const void *last = queue_for(session, session->staged[i])->tqh_last; /* inside the job, near its start */
+        ek_session_expect_bytes(last, sizeof(struct ek_pending_job));
     }
 }
 
@@ -228,9 +226,7 @@ static void fetch_ends(struct ek_session *session)
         if (!job)
             continue;
         __builtin_prefetch(job->calls.stqh_last, 1);
-        const uint8_t *end = job->body.data + job->body.size;
-        for (size_t at = 0; at < session->staged[i]->body_bytes; at += EK_LINE_BYTES)
-            __builtin_prefetch(end + at, 1);
+        ek_session_expect_bytes(job->body.data + job->body.size, session->staged[i]->body_bytes);
     }
 }
 

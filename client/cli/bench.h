@@ -1,7 +1,7 @@
 /*
- * A benchmark's producers: each is a client handle with operations under way, several to a connection
- * and several connections to a thread. bench.c reads the flags and
- * prints the figures. The threads share nothing but the plan, which does not change while they run.
+ * A benchmark's producers: each is a client handle with operations under way, several to a connection and several connections to a
+ * thread. bench.c reads the flags and prints the figures. The threads share nothing but the plan, which does not change while they
+ * run.
  */
 #ifndef EK_CLI_BENCH_H
 #define EK_CLI_BENCH_H

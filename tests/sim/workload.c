@@ -75,10 +75,11 @@ static unsigned session_of(const struct place *place, const struct ek_client *cl
 unsigned sim_client_session(const struct sim_process *process, uint64_t job_id)
 {
     const struct place *place = &load.places[process->number - FIRST_NUMBER];
-    if (!place->connection || job_id % (1u << place->connection->set.id_bits) == 0)
+    uint64_t slot = job_id >> EK_SLOT_SHIFT;
+    if (slot == 0)
         return first_session(place);
     for (unsigned i = place->seconds; i-- > place->seconds_before;)
-        if (job_id >> place->connection->set.id_bits > place->first_ids[i])
+        if (job_id - (slot << EK_SLOT_SHIFT) > place->first_ids[i])
             return second_session(place, i);
     sim_fail("%s sends a job with an id of nobody's", place->name);
     return first_session(place);
@@ -353,18 +354,17 @@ static void finish(struct ek_client *client, struct place *place)
 /* The handle's own seed comes from an address, which is chance of another kind. */
 static void replace_session(struct ek_client *client, const struct sim_process *process, uint32_t linger_us)
 {
-    struct ek_connection *connection = client->connection;
     struct ek_session_options options = {
         .name = process->name,
         .seed = sim_random(),
         .timeout_ms = 5000,
         .linger_us = linger_us,
         .pending_bytes_max = EK_MIB,
-        .ids = {connection->set.id_bits, client->slot, connection->slots[client->slot].first_id},
+        .ids = client->ids,
     };
     ek_session_destroy(&client->session);
     client->session = ek_session_new(&options, sim_now_us() + process->clock_ahead_us);
-    connection->set.sessions[client->slot] = client->session;
+    ek_connection_put(client->connection, client->ids.slot, client->session);
 }
 
 static struct ek_client *open_client(const struct sim_process *process, struct ek_connection *connection)
@@ -402,7 +402,7 @@ static void change_second(struct place *place)
         ek_client_close(&place->second);
     else if (place->connection && place->seconds < SECONDS_MAX) {
         place->second = open_client(&place->process, place->connection);
-        place->first_ids[place->seconds++] = place->connection->slots[place->second->slot].first_id;
+        place->first_ids[place->seconds++] = place->second->ids.first;
     }
 }
 

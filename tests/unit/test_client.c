@@ -366,7 +366,7 @@ START_TEST(a_place_on_a_connection_is_given_again)
     struct ek_connection *connection = NULL;
     struct ek_client *clients[3] = {NULL, NULL, NULL};
     unsigned calls = 0;
-    ck_assert_int_eq(ek_connection_start(endpoint, NULL, 1, &connection), EK_OUTCOME_OK);
+    ck_assert_int_eq(ek_connection_start(endpoint, NULL, 2, &connection), EK_OUTCOME_OK);
     clients[0] = open_on(connection);
     clients[1] = open_on(connection);
     ck_assert_int_eq(ek_client_open(&(struct ek_client_options){.connection = connection}, &clients[2]), EK_OUTCOME_BUSY);

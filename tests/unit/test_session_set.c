@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SESSIONS = 3, FREE = 1, BITS = 16 }; /* slot FREE is free */
+enum { SESSIONS = 3, FREE = 1 }; /* slot FREE is free */
 
 static struct ek_rig rigs[SESSIONS];
 static struct ek_session *sessions[SESSIONS];
@@ -25,7 +25,7 @@ static void open_session(uint32_t slot, uint64_t first)
 {
     struct ek_buffer message = {0};
     struct ek_rig *rig = &rigs[slot];
-    ek_rig_init(rig, &(struct ek_session_options){.ids = {BITS, slot, first}});
+    ek_rig_init(rig, &(struct ek_session_options){.ids = {slot, first}});
     rig->deaf = true;
     sessions[slot] = rig->session;
     ek_rig_turn(rig);
@@ -39,7 +39,7 @@ static void open_session(uint32_t slot, uint64_t first)
 
 static void set_up(void)
 {
-    set = (struct ek_session_set){.sessions = sessions, .count = SESSIONS, .id_bits = BITS, .heard = heard};
+    set = (struct ek_session_set){.sessions = sessions, .count = SESSIONS, .heard = heard};
     for (uint32_t slot = 0; slot < SESSIONS; slot++)
         if (slot != FREE)
             open_session(slot, 0);
@@ -77,8 +77,8 @@ START_TEST(each_gets_the_replies_to_its_own_jobs)
     uint64_t b = put(0, "b", &notes[1]);
     uint64_t c = put(2, "c", &notes[2]);
     uint64_t d = put(2, "d", &notes[3]);
-    uint64_t nobody = c - 2 + FREE;
-    uint64_t beyond = c - 2 + SESSIONS;
+    uint64_t nobody = a + ((uint64_t)FREE << EK_SLOT_SHIFT);
+    uint64_t beyond = a + ((uint64_t)SESSIONS << EK_SLOT_SHIFT);
     reply_to((uint64_t[]){d, nobody, a, beyond}, 4);
     ck_assert_int_eq(notes[0].calls, 1);
     ck_assert_int_eq(notes[1].calls, 0);
