@@ -4,7 +4,12 @@
 
 #include <stdlib.h>
 
-/* A peer with something to send; it is freed as soon as it has nothing. */
+enum {
+    SPARES_MAX = 4 /* boxes whose memory waits for the next peers */
+};
+#define SPARE_BYTES_MAX ((size_t)1024 * 1024) /* of an envelope that is kept */
+
+/* A peer with something to send; it ends as soon as it has nothing. */
 struct box {
     struct ek_table_link by_peer;
     struct box *next;
@@ -27,6 +32,8 @@ struct ek_outbox {
     size_t bytes;
     struct ek_table boxes;
     struct box *first;
+    struct box *spare; /* by `next` */
+    size_t spare_count;
     ek_peer *lost;
     size_t lost_count;
     size_t lost_capacity;
@@ -49,23 +56,57 @@ static void drop_backlog(struct ek_outbox *outbox, struct box *box)
     box->backlog_first = box->backlog_count = box->backlog_bytes = 0;
 }
 
-static void free_box(struct ek_outbox *outbox, struct box *box)
+static void free_box(struct box *box)
 {
-    drop_backlog(outbox, box);
-    ek_table_remove(&outbox->boxes, &box->by_peer);
     ek_envelope_done(&box->envelope);
     free(box->backlog);
     free(box);
+}
+
+/* What an envelope grew to is what the next one needs: growing again would copy it twice, and take pages from the system each time.
+ */
+static void end_box(struct ek_outbox *outbox, struct box *box)
+{
+    drop_backlog(outbox, box);
+    ek_table_remove(&outbox->boxes, &box->by_peer);
+    if (outbox->spare_count == SPARES_MAX || box->envelope.bytes.capacity > SPARE_BYTES_MAX) {
+        free_box(box);
+        return;
+    }
+    free(box->backlog);
+    *box = (struct box){.next = outbox->spare, .envelope = box->envelope};
+    outbox->spare = box;
+    outbox->spare_count++;
+}
+
+static struct box *take_box(struct ek_outbox *outbox)
+{
+    struct box *box = outbox->spare;
+    if (!box)
+        return ek_alloc_zero(1, sizeof *box);
+    outbox->spare = box->next;
+    outbox->spare_count--;
+    return box;
+}
+
+static void free_boxes(struct box *first)
+{
+    for (struct box *box = first, *next; box; box = next) {
+        next = box->next;
+        free_box(box);
+    }
 }
 
 void ek_outbox_destroy(struct ek_outbox **outbox)
 {
     if (!*outbox)
         return;
-    for (struct box *box = (*outbox)->first, *next; box; box = next) {
-        next = box->next;
-        free_box(*outbox, box);
+    while ((*outbox)->first) {
+        struct box *box = (*outbox)->first;
+        (*outbox)->first = box->next;
+        end_box(*outbox, box);
     }
+    free_boxes((*outbox)->spare);
     ek_table_done(&(*outbox)->boxes);
     free((*outbox)->lost);
     free(*outbox);
@@ -82,7 +123,7 @@ static struct box *box_of(struct ek_outbox *outbox, ek_peer peer)
     struct ek_table_link *found = ek_table_find(&outbox->boxes, ek_mix(peer), same_peer, &peer);
     if (found)
         return EK_ITEM(found, struct box, by_peer);
-    struct box *box = ek_alloc_zero(1, sizeof *box);
+    struct box *box = take_box(outbox);
     box->peer = peer;
     ek_table_add(&outbox->boxes, &box->by_peer, ek_mix(peer));
     box->next = outbox->first;
@@ -157,7 +198,7 @@ static void seal(struct ek_outbox *outbox, struct box *box)
     if (box->envelope.count == 0)
         return;
     const struct ek_link *link = box->type == EK_MESSAGE_REPLIES ? NULL : &box->link;
-    send_or_keep(outbox, box, ek_envelope_seal(&box->envelope, box->type, link));
+    send_or_keep(outbox, box, ek_envelope_seal_copy(&box->envelope, box->type, link));
 }
 
 /* What is open and of another kind goes first. */
@@ -216,7 +257,7 @@ void ek_outbox_flush(struct ek_outbox *outbox)
             continue;
         }
         *at = box->next;
-        free_box(outbox, box);
+        end_box(outbox, box);
     }
 }
 

@@ -31,7 +31,8 @@ bool ek_envelope_full(const struct ek_envelope *envelope)
     return envelope->bytes.size >= EK_ENVELOPE_BYTES_GOAL || envelope->count >= EK_ENVELOPE_JOBS_MAX;
 }
 
-struct ek_owned ek_envelope_seal(struct ek_envelope *envelope, enum ek_message_type type, const struct ek_link *link)
+/* The head goes in front of the items. */
+static struct ek_slice finish(struct ek_envelope *envelope, enum ek_message_type type, const struct ek_link *link)
 {
     struct ek_buffer head = {0};
     ek_write_array(&head, link ? 5 : 3);
@@ -49,7 +50,21 @@ struct ek_owned ek_envelope_seal(struct ek_envelope *envelope, enum ek_message_t
     struct ek_slice message = ek_slice_of(start, envelope->bytes.size - HEAD_ROOM + head.size);
     ek_buffer_done(&head);
     envelope->count = 0;
+    return message;
+}
+
+struct ek_owned ek_envelope_seal(struct ek_envelope *envelope, enum ek_message_type type, const struct ek_link *link)
+{
+    struct ek_slice message = finish(envelope, type, link);
     return (struct ek_owned){.memory = ek_buffer_take(&envelope->bytes), .message = message};
+}
+
+struct ek_owned ek_envelope_seal_copy(struct ek_envelope *envelope, enum ek_message_type type, const struct ek_link *link)
+{
+    struct ek_slice message = finish(envelope, type, link);
+    uint8_t *copy = ek_slice_copy(message);
+    ek_buffer_clear(&envelope->bytes);
+    return (struct ek_owned){.memory = copy, .message = ek_slice_of(copy, message.size)};
 }
 
 struct ek_owned ek_owned_of(struct ek_buffer *message)

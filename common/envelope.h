@@ -27,6 +27,8 @@ size_t ek_envelope_bytes(const struct ek_envelope *envelope);
 bool ek_envelope_full(const struct ek_envelope *envelope);
 /* Writes the head (`link` only between worker and broker, else NULL), hands over the bytes and leaves the envelope empty. */
 struct ek_owned ek_envelope_seal(struct ek_envelope *envelope, enum ek_message_type type, const struct ek_link *link);
+/* Likewise, but hands over a copy that is as large as the message: the envelope keeps its memory for the next one. */
+struct ek_owned ek_envelope_seal_copy(struct ek_envelope *envelope, enum ek_message_type type, const struct ek_link *link);
 /* Hands over a message that stands in a buffer, and leaves that empty. */
 struct ek_owned ek_owned_of(struct ek_buffer *message);
 

@@ -67,6 +67,28 @@ START_TEST(a_sealed_envelope_starts_anew)
 }
 END_TEST
 
+START_TEST(a_copy_leaves_the_memory_to_the_envelope)
+{
+    struct ek_envelope envelope = {0};
+    struct ek_envelope other = {0};
+    for (uint64_t id = 5; id < 105; id++) {
+        add_reply(&envelope, id);
+        add_reply(&other, id);
+    }
+    const uint8_t *memory = envelope.bytes.data;
+    struct ek_owned copy = ek_envelope_seal_copy(&envelope, EK_MESSAGE_REPLIES, NULL);
+    struct ek_owned sealed = ek_envelope_seal(&other, EK_MESSAGE_REPLIES, NULL);
+    ck_assert(ek_slice_equal(copy.message, sealed.message));
+    ck_assert_uint_eq(ek_envelope_bytes(&envelope), 0);
+    add_reply(&envelope, 7);
+    ck_assert_ptr_eq(envelope.bytes.data, memory);
+    check_replies(copy, 5, 100);
+    check_replies(ek_envelope_seal_copy(&envelope, EK_MESSAGE_REPLIES, NULL), 7, 1);
+    free(sealed.memory);
+    ek_envelope_done(&envelope);
+}
+END_TEST
+
 START_TEST(the_longest_head_finds_room)
 {
     struct ek_envelope envelope = {0};
@@ -132,6 +154,7 @@ static Suite *suite(void)
     tcase_add_test(tests, an_empty_envelope_seals);
     tcase_add_test(tests, items_come_out_as_they_went_in);
     tcase_add_test(tests, a_sealed_envelope_starts_anew);
+    tcase_add_test(tests, a_copy_leaves_the_memory_to_the_envelope);
     tcase_add_test(tests, the_longest_head_finds_room);
     tcase_add_test(tests, it_is_full_at_its_goal_in_bytes);
     tcase_add_test(tests, it_is_full_at_its_count);
