@@ -78,6 +78,12 @@ void ek_broker_clear_alarm(struct ek_broker *broker, const char *code, int worke
         *alarm = broker->alarms[--broker->alarm_count];
 }
 
+void ek_shard_expect(const struct ek_shard *shard)
+{
+    for (size_t at = 0; shard && at < sizeof *shard; at += EK_LINE_BYTES)
+        __builtin_prefetch((const char *)shard + at, 1);
+}
+
 void ek_shard_set_state(struct ek_broker *broker, struct ek_shard *shard, enum ek_shard_state state)
 {
     bool was_away = shard->state != EK_SHARD_SERVING;

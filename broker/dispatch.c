@@ -16,60 +16,58 @@ static struct ek_worker *holder_of(struct ek_broker *broker, const struct ek_sha
     return shard->holder == EK_NOBODY ? NULL : &broker->workers[shard->holder];
 }
 
+static uint16_t *ready_at(struct ek_ready *ready, uint32_t place)
+{
+    return &ready->shards[(ready->first + place) % EK_SHARDS_MAX];
+}
+
 void ek_dispatch_make_ready(struct ek_broker *broker, struct ek_shard *shard)
 {
     struct ek_worker *worker = holder_of(broker, shard);
     if (shard->ready || shard->held || shard->state != EK_SHARD_SERVING || shard->queue.count == 0 || !worker)
         return;
     shard->ready = true;
-    shard->next_ready = NULL;
-    *(worker->ready_last ? &worker->ready_last->next_ready : &worker->ready_first) = shard;
-    worker->ready_last = shard;
-    worker->ready_count++;
+    *ready_at(&worker->ready, worker->ready.count++) = shard->number;
 }
 
 /* With many shards the jobs that wait have long left the cache, and so have the shards: both are asked for while others send. */
-static void expect_ready(const struct ek_worker *worker)
+static void expect_ready(struct ek_broker *broker, struct ek_ready *ready)
 {
-    const struct ek_shard *soon = worker->ready_first;
-    if (!soon)
-        return;
-    ek_job_expect_first(&soon->queue);
-    const char *later = (const char *)soon->next_ready;
-    for (size_t at = 0; later && at < sizeof *soon; at += EK_LINE_BYTES)
-        __builtin_prefetch(later + at, 1);
+    enum { SHARD_AHEAD = 6, JOB_AHEAD = 3 };
+    if (SHARD_AHEAD < ready->count)
+        ek_shard_expect(&broker->shards[*ready_at(ready, SHARD_AHEAD)]);
+    if (JOB_AHEAD < ready->count)
+        ek_job_expect_first(&broker->shards[*ready_at(ready, JOB_AHEAD)].queue);
 }
 
-static struct ek_shard *next_ready(struct ek_worker *worker)
+static struct ek_shard *next_ready(struct ek_broker *broker, struct ek_worker *worker)
 {
-    struct ek_shard *shard = worker->ready_first;
-    worker->ready_first = shard->next_ready;
-    expect_ready(worker);
-    if (!worker->ready_first)
-        worker->ready_last = NULL;
-    worker->ready_count--;
+    struct ek_ready *ready = &worker->ready;
+    struct ek_shard *shard = &broker->shards[*ready_at(ready, 0)];
+    expect_ready(broker, ready);
+    ready->first = (ready->first + 1) % EK_SHARDS_MAX;
+    ready->count--;
     shard->ready = false;
     return shard;
 }
 
-void ek_dispatch_forget_ring(struct ek_worker *worker)
+void ek_dispatch_forget_ring(struct ek_broker *broker, struct ek_worker *worker)
 {
-    while (worker->ready_first)
-        (void)next_ready(worker);
+    while (worker->ready.count)
+        (void)next_ready(broker, worker);
 }
 
 static void leave_ring(struct ek_worker *worker, struct ek_shard *shard)
 {
-    struct ek_shard *before = NULL;
-    for (struct ek_shard **at = &worker->ready_first; *at; before = *at, at = &(*at)->next_ready)
-        if (*at == shard) {
-            *at = shard->next_ready;
-            if (worker->ready_last == shard)
-                worker->ready_last = before;
-            worker->ready_count--;
-            shard->ready = false;
-            return;
-        }
+    struct ek_ready *ready = &worker->ready;
+    if (!shard->ready)
+        return;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < ready->count; i++)
+        if (*ready_at(ready, i) != shard->number)
+            *ready_at(ready, left++) = *ready_at(ready, i);
+    ready->count = left;
+    shard->ready = false;
 }
 
 void ek_dispatch_set_holder(struct ek_broker *broker, struct ek_shard *shard, int holder)
@@ -411,7 +409,7 @@ static bool may_pass(const struct ek_worker *worker, const struct ek_passing *pa
 
 static bool can_send_anything(const struct ek_worker *worker)
 {
-    if (worker->state != EK_WORKER_UP || !worker->has_credit || worker->ready_count == 0 || !ek_poison_allows(worker))
+    if (worker->state != EK_WORKER_UP || !worker->has_credit || worker->ready.count == 0 || !ek_poison_allows(worker))
         return false;
     bool writes = worker->in_flight_jobs < worker->heartbeat.credit_jobs &&
                   (worker->in_flight_bytes == 0 || worker->in_flight_bytes < worker->heartbeat.credit_bytes);
@@ -462,8 +460,8 @@ static size_t send_round(struct ek_broker *broker, struct ek_worker *worker, siz
 {
     size_t sent = 0;
     uint32_t fruitless = 0; /* shards in a row that could send nothing */
-    while (sent < most && fruitless < worker->ready_count && can_send_anything(worker)) {
-        struct ek_shard *shard = next_ready(worker);
+    while (sent < most && fruitless < worker->ready.count && can_send_anything(worker)) {
+        struct ek_shard *shard = next_ready(broker, worker);
         bool waits = shard->held || (suspects_only && shard->suspects == 0);
         size_t now_sent = waits ? 0 : send_some(broker, worker, shard, now_us);
         ek_dispatch_make_ready(broker, shard);

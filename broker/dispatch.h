@@ -27,7 +27,7 @@ void ek_dispatch_take_back(struct ek_broker *broker, struct ek_shard *shard);
 /* What stands in the queue with a position ends as `status`, given back; nothing of the shard may be in flight. The rest stays. */
 void ek_dispatch_give_back(struct ek_broker *broker, struct ek_shard *shard, enum ek_wire_status status);
 /* The holder's ring is emptied: it has no link any more. */
-void ek_dispatch_forget_ring(struct ek_worker *worker);
+void ek_dispatch_forget_ring(struct ek_broker *broker, struct ek_worker *worker);
 /* The position up to which the shard's replies are all here. */
 uint64_t ek_dispatch_confirmed(const struct ek_shard *shard);
 /* Ends what has expired in the queues without ever having been sent. */

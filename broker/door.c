@@ -291,12 +291,26 @@ void ek_door_close(struct ek_broker *broker, const struct ek_closed *closed, siz
             ek_closed_add(&broker->shards[closed[i].shard].closed, closed[i].producer);
 }
 
+/* With many shards none of what the next jobs need is in a cache. */
+static void look_ahead(const struct ek_broker *broker, const struct ek_job *jobs, size_t i, size_t count)
+{
+    enum { AHEAD = 8 };
+    if (i + AHEAD >= count)
+        return;
+    const struct ek_job *job = &jobs[i + AHEAD];
+    if (job->route.present && job->route.shard < broker->config.shards)
+        ek_shard_expect(&broker->shards[job->route.shard]);
+    if (is_numbered_write(job))
+        ek_job_expect_number(&broker->jobs, job->route.producer, job->route.shard, job->route.number);
+}
+
 void ek_door_jobs(struct ek_broker *broker, ek_broker_peer peer, const struct ek_job *jobs, size_t count, uint64_t now_us)
 {
     enum { REFUSAL_BYTES_MAX = 96 };
     struct ek_broker_client *client = ek_clients_hear(broker, peer, now_us);
     (void)ek_buffer_reserve(&broker->scratch, count * REFUSAL_BYTES_MAX);
     for (size_t i = 0; i < count; i++) {
+        look_ahead(broker, jobs, i, count);
         if (client)
             let_in(broker, client, &jobs[i], now_us);
         else {

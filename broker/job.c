@@ -105,11 +105,12 @@ void ek_job_expect_first(const struct ek_job_list *list)
     fetch(list->first);
 }
 
-void ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token)
+uint32_t ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token)
 {
     const struct ek_broker_job *job = in_slot_of(jobs, token);
     if (job && job->indexed)
         ek_table_expect(&jobs->by_number, job->by_number.hash);
+    return job ? job->shard : EK_NO_SHARD;
 }
 
 struct number_key {
@@ -128,6 +129,12 @@ static bool same_number(const struct ek_table_link *item, const void *wanted)
     const struct ek_broker_job *job = EK_ITEM(item, struct ek_broker_job, by_number);
     const struct number_key *key = wanted;
     return job->producer == key->producer && job->number == key->number && job->shard == key->shard;
+}
+
+void ek_job_expect_number(const struct ek_jobs *jobs, uint64_t producer, uint16_t shard, uint64_t number)
+{
+    struct number_key key = {producer, number, shard};
+    ek_table_expect(&jobs->by_number, hash_of(&key));
 }
 
 void ek_job_index(struct ek_jobs *jobs, struct ek_broker_job *job)

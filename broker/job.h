@@ -11,6 +11,8 @@
 
 struct ek_broker_client;
 
+#define EK_NO_SHARD UINT32_MAX
+
 struct ek_broker_job {
     struct ek_broker_job *next; /* in its list */
     struct ek_broker_job *prev;
@@ -71,10 +73,13 @@ struct ek_broker_job *ek_job_new(struct ek_jobs *jobs, const struct ek_job *mess
 void ek_job_free(struct ek_jobs *jobs, struct ek_broker_job *job);
 struct ek_broker_job *ek_job_by_token(const struct ek_jobs *jobs, uint64_t token);
 /* The job will be asked for by its token, and then freed, soon: the processor fetches meanwhile, one after the other, the place
- * that the token names, the job, and its place in the table. Tokens that name nothing do no harm. */
+ * that the token names, the job, and its place in the table. Tokens that name nothing do no harm. The last one returns the job's
+ * shard, or EK_NO_SHARD. */
 void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token);
 void ek_job_expect(const struct ek_jobs *jobs, uint64_t token);
-void ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token);
+uint32_t ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token);
+/* A job with this number will be made findable, or looked for, soon. */
+void ek_job_expect_number(const struct ek_jobs *jobs, uint64_t producer, uint16_t shard, uint64_t number);
 /* Likewise the first job of a list. */
 void ek_job_expect_first(const struct ek_job_list *list);
 /* Makes a numbered write findable. */

@@ -464,7 +464,7 @@ void ek_links_heartbeat(struct ek_broker *broker, struct ek_worker *worker, cons
 void ek_links_end(struct ek_broker *broker, struct ek_worker *worker, const char *why)
 {
     ek_poison_link_ends(broker, worker);
-    ek_dispatch_forget_ring(worker);
+    ek_dispatch_forget_ring(broker, worker);
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         struct ek_shard *shard = &broker->shards[i];
         if (shard->holder != index_of(broker, worker))

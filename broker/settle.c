@@ -89,8 +89,10 @@ static void look_ahead(const struct ek_broker *broker, const struct ek_worker_re
         ek_job_expect_token(&broker->jobs, replies[i + TOKEN_AHEAD].token);
     if (i + JOB_AHEAD < count)
         ek_job_expect(&broker->jobs, replies[i + JOB_AHEAD].token);
-    if (i + FREE_AHEAD < count)
-        ek_job_expect_free(&broker->jobs, replies[i + FREE_AHEAD].token);
+    if (i + FREE_AHEAD < count) {
+        uint32_t shard = ek_job_expect_free(&broker->jobs, replies[i + FREE_AHEAD].token);
+        ek_shard_expect(shard < broker->config.shards ? &broker->shards[shard] : NULL);
+    }
 }
 
 void ek_settle_replies(struct ek_broker *broker, struct ek_worker *worker, const struct ek_worker_reply *replies, size_t count,

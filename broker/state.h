@@ -54,15 +54,14 @@ struct ek_shard {
     struct ek_job_list writes;             /* in flight, by position */
     struct ek_job_list reads;              /* in flight */
     struct ek_passing passing;
-    uint32_t suspects;    /* jobs that were in flight at a death and have no answer yet */
-    uint64_t bytes;       /* of all three lists */
-    uint64_t sweep_us;    /* no queued job expires before; 0 = none will */
-    uint64_t served_us;   /* when it came to be served */
-    uint64_t wrote_us;    /* when a write was last sent, or the broker started */
-    struct ek_move *move; /* asked for, and not past its switch; broker/moves.h */
-    bool held;            /* nothing goes out while its owner changes */
-    bool ready;           /* stands in its holder's ring */
-    struct ek_shard *next_ready;
+    uint32_t suspects;            /* jobs that were in flight at a death and have no answer yet */
+    uint64_t bytes;               /* of all three lists */
+    uint64_t sweep_us;            /* no queued job expires before; 0 = none will */
+    uint64_t served_us;           /* when it came to be served */
+    uint64_t wrote_us;            /* when a write was last sent, or the broker started */
+    struct ek_move *move;         /* asked for, and not past its switch; broker/moves.h */
+    bool held;                    /* nothing goes out while its owner changes */
+    bool ready;                   /* stands in its holder's ring */
     struct ek_closed_ring closed; /* for its next writes */
     struct ek_shard_load load;
     bool load_known;  /* it is of the present holder, on its present link */
@@ -79,6 +78,14 @@ struct ek_watch {
     bool counts;       /* its probe had been answered */
     uint32_t bound;    /* jobs in flight at most; 0 = none but the credit */
     uint32_t suspects; /* sum over its shards */
+};
+
+/* Numbers of the shards whose turn it will be, each once. In a row and not in a list, so that those behind the next one can be
+ * fetched ahead. */
+struct ek_ready {
+    uint16_t shards[EK_SHARDS_MAX];
+    uint32_t first; /* its index; the others follow, round and round */
+    uint32_t count;
 };
 
 /* That it is to end empty; broker/drain.h. */
@@ -107,9 +114,7 @@ struct ek_worker {
     uint64_t in_flight_bytes;   /* of writes */
     uint32_t in_flight_cancels; /* are not among the jobs */
     uint32_t in_flight_reads;
-    struct ek_shard *ready_first;
-    struct ek_shard *ready_last;
-    uint32_t ready_count;
+    struct ek_ready ready;
     struct ek_passing passing; /* sum over its shards */
     uint32_t shards;
     uint64_t up_us; /* when it came, on the present link */
@@ -262,6 +267,8 @@ void ek_broker_alarm(struct ek_broker *broker, const char *code, int worker, int
 void ek_broker_clear_alarm(struct ek_broker *broker, const char *code, int worker, int shard);
 
 /* Changes a shard's state and keeps the sums of bytes on shards that are not serving. */
+/* The shard is looked at soon: the processor fetches it meanwhile. NULL does no harm. */
+void ek_shard_expect(const struct ek_shard *shard);
 void ek_shard_set_state(struct ek_broker *broker, struct ek_shard *shard, enum ek_shard_state state);
 
 #endif
