@@ -188,7 +188,7 @@ static void judge_effects(void)
         const struct sim_call *call = calls[i];
         const struct check_call *check = &call->call;
         uint64_t position = 0;
-        if (!check->writes || call->thin)
+        if (!check->writes || call->thin || sim_ledger_is_disputed(call))
             continue;
         bool effect = sim_ledger_took_effect(call, &position);
         if (call->never && effect)
@@ -204,6 +204,12 @@ static void judge_effects(void)
     }
 }
 
+/* For sure. Of what one disk carried out and its clone did not, the one to go on with decides: it may have been the former. */
+static bool left_nothing(const struct sim_call *call)
+{
+    return call->never && !sim_ledger_is_disputed(call);
+}
+
 static void judge_era(uint32_t shard, size_t era, unsigned tag)
 {
     static struct check_call history[CHECK_CALLS_MAX];
@@ -211,7 +217,7 @@ static void judge_era(uint32_t shard, size_t era, unsigned tag)
     size_t count = list_left(shard, era, tag, left, history);
     for (size_t i = 0; i < call_count; i++) {
         struct sim_call *call = calls[i];
-        if (call->tag != tag || call->never || (!call->call.writes && call->call.maybe))
+        if (call->tag != tag || left_nothing(call) || (!call->call.writes && call->call.maybe))
             continue;
         if (count == CHECK_CALLS_MAX) {
             sim_fail("too long a history");

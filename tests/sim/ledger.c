@@ -22,7 +22,8 @@ struct entry {
     uint32_t shard;
     uint64_t number;
     bool recorded;
-    bool twice; /* on two disks, of which one was a clone's: its place is not certain */
+    bool twice;    /* on two disks, of which one was a clone's: its place is not certain */
+    bool disputed; /* and one of them carried it out, the other did not */
     bool carried_out;
     uint64_t position;
     uint8_t *body; /* the job's verdict; NULL = every result is 0 */
@@ -210,6 +211,7 @@ static void enter(struct entry *entry, const struct ek_verdict *verdict)
         sim_fail("shard %u, producer %" PRIu64 ": number %" PRIu64 " was used up twice", entry->shard, entry->producer,
                  entry->number);
     entry->twice = entry->twice || entry->recorded;
+    entry->disputed = entry->disputed || (entry->recorded && entry->carried_out != (verdict->status == EK_WIRE_OK));
     entry->recorded = true;
     entry->carried_out = verdict->status == EK_WIRE_OK;
     entry->position = verdict->position;
@@ -251,6 +253,15 @@ void sim_ledger_recorded(const struct sim_disk *disk, struct ek_slice record)
 void sim_ledger_lost(const struct sim_disk *disk, struct ek_slice record)
 {
     for_each_number(disk, record, take_back);
+}
+
+bool sim_ledger_is_disputed(const struct sim_call *call)
+{
+    for (size_t i = 0; i < sender_count; i++)
+        for (size_t k = 0; senders[i].call == call && k < senders[i].count; k++)
+            if (senders[i].entries[k]->disputed)
+                return true;
+    return false;
 }
 
 bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position)

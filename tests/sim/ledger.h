@@ -22,6 +22,9 @@ size_t sim_ledger_producers(uint32_t shard);
 void sim_ledger_recorded(const struct sim_disk *disk, struct ek_slice record);
 /* It is gone again: it was not synced. */
 void sim_ledger_lost(const struct sim_disk *disk, struct ek_slice record);
+/* A disk carried the call out, and its clone did not, or the other way round: whatever was answered, the disk to go on with
+ * decides. */
+bool sim_ledger_is_disputed(const struct sim_call *call);
 /* True when a record says that the call was carried out; `ret_position` is its first operation's, or 0 where two disks differ. */
 bool sim_ledger_took_effect(const struct sim_call *call, uint64_t *ret_position);
 /* What the records say beyond that, for the checker: the place of the call among the writes of its shard; and what became of its
