@@ -244,8 +244,9 @@ START_TEST(a_full_pipe_to_a_peer_says_again_and_keeps_the_message)
     void *other = peer_open(ZMQ_DEALER, NULL);
     peer_send(dealer, "hello", 0);
     ek_peer peer = expect(router, "hello");
-    (void)send_until_full(router, peer);
-    ck_assert_uint_eq(send_until_full(router, peer), 0);
+    /* The system's own buffers go on taking from the pipe until they are full as well. */
+    while (send_until_full(router, peer) > 0)
+        ;
     peer_send(other, "hello", 0);
     ck_assert_int_eq(ek_socket_send(router, expect(router, "hello"), owned("not disturbed")), EK_OK);
     peer_expect(other, "not disturbed");
