@@ -357,7 +357,7 @@ size_t ek_broker_in_flight(const struct ek_broker *broker)
     return broker->ledger.in_flight;
 }
 
-size_t ek_broker_take_floors(struct ek_broker *broker, struct ek_record *out, size_t capacity)
+size_t ek_broker_take_floors(struct ek_broker *broker, struct ek_floor *out, size_t capacity)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < broker->config.shards && count < capacity; i++) {
@@ -365,7 +365,7 @@ size_t ek_broker_take_floors(struct ek_broker *broker, struct ek_record *out, si
         if (!shard->floor_changed)
             continue;
         shard->floor_changed = false;
-        out[count++] = (struct ek_record){.type = EK_RECORD_FLOOR, .shard = shard->number, .number = shard->floor};
+        out[count++] = (struct ek_floor){.shard = shard->number, .position = shard->floor};
     }
     return count;
 }

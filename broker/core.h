@@ -140,7 +140,7 @@ uint64_t ek_broker_due_us(const struct ek_broker *broker);
 size_t ek_broker_in_flight(const struct ek_broker *broker);
 
 /* Acknowledged floors that changed since the last call, at most `capacity` of them; written beside the loop. */
-size_t ek_broker_take_floors(struct ek_broker *broker, struct ek_record *out, size_t capacity);
+size_t ek_broker_take_floors(struct ek_broker *broker, struct ek_floor *out, size_t capacity);
 /* The ceiling that ought to be durable by now. */
 uint64_t ek_broker_wanted_ceiling(const struct ek_broker *broker, uint64_t now_us);
 

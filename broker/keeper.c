@@ -18,7 +18,7 @@ struct ek_keeper {
 struct task {
     uint64_t ceiling_unix_ms;
     size_t count;
-    struct ek_record records[];
+    struct ek_floor floors[];
 };
 
 static void write_task(void *context, void *errand)
@@ -26,7 +26,7 @@ static void write_task(void *context, void *errand)
     struct ek_keeper *keeper = context;
     const struct task *task = errand;
     struct ek_error error;
-    if (ek_meta_write_floors(keeper->meta, task->records, task->count, task->ceiling_unix_ms, &error) != EK_OK) {
+    if (ek_meta_write_floors(keeper->meta, task->floors, task->count, task->ceiling_unix_ms, &error) != EK_OK) {
         ek_log(EK_LOG_ERROR, "%s; stopping, because what was acknowledged can no longer be recorded", error.text);
         _exit(EXIT_FAILURE);
     }
@@ -62,13 +62,13 @@ void ek_keeper_destroy(struct ek_keeper **keeper)
     *keeper = NULL;
 }
 
-void ek_keeper_write(struct ek_keeper *keeper, const struct ek_record *records, size_t count, uint64_t ceiling_unix_ms)
+void ek_keeper_write(struct ek_keeper *keeper, const struct ek_floor *floors, size_t count, uint64_t ceiling_unix_ms)
 {
-    struct task *task = ek_alloc(sizeof *task + count * sizeof *records);
+    struct task *task = ek_alloc(sizeof *task + count * sizeof *floors);
     task->ceiling_unix_ms = ceiling_unix_ms;
     task->count = count;
     if (count)
-        memcpy(task->records, records, count * sizeof *records);
+        memcpy(task->floors, floors, count * sizeof *floors);
     keeper->busy = true;
     ek_beside_give(keeper->beside, task);
 }

@@ -15,8 +15,8 @@ struct ek_keeper;
 struct ek_keeper *ek_keeper_new(struct ek_meta *meta);
 /* Waits for the write that is under way. */
 void ek_keeper_destroy(struct ek_keeper **keeper);
-/* Only while nothing is under way. The records are copied. */
-void ek_keeper_write(struct ek_keeper *keeper, const struct ek_record *records, size_t count, uint64_t ceiling_unix_ms);
+/* Only while nothing is under way. The floors are copied. */
+void ek_keeper_write(struct ek_keeper *keeper, const struct ek_floor *floors, size_t count, uint64_t ceiling_unix_ms);
 bool ek_keeper_is_busy(const struct ek_keeper *keeper);
 /* Readable when a write is done. */
 int ek_keeper_fd(const struct ek_keeper *keeper);

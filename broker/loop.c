@@ -30,7 +30,7 @@ struct loop {
     struct ek_outbox *to_workers;
     struct ek_keeper *keeper;
     struct ek_stats *stats;
-    struct ek_record *floors;
+    struct ek_floor *floors;
     int signals;
     uint64_t next_tick_us;
     uint64_t next_second_us;

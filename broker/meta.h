@@ -35,8 +35,8 @@ EK_MUST enum ek_status ek_meta_write_office(struct ek_meta *meta, uint64_t gener
                                             struct ek_error *error);
 EK_MUST enum ek_status ek_meta_write_records(struct ek_meta *meta, const struct ek_record *records, size_t count,
                                              struct ek_error *error);
-/* Records and the time ceiling in one. */
-EK_MUST enum ek_status ek_meta_write_floors(struct ek_meta *meta, const struct ek_record *records, size_t count,
+/* Floors, which ek_meta_open reads as records, and the time ceiling in one. */
+EK_MUST enum ek_status ek_meta_write_floors(struct ek_meta *meta, const struct ek_floor *floors, size_t count,
                                             uint64_t ceiling_unix_ms, struct ek_error *error);
 
 #endif

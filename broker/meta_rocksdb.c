@@ -63,13 +63,12 @@ static void append_holder(struct ek_buffer *out, const struct ek_record *record)
 
 static void put_record(rocksdb_writebatch_t *batch, const struct ek_record *record)
 {
-    static const uint8_t kinds[] = {
-        [EK_RECORD_ASSIGNMENT] = 'a', [EK_RECORD_WORKER] = 'w',     [EK_RECORD_FLOOR] = 'f',  [EK_RECORD_WORKER_GONE] = 'w',
-        [EK_RECORD_DRAIN] = 'd',      [EK_RECORD_DRAIN_OVER] = 'd', [EK_RECORD_SETTING] = 's'};
+    static const uint8_t kinds[] = {[EK_RECORD_ASSIGNMENT] = 'a', [EK_RECORD_WORKER] = 'w',     [EK_RECORD_WORKER_GONE] = 'w',
+                                    [EK_RECORD_DRAIN] = 'd',      [EK_RECORD_DRAIN_OVER] = 'd', [EK_RECORD_SETTING] = 's'};
     struct ek_buffer key = {0};
     struct ek_buffer value = {0};
     uint8_t number[2];
-    bool of_shard = record->type == EK_RECORD_ASSIGNMENT || record->type == EK_RECORD_FLOOR;
+    bool of_shard = record->type == EK_RECORD_ASSIGNMENT;
     ek_put_u16(number, of_shard ? record->shard : (uint16_t)record->setting);
     ek_buffer_append(&key, &kinds[record->type], 1);
     append_number(&value, record->number);
@@ -87,6 +86,15 @@ static void put_record(rocksdb_writebatch_t *batch, const struct ek_record *reco
         rocksdb_writebatch_put(batch, (const char *)key.data, key.size, (const char *)value.data, value.size);
     ek_buffer_done(&key);
     ek_buffer_done(&value);
+}
+
+static void put_floor(rocksdb_writebatch_t *batch, const struct ek_floor *floor)
+{
+    uint8_t key[3] = {'f'};
+    uint8_t value[NUMBER_BYTES];
+    ek_put_u16(key + 1, floor->shard);
+    ek_put_u64(value, floor->position);
+    rocksdb_writebatch_put(batch, (const char *)key, sizeof key, (const char *)value, sizeof value);
 }
 
 static bool read_worker(struct ek_slice key, struct ek_slice value, struct ek_record *ret)
@@ -244,12 +252,12 @@ enum ek_status ek_meta_write_records(struct ek_meta *meta, const struct ek_recor
     return commit(meta, batch, error);
 }
 
-enum ek_status ek_meta_write_floors(struct ek_meta *meta, const struct ek_record *records, size_t count, uint64_t ceiling_unix_ms,
+enum ek_status ek_meta_write_floors(struct ek_meta *meta, const struct ek_floor *floors, size_t count, uint64_t ceiling_unix_ms,
                                     struct ek_error *error)
 {
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
     for (size_t i = 0; i < count; i++)
-        put_record(batch, &records[i]);
+        put_floor(batch, &floors[i]);
     put_number(batch, ceiling_key, ceiling_unix_ms);
     return commit(meta, batch, error);
 }

@@ -34,4 +34,10 @@ struct ek_record {
     struct ek_loss loss;          /* assignment: the last loss that was accepted; epoch 0 = none ever was */
 };
 
+/* What a record of the same name says, by itself: each second there are as many as shards had answers. */
+struct ek_floor {
+    uint64_t position;
+    uint16_t shard;
+};
+
 #endif

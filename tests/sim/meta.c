@@ -157,9 +157,14 @@ enum ek_status ek_meta_write_records(struct ek_meta *meta, const struct ek_recor
     return write_all(records, count, 0, 0);
 }
 
-enum ek_status ek_meta_write_floors(struct ek_meta *meta, const struct ek_record *records, size_t count, uint64_t ceiling_unix_ms,
+enum ek_status ek_meta_write_floors(struct ek_meta *meta, const struct ek_floor *floors, size_t count, uint64_t ceiling_unix_ms,
                                     struct ek_error *error)
 {
+    struct ek_record *records = sim_alloc(count + 1, sizeof *records);
     (void)meta, (void)error;
-    return write_all(records, count, 0, ceiling_unix_ms);
+    for (size_t i = 0; i < count; i++)
+        records[i] = (struct ek_record){.type = EK_RECORD_FLOOR, .shard = floors[i].shard, .number = floors[i].position};
+    enum ek_status status = write_all(records, count, 0, ceiling_unix_ms);
+    free(records);
+    return status;
 }

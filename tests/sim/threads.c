@@ -131,7 +131,7 @@ struct ek_keeper {
     struct ek_meta *meta;
     struct sim_fiber *fiber;
     int fd;
-    struct ek_record *records;
+    struct ek_floor *floors;
     size_t count;
     uint64_t ceiling_unix_ms;
     bool asked;
@@ -148,7 +148,7 @@ static void keep(void *context)
             sim_wait(SIM_NEVER);
             continue;
         }
-        (void)!ek_meta_write_floors(keeper->meta, keeper->records, keeper->count, keeper->ceiling_unix_ms, NULL);
+        (void)!ek_meta_write_floors(keeper->meta, keeper->floors, keeper->count, keeper->ceiling_unix_ms, NULL);
         keeper->asked = false;
         keeper->done = true;
         sim_fd_raise(keeper->fd);
@@ -172,11 +172,11 @@ void ek_keeper_destroy(struct ek_keeper **keeper)
     *keeper = NULL;
 }
 
-void ek_keeper_write(struct ek_keeper *keeper, const struct ek_record *records, size_t count, uint64_t ceiling_unix_ms)
+void ek_keeper_write(struct ek_keeper *keeper, const struct ek_floor *floors, size_t count, uint64_t ceiling_unix_ms)
 {
-    free(keeper->records);
-    keeper->records = ek_alloc((count + 1) * sizeof *records);
-    memcpy(keeper->records, records, count * sizeof *records);
+    free(keeper->floors);
+    keeper->floors = ek_alloc((count + 1) * sizeof *floors);
+    memcpy(keeper->floors, floors, count * sizeof *floors);
     keeper->count = count;
     keeper->ceiling_unix_ms = ceiling_unix_ms;
     keeper->busy = keeper->asked = true;

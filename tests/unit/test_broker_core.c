@@ -66,9 +66,9 @@ START_TEST(a_reply_reaches_its_client_and_confirms_its_position)
     rig_write(&rig, CLIENT, 0, 0, 0);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_sent(&rig, 0)->confirmed, 1);
-    struct ek_record floor;
+    struct ek_floor floor;
     ck_assert_uint_eq(ek_broker_take_floors(rig.broker, &floor, 1), 1);
-    ck_assert_uint_eq(floor.number, 1);
+    ck_assert_uint_eq(floor.position, 1);
     ck_assert_uint_eq(ek_broker_take_floors(rig.broker, &floor, 1), 0);
 }
 END_TEST
@@ -450,7 +450,7 @@ END_TEST
 START_TEST(a_read_that_is_taken_back_stands_behind_all_positions)
 {
     static const int all[] = {0, 1, 2, 3, 4, 5, 6, 7, -1};
-    struct ek_record floor;
+    struct ek_floor floor;
     rig_join(&rig, WORKER, 0, NULL);
     rig_write(&rig, CLIENT, 1, 5, 1);
     rig_write(&rig, CLIENT, 1, 5, 2);
@@ -466,7 +466,7 @@ START_TEST(a_read_that_is_taken_back_stands_behind_all_positions)
     ck_assert_uint_eq(rig_sent(&rig, 0)->position, 1);
     rig_reply(&rig, WORKER, link, rig_sent(&rig, 0)->token, EK_WIRE_OK, 1);
     ck_assert_uint_eq(ek_broker_take_floors(rig.broker, &floor, 1), 1);
-    ck_assert_uint_eq(floor.number, 1);
+    ck_assert_uint_eq(floor.position, 1);
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_sent(&rig, 0)->position, 2);
     ck_assert_uint_eq(rig_sent(&rig, 0)->confirmed, 1);

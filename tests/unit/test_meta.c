@@ -107,9 +107,12 @@ END_TEST
 
 START_TEST(a_floor_is_kept)
 {
-    struct ek_record record = {.type = EK_RECORD_FLOOR, .shard = 15, .number = UINT64_MAX};
-    write_record(record);
+    const struct ek_record record = {.type = EK_RECORD_FLOOR, .shard = 15, .number = UINT64_MAX};
+    const struct ek_floor floor = {.shard = 15, .position = UINT64_MAX};
+    struct ek_error error;
+    ck_assert_int_eq(ek_meta_write_floors(meta, &floor, 1, 5, &error), EK_OK);
     struct ek_record read = read_record();
+    ck_assert_uint_eq(state.ceiling_unix_ms, 5);
     check_same(&read, &record);
 }
 END_TEST
