@@ -108,11 +108,15 @@ class Kept:
 
 # ---- what lies below ----
 
-def add_one_synced(plan, samples, path):
-    """One put at a time into a loaded store, with its book-keeping, one behind the other and with the time between them that messages would take; and what
-    the sync takes of that."""
-    for name, pause_us in (("raw.single", 0), ("raw.single.rested", int(systems.echo(1, 1)["latency_p50_us"]))):
-        (done,) = systems.storage_processes([path], ("put",), keys=plan.keys, seconds=plan.seconds, group=1, shards=SHARDS, pause_us=pause_us)["put"]
+def add_small_groups(plan, samples, path):
+    """What small groups take in a loaded store: one put with its book-keeping, one behind the other and with the time between them that messages would take;
+    what the sync takes of that; one get with that time between; and as many puts as there are clients, at once and by halves."""
+    rest_us = int(systems.echo(1, 1)["latency_p50_us"])
+    puts = {"shards": SHARDS}
+    for name, phase, flags in (("raw.single", "put", puts), ("raw.single.rested", "put", puts | {"pause_us": rest_us}),
+                               ("raw.get.rested", "get", {"pause_us": rest_us}), (f"raw.group.{CLIENTS}", "put", puts | {"group": CLIENTS}),
+                               (f"raw.group.{CLIENTS // 2}", "put", puts | {"group": CLIENTS // 2})):
+        (done,) = systems.storage_processes([path], (phase,), keys=plan.keys, seconds=plan.seconds, **({"group": 1} | flags))[phase]
         samples.add(f"{name}.p50_us", done["latency_p50_us"])
     samples.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
 
@@ -123,7 +127,7 @@ def measure_storage(plan, samples, _):
             paths = [path / str(number) for number in range(processes)]
             done = systems.storage(paths, ("load", "put", "get"), keys=plan.keys // processes, seconds=plan.seconds)
             if processes == 1:
-                add_one_synced(plan, samples, paths[0])
+                add_small_groups(plan, samples, paths[0])
         for phase in ("put", "get"):
             samples.add(f"raw.{phase}.{processes}", done[phase]["ops_per_second"])
 

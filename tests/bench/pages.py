@@ -6,7 +6,7 @@ import re
 import statistics
 import subprocess
 
-from measurements import DEEP, ENVELOPE_JOBS, PROCESSES, UNDER_WAY, Plan
+from measurements import CLIENTS, DEEP, ENVELOPE_JOBS, PROCESSES, UNDER_WAY, Plan
 from rows import MIB, best, best_depth, best_workers, depth, judge, title
 from systems import BUILD, CACHE, DB_BENCH, GROUP_ROWS, WRITE_BUFFER
 
@@ -76,8 +76,10 @@ BELOW = f"""
 *Below alone* is the same ratio for what Evenkeel stands on, by itself and on the same processors in the same round: raw RocksDB in two processes (1 to
 4; 10 as many puts as gets), or `zmq_proxy` that echoes, with as many connections (7, the producers of 13). Nothing that uses them can show more (but the producers of
 13: an echo is a message each, puts share theirs; [together](#how-it-is-measured) producers are one connection); clients, broker, exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
-Two have the rows of [book-keeping](#how-it-is-measured) with them. Row 5: p50 of the echo and p50 of a put of raw RocksDB that is synced by itself, after a pause as
-long as the echo, for a disk and processors that rested take longer than those that `fdatasync` keeps busy; nothing that uses both can show less. The shards of row 13: one process of raw RocksDB, whose groups of {GROUP_ROWS:,} have the book-keeping of as many shards. How far that is
+Rows 5 and 6: p50 of the echo and p50 of a put of raw RocksDB that is synced by itself, or of a get of it, after a pause as
+long as the echo, for disk, processors and caches that rested take longer than those that are kept busy; nothing that uses both can show less. Row 7 on one connection: with {CLIENTS} puts
+under way raw RocksDB writes groups of {CLIENTS} with an echo between two of them, or groups of {CLIENTS // 2} one behind the other, whatever is more.
+Puts of these, and the shards of row 13, have the rows of [book-keeping](#how-it-is-measured) with them. The shards of row 13: one process of raw RocksDB, whose groups of {GROUP_ROWS:,} have the book-keeping of as many shards. How far that is
 below 1 is what more shards cost RocksDB; the rest is what they cost clients, broker and workers.
 """
 
@@ -106,6 +108,9 @@ def side_by_side(samples):
               ("`fdatasync` of an append of 256 bytes, p50", "sync.p50_us", " µs"),
               ("raw RocksDB, one put with its book-keeping and a sync, one at a time, p50", "raw.single.p50_us", " µs"),
               ("the same with a pause as long as an echo before each", "raw.single.rested.p50_us", " µs"),
+              ("raw RocksDB, one get at a time with such a pause, p50", "raw.get.rested.p50_us", " µs"),
+              (f"raw RocksDB, a synced group of {CLIENTS} puts with its book-keeping, p50", f"raw.group.{CLIENTS}.p50_us", " µs"),
+              (f"the same of {CLIENTS // 2}", f"raw.group.{CLIENTS // 2}.p50_us", " µs"),
               ("broker alone, envelopes of one job", "broker.1.jobs", "/s"), (f"broker alone, envelopes of {ENVELOPE_JOBS} jobs", "broker.100.jobs", "/s"),
               ("`zmq_proxy` echo, messages as large as the envelopes of one job", "proxy.1.messages", "/s")]
     return "\n".join([

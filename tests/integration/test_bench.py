@@ -31,13 +31,17 @@ def varints(data):
 
 def jobs_of(record):
     """(shard, position, operations, number) of each job of a record in which every shard has one, all of one producer."""
-    numbers, shard, one_position = varints(record), -1, 8
+    numbers, shard, number, same_producer, one_position = varints(record), -1, 0, 4, 8
     next(numbers)  # the format
     for step in numbers:
         shard += 1 + step
         (jobs, position, _), (flags, _) = ((next(numbers) for _ in range(count)) for count in (3, 2))
         operations = 1 if flags & one_position else next(numbers)
-        (_, number, _) = (next(numbers) for _ in range(3))
+        if flags & same_producer:
+            number += 1
+        else:
+            (_, number) = (next(numbers) for _ in range(2))
+        next(numbers)  # the lowest one that is open
         assert jobs == 1, record
         yield shard, position, operations, number
 
@@ -75,14 +79,16 @@ class Programs(EvenkeelTest):
             systems.storage([path], ("load",), keys=1000)
             self.assertEqual(records_of(path), [])
 
-    def test_bounds_of_one_put_and_of_many_shards_are_measured(self):
+    def test_bounds_of_small_groups_and_of_many_shards_are_measured(self):
         plan, samples = dataclasses.replace(QUICK, keys=1000, shards=(4, 512)), Samples()
         with tempfile.TemporaryDirectory() as path:
             systems.storage([path], ("load",), keys=plan.keys)
-            measurements.add_one_synced(plan, samples, path)
-            self.assertEqual({(operations, number > 0) for record in records_of(path) for _, _, operations, number in jobs_of(record)}, {(1, True)})
+            measurements.add_small_groups(plan, samples, path)
+            groups = {sum(operations for _, _, operations, number in jobs_of(record) if number) for record in records_of(path)}
+            self.assertEqual(groups, {1, 25})  # each process begins with record 1: those of 50 are written over
         measurements.add_raw_shards(plan, samples)
-        self.assertEqual(set(samples.values), {"raw.single.p50_us", "raw.single.rested.p50_us", "sync.p50_us", "shards.4.raw", "shards.512.raw"})
+        self.assertEqual(set(samples.values), {"raw.single.p50_us", "raw.single.rested.p50_us", "raw.get.rested.p50_us", "raw.group.25.p50_us",
+                                               "raw.group.50.p50_us", "sync.p50_us", "shards.4.raw", "shards.512.raw"})
         self.assertGreater(min(value for values in samples.values.values() for value in values), 0)
 
     def test_storage_rests_before_each_group_when_it_is_told_to(self):
@@ -146,6 +152,17 @@ class Report(unittest.TestCase):
         (row,) = [row for row in judge(QUICK, samples) if row.values]
         self.assertEqual((row.number, row.values, row.alone), ("5", [1.3, 1.5], [1.2, 1.25]))
 
+    def test_one_get_is_bound_by_the_echo_and_a_get(self):
+        samples = Samples({"single.get.p50_us": [250, 240], "echo.p50_us": [200, 160], "raw.get.rested.p50_us": [40, 40]})
+        (row,) = [row for row in judge(QUICK, samples) if row.values]
+        self.assertEqual((row.number, row.values, row.alone), ("6", [1.25, 1.5], [1.2, 1.25]))
+
+    def test_fifty_puts_under_way_are_bound_by_one_group_and_the_echo_or_by_two(self):
+        samples = Samples({"evenkeel.1.fifty_together": [40000, 40000], "redis.always.put.50x1": [50000, 50000], "raw.group.50.p50_us": [800, 800],
+                           "raw.group.25.p50_us": [500, 400], "echo.p50_us": [200, 400]})
+        (row,) = [row for row in judge(QUICK, samples) if row.values and row.number == "7"]
+        self.assertEqual((row.values, row.alone), ([0.8, 0.8], [1.0, 1.25]))
+
     def test_producers_are_judged_together_and_with_a_connection_each(self):
         samples = Samples({"together.10": [100], "together.1000": [80], "producers.10": [100], "producers.1000": [79], "echo.producers.10": [100],
                            "echo.producers.1000": [30]})
@@ -163,7 +180,7 @@ class Report(unittest.TestCase):
                 return [1.0]
 
         rows = judge(QUICK, Everything())
-        self.assertEqual([row.number for row in rows if row.alone], ["1", "2", "3", "4", "5", "7", "10", "13", "13"])
+        self.assertEqual([row.number for row in rows if row.alone], ["1", "2", "3", "4", "5", "6", "7", "7", "10", "13", "13"])
 
     def test_nothing_measured_is_nothing_judged(self):
         rows = judge(QUICK, Samples())
