@@ -224,11 +224,11 @@ static void block_signals(void)
 }
 
 /* Frames are allocated by an I/O thread and freed here; with an arena a thread, and a threshold that grows, glibc would keep them
- * all. Envelopes are smaller than what is mapped by itself: the system would have to clear new pages for each. */
+ * all. */
 static void return_memory(void)
 {
     (void)mallopt(M_ARENA_MAX, 1);
-    (void)mallopt(M_MMAP_THRESHOLD, 2 * EK_ENVELOPE_BYTES_GOAL);
+    (void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
     (void)mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
 }
 

@@ -33,6 +33,7 @@ void ek_meta_state_done(struct ek_meta_state *state);
 
 EK_MUST enum ek_status ek_meta_write_office(struct ek_meta *meta, uint64_t generation, uint64_t ceiling_unix_ms,
                                             struct ek_error *error);
+/* Of all types but floors. */
 EK_MUST enum ek_status ek_meta_write_records(struct ek_meta *meta, const struct ek_record *records, size_t count,
                                              struct ek_error *error);
 /* Floors, which ek_meta_open reads as records, and the time ceiling in one. */

@@ -198,7 +198,8 @@ static void seal(struct ek_outbox *outbox, struct box *box)
     if (box->envelope.count == 0)
         return;
     const struct ek_link *link = box->type == EK_MESSAGE_REPLIES ? NULL : &box->link;
-    send_or_keep(outbox, box, ek_envelope_seal_copy(&box->envelope, box->type, link));
+    bool large = ek_envelope_bytes(&box->envelope) > 2 * EK_ENVELOPE_BYTES_GOAL; /* it would cost more to copy than to grow again */
+    send_or_keep(outbox, box, (large ? ek_envelope_seal : ek_envelope_seal_copy)(&box->envelope, box->type, link));
 }
 
 /* What is open and of another kind goes first. */

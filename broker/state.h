@@ -266,9 +266,9 @@ void ek_broker_say(struct ek_broker *broker, enum ek_action_type type, const cha
 void ek_broker_alarm(struct ek_broker *broker, const char *code, int worker, int shard, const char *text);
 void ek_broker_clear_alarm(struct ek_broker *broker, const char *code, int worker, int shard);
 
-/* Changes a shard's state and keeps the sums of bytes on shards that are not serving. */
 /* The shard is looked at soon: the processor fetches it meanwhile. NULL does no harm. */
 void ek_shard_expect(const struct ek_shard *shard);
+/* Changes a shard's state and keeps the sums of bytes on shards that are not serving. */
 void ek_shard_set_state(struct ek_broker *broker, struct ek_shard *shard, enum ek_shard_state state);
 
 #endif

@@ -77,7 +77,7 @@ BELOW = f"""
 4; 10 as many puts as gets), or `zmq_proxy` that echoes, with as many connections (7, the producers of 13). Nothing that uses them can show more (but the producers of
 13: an echo is a message each, puts share theirs; [together](#how-it-is-measured) producers are one connection); clients, broker, exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
 Rows 5 and 6: p50 of the echo and p50 of a put of raw RocksDB that is synced by itself, or of a get of it, after a pause as
-long as the echo, for disk, processors and caches that rested take longer than those that are kept busy; nothing that uses both can show less. Row 7 on one connection: with {CLIENTS} puts
+long as the echo, for disk, processors and caches that rested take longer than those that are kept busy: about as little as what uses both can show. Row 7 on one connection: with {CLIENTS} puts
 under way raw RocksDB writes groups of {CLIENTS} with an echo between two of them, or groups of {CLIENTS // 2} one behind the other, whatever is more.
 Puts of these, and the shards of row 13, have the rows of [book-keeping](#how-it-is-measured) with them. The shards of row 13: one process of raw RocksDB, whose groups of {GROUP_ROWS:,} have the book-keeping of as many shards. How far that is
 below 1 is what more shards cost RocksDB; the rest is what they cost clients, broker and workers.

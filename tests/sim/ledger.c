@@ -4,6 +4,7 @@
 #include "common/reader.h"
 #include "common/table.h"
 #include "tests/sim/answers.h"
+#include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/hazard.h"
 #include "tests/sim/links.h"
@@ -22,8 +23,9 @@ struct entry {
     uint32_t shard;
     uint64_t number;
     bool recorded;
-    bool twice;    /* on two disks, of which one was a clone's: its place is not certain */
-    bool disputed; /* and one of them carried it out, the other did not */
+    bool twice;                  /* on two disks, of which one was a clone's: its place is not certain */
+    bool disputed;               /* between a clone and its original: one carried it out, the other did not */
+    const struct sim_disk *disk; /* that recorded it last */
     bool carried_out;
     uint64_t position;
     uint8_t *body; /* the job's verdict; NULL = every result is 0 */
@@ -204,14 +206,21 @@ size_t sim_ledger_producers(uint32_t shard)
 
 /* ---- what was carried out ---- */
 
-static void enter(struct entry *entry, const struct ek_verdict *verdict)
+static bool is_of_clone(const struct sim_disk *disk)
+{
+    return disk == sim_disk_of(SIM_CLONE_NUMBER);
+}
+
+static void enter(const struct sim_disk *disk, struct entry *entry, const struct ek_verdict *verdict)
 {
     /* What a clone had carried out for nobody goes to the original again. */
     if (entry->recorded && !sim_hazard_has_struck())
         sim_fail("shard %u, producer %" PRIu64 ": number %" PRIu64 " was used up twice", entry->shard, entry->producer,
                  entry->number);
     entry->twice = entry->twice || entry->recorded;
-    entry->disputed = entry->disputed || (entry->recorded && entry->carried_out != (verdict->status == EK_WIRE_OK));
+    bool by_both = entry->recorded && is_of_clone(entry->disk) != is_of_clone(disk);
+    entry->disputed = entry->disputed || (by_both && entry->carried_out != (verdict->status == EK_WIRE_OK));
+    entry->disk = disk;
     entry->recorded = true;
     entry->carried_out = verdict->status == EK_WIRE_OK;
     entry->position = verdict->position;
@@ -219,14 +228,14 @@ static void enter(struct entry *entry, const struct ek_verdict *verdict)
     entry->body_bytes = verdict->body.size;
 }
 
-static void take_back(struct entry *entry, const struct ek_verdict *verdict)
+static void take_back(const struct sim_disk *disk, struct entry *entry, const struct ek_verdict *verdict)
 {
-    (void)verdict;
+    (void)disk, (void)verdict;
     entry->recorded = entry->carried_out = false;
 }
 
 static void for_each_number(const struct sim_disk *disk, struct ek_slice bytes,
-                            void (*run)(struct entry *entry, const struct ek_verdict *verdict))
+                            void (*run)(const struct sim_disk *disk, struct entry *entry, const struct ek_verdict *verdict))
 {
     struct ek_book_record record;
     uint16_t shard;
@@ -240,7 +249,7 @@ static void for_each_number(const struct sim_disk *disk, struct ek_slice bytes,
         /* A learner follows what its shard's holder has done. */
         bool follows = sim_disk_role(disk, shard).state == EK_HOLDING_LEARNER;
         if (verdict.producer && verdict.used && !follows)
-            run(entry_of(verdict.producer, shard, verdict.number, &is_new), &verdict);
+            run(disk, entry_of(verdict.producer, shard, verdict.number, &is_new), &verdict);
     }
 }
 
