@@ -292,12 +292,11 @@ acknowledged, exactly-once on.
 
 def write(path, plan, samples, run):
     """BENCHMARKS.md at `path`, and its pictures in bench/ beside it. `run` says when, how long and under which load it was measured."""
-    facts_of_machine = machine()  # before a picture changes what git calls dirty
     draw_all(path.parent / "bench", plan, samples)
     rounds = f"{run['rounds']} round{'s' * (run['rounds'] != 1)}"
     date = datetime.datetime.fromtimestamp(run["began"], datetime.timezone.utc)
     facts = [("date", f"{date:%Y-%m-%d %H:%M} UTC, {rounds} in {run['took_s'] / 60:.1f} minutes"),
-             ("load before it began", f"{run['load']:.2f} (an idle machine: near 0)"), *facts_of_machine]
+             ("load before it began", f"{run['load']:.2f} (an idle machine: near 0)"), *run["machine"]]
     parts = ["# Benchmarks\n", "Written by `make bench`; do not edit it.\n"]
     if plan.keys < 1000000:
         parts.append(f"**A short run, {rounds} with {plan.keys:,} keys: its figures say little.**\n")

@@ -43,7 +43,7 @@ def measure_all(plan, wanted):
     """Round after round, as many as the time allows. What the page is written from; it is kept after each round."""
     samples, failures = Samples(), []
     run = {"plan": dataclasses.asdict(plan), "samples": samples.values, "failures": failures, "rounds": 0, "began": time.time(), "took_s": 0,
-           "load": os.getloadavg()[0]}
+           "load": os.getloadavg()[0], "machine": pages.machine()}
     longest = 0
     with measurements.kept_stores(plan) as kept:
         while run["rounds"] < plan.rounds and run["took_s"] + longest < plan.limit_s:

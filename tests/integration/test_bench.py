@@ -193,7 +193,7 @@ class Report(unittest.TestCase):
         self.assertEqual(pages.spread([]), "–")
 
     def page(self, samples):
-        run = {"rounds": 1, "began": 0, "took_s": 60, "load": 0, "failures": ["redis: it was away"]}
+        run = {"rounds": 1, "began": 0, "took_s": 60, "load": 0, "machine": [("processor", "a fast one")], "failures": ["redis: it was away"]}
         with tempfile.TemporaryDirectory() as path:
             page = pathlib.Path(path) / "docs" / "BENCHMARKS.md"
             pages.write(page, QUICK, samples, run)
