@@ -26,7 +26,9 @@ SLOW_ROW_US = 300
 class Plan:
     rounds: int = 5
     seconds: int = 3
-    long_s: int = 6  # where what merges cost shall show
+    brief_s: int = 2  # where many are compared, none with a limit of its own
+    long_s: int = 4  # where what merges cost shall show
+    turns: int = 3
     keys: int = 1000000
     small: int = 100000
     big: int = 10000000
@@ -38,10 +40,10 @@ class Plan:
     redis_pipelines: tuple = (1, 10, 100, 1000)
     max_queue: str = "256M"
     queue_jobs: int = 100000
-    limit_s: int = 44 * 60
+    limit_s: int = 45 * 60
 
 
-QUICK = Plan(rounds=1, seconds=1, long_s=1, keys=100000, small=30000, big=300000, big_cache="16M", sizes=(100, 10000, MIB), pipelines=(1, 100, UNDER_WAY),
+QUICK = Plan(rounds=1, seconds=1, brief_s=1, long_s=1, turns=1, keys=100000, small=30000, big=300000, big_cache="16M", sizes=(100, 10000, MIB), pipelines=(1, 100, UNDER_WAY),
              producers=(10, 1000), shards=(512, 8192), redis_pipelines=(1, 100, 1000), max_queue="64M", queue_jobs=30000, limit_s=5 * 60)
 
 
@@ -110,15 +112,14 @@ class Kept:
 
 def add_small_groups(plan, samples, path):
     """What small groups take in a loaded store: one put with its book-keeping, one behind the other and with the time between them that messages would take;
-    what the sync takes of that; one get with that time between; and as many puts as there are clients, at once and by halves."""
+    one get with that time between; and as many puts as there are clients, at once and by halves."""
     rest_us = int(systems.echo(1, 1)["latency_p50_us"])
     puts = {"shards": SHARDS}
     for name, phase, flags in (("raw.single", "put", puts), ("raw.single.rested", "put", puts | {"pause_us": rest_us}),
                                ("raw.get.rested", "get", {"pause_us": rest_us}), (f"raw.group.{CLIENTS}", "put", puts | {"group": CLIENTS}),
                                (f"raw.group.{CLIENTS // 2}", "put", puts | {"group": CLIENTS // 2})):
-        (done,) = systems.storage_processes([path], (phase,), keys=plan.keys, seconds=plan.seconds, **({"group": 1} | flags))[phase]
+        (done,) = systems.storage_processes([path], (phase,), keys=plan.keys, seconds=plan.brief_s, **({"group": 1} | flags))[phase]
         samples.add(f"{name}.p50_us", done["latency_p50_us"])
-    samples.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
 
 
 def measure_storage(plan, samples, _):
@@ -142,10 +143,9 @@ def measure_echo(plan, samples, _):
     done = systems.echo(plan.seconds, JOB_WINDOW)
     samples.add("echo.pipelined", done["ops_per_second"])
     samples.add("echo.cpu_us", done["cpu_us"])
-    samples.add("echo.p50_us", systems.echo(plan.seconds, 1)["latency_p50_us"])
-    samples.add("echo.fifty", systems.echo(plan.seconds, 1, connections=50)["ops_per_second"])
+    samples.add("echo.fifty", systems.echo(plan.seconds, 1, connections=CLIENTS)["ops_per_second"])
     for producers in plan.producers:
-        samples.add(f"echo.producers.{producers}", systems.echo(plan.seconds, UNDER_WAY // producers, connections=producers)["ops_per_second"])
+        samples.add(f"echo.producers.{producers}", systems.echo(plan.brief_s, UNDER_WAY // producers, connections=producers)["ops_per_second"])
 
 
 def measure_redis(plan, samples, _):
@@ -154,7 +154,7 @@ def measure_redis(plan, samples, _):
             redis.load(plan.keys)
             for pipeline in plan.redis_pipelines:
                 # redis-benchmark counts commands and not time: roughly what a pipeline makes of a second.
-                count = plan.seconds * {1: 20000, 10: 100000}.get(pipeline, 200000)
+                count = plan.brief_s * {1: 20000, 10: 100000}.get(pipeline, 200000)
                 done = redis.put(plan.keys, CLIENTS, pipeline, count)
                 samples.add(f"redis.{policy}.put.{CLIENTS}x{pipeline}", done["ops_per_second"])
                 samples.add(f"redis.{policy}.cpu_us.{CLIENTS}x{pipeline}", done["cpu_us"])
@@ -177,12 +177,26 @@ def add_shares(samples, name, done):
         samples.add(f"share.{name}.{part}", share)
 
 
+def add_depth(samples, under_way, workload, done):
+    """A point of the axis of operations under way."""
+    samples.add(f"pipeline.{under_way}.{workload}", done["ops_per_second"])
+    for figure in ("p50", "p99"):
+        samples.add(f"pipeline.{under_way}.{workload}.{figure}_us", done[f"latency_{figure}_us"])
+
+
 def measure_singles(plan, samples, cluster):
-    """One producer, one operation at a time."""
-    for workload in ("put", "get"):
-        done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=1)
-        for figure in ("p50", "p99", "p999"):
-            samples.add(f"single.{workload}.{figure}_us", done[f"latency_{figure}_us"])
+    """One producer, one operation at a time, in turns with what that is compared by, for the time of a wake-up changes from minute to minute: medians of the turns."""
+    turns = Samples()
+    for _ in range(plan.turns):
+        turns.add("echo.p50_us", systems.echo(1, 1)["latency_p50_us"])
+        turns.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
+        for workload in ("put", "get"):
+            done = cluster.bench(workload, keys=plan.keys, seconds=plan.brief_s, pipeline=1)
+            add_depth(turns, 1, workload, done)
+            for figure in ("p50", "p99", "p999"):
+                turns.add(f"single.{workload}.{figure}_us", done[f"latency_{figure}_us"])
+    for name in turns.values:
+        samples.add(name, turns.median(name))
 
 
 def measure_rate(plan, samples, cluster, peak):
@@ -195,12 +209,19 @@ def measure_rate(plan, samples, cluster, peak):
 
 
 def measure_pipelines(plan, samples, cluster):
+    """What lies between one at a time and the base case."""
     for pipeline in plan.pipelines:
         for workload in ("put", "get"):
-            done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=pipeline)
-            samples.add(f"pipeline.{pipeline}.{workload}", done["ops_per_second"])
-            samples.add(f"pipeline.{pipeline}.{workload}.p50_us", done["latency_p50_us"])
-            samples.add(f"pipeline.{pipeline}.{workload}.p99_us", done["latency_p99_us"])
+            if 1 < pipeline < UNDER_WAY:
+                add_depth(samples, pipeline, workload, cluster.bench(workload, keys=plan.keys, seconds=plan.brief_s, pipeline=pipeline))
+
+
+def measure_fifty(plan, samples, cluster, name):
+    for way, connections in (("fifty", CLIENTS), ("fifty_together", 1)):
+        done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=CLIENTS, connections=connections, pipeline=1)
+        samples.add(f"{name}.{way}", done["ops_per_second"])
+        samples.add(f"{name}.{way}.p50_us", done["latency_p50_us"])
+        add_shares(samples, f"{name}.{way}", done)
 
 
 def measure_evenkeel(plan, samples, _):
@@ -217,20 +238,18 @@ def measure_evenkeel(plan, samples, _):
                 samples.add(f"{name}.{workload}.p99_us", done["latency_p99_us"])
                 add_cpu(samples, f"{name}.{workload}", done)
                 add_shares(samples, f"{name}.{workload}", done)
+                if workers == 1 and workload in ("put", "get"):
+                    add_depth(samples, UNDER_WAY, workload, done)
             for workload in ("put", "get"):
                 done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=DEEP)
                 samples.add(f"{name}.{workload}.deep", done["ops_per_second"])
                 samples.add(f"{name}.{workload}.deep.p50_us", done["latency_p50_us"])
                 add_shares(samples, f"{name}.{workload}.deep", done)
-            for way, connections in (("fifty", CLIENTS), ("fifty_together", 1)):
-                done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=CLIENTS, connections=connections, pipeline=1)
-                samples.add(f"{name}.{way}", done["ops_per_second"])
-                samples.add(f"{name}.{way}.p50_us", done["latency_p50_us"])
-                add_shares(samples, f"{name}.{way}", done)
             (broker, _), (worker, _) = cluster.memory_bytes()
             samples.add(f"{name}.broker.bytes", broker)
             samples.add(f"{name}.worker.bytes", worker)
             if workers == 1:
+                measure_fifty(plan, samples, cluster, name)
                 measure_singles(plan, samples, cluster)
                 measure_rate(plan, samples, cluster, samples.of(f"{name}.put")[-1])
                 measure_pipelines(plan, samples, cluster)
@@ -239,10 +258,10 @@ def measure_evenkeel(plan, samples, _):
 def measure_broker(plan, samples, _):
     for jobs, window in ((ENVELOPE_JOBS, ENVELOPE_WINDOW), (1, JOB_WINDOW)):
         with BrokerAlone() as cluster:
-            done = cluster.jobs(jobs, window, plan.seconds)
+            done = cluster.jobs(jobs, window, plan.brief_s)
         # A proxy that carries the same bytes both ways for the processor's sake; one that echoes for the rate.
         answer_bytes = done["answer_bytes"] if jobs > 1 else 0
-        same = systems.echo(plan.seconds, window, size=done["envelope_bytes"], answer_bytes=answer_bytes)
+        same = systems.echo(plan.brief_s, window, size=done["envelope_bytes"], answer_bytes=answer_bytes)
         samples.add(f"broker.{jobs}.jobs", done["ops_per_second"])
         samples.add(f"broker.{jobs}.cpu_us", done["cpu_us"])
         samples.add(f"broker.{jobs}.bytes", done["envelope_bytes"])
@@ -258,9 +277,9 @@ def measure_sizes(plan, samples, _):
         pipeline = max(16, min(UNDER_WAY, 64 * MIB // size))
         group = max(1, min(GROUP_ROWS, 16 * MIB // size))
         with Evenkeel() as cluster:
-            done = cluster.bench("put", keys=keys, seconds=plan.seconds, value_size=size, pipeline=pipeline)
+            done = cluster.bench("put", keys=keys, seconds=plan.brief_s, value_size=size, pipeline=pipeline)
         with systems.directory() as path:
-            raw = systems.storage([path], ("put",), keys=keys, value_size=size, group=group, seconds=plan.seconds)["put"]
+            raw = systems.storage([path], ("put",), keys=keys, value_size=size, group=group, seconds=plan.brief_s)["put"]
         for name, figures in (("evenkeel", done), ("raw", raw)):
             samples.add(f"size.{size}.{name}", figures["ops_per_second"])
             samples.add(f"size.{size}.{name}.bytes", figures["bytes_per_second"])

@@ -267,7 +267,8 @@ def draw_all(directory, plan, samples):
 
 HOW = f"""Everything shares one machine, its disk and its processors: broker, workers and load generator. Each system is measured alone, one
 after the other, and the whole turn is repeated; a figure is the median of the rounds, with the least and the greatest behind it. A ratio is
-taken in each round. Each run on RocksDB, by whomever, begins when what was written before is flushed and merged. Row 12 compares two with two, so that
+taken in each round. What rows 5 and 6 compare is measured in {{turns}} turns within a round, of which the median is the
+round's figure. Each run on RocksDB, by whomever, begins when what was written before is flushed and merged. Row 12 compares two with two, so that
 merges take from both what else would work. Unless told otherwise: keys of 16 bytes, uniformly random over {{keys:,}}, all of them present; values of 100 bytes that
 compress to about half; one producer with {UNDER_WAY:,} operations under way (rows 1 to 4 and the shards of row 13 take what is best of that and of {DEEP:,}, as
 many as Redis has with its longest pipeline); one worker; 512 shards; every write synced before it is
@@ -305,7 +306,7 @@ def write(path, plan, samples, run):
     parts += [table(("", ""), facts), "## What it must reach\n", rows_table(plan, samples)]
     if run["failures"]:
         parts += ["These could not be measured:\n", *(f"- {text}" for text in run["failures"]), ""]
-    parts += ["## How it is measured\n", HOW.format(keys=plan.keys), "## Side by side\n", picture("overview"), side_by_side(samples), ycsb(samples),
+    parts += ["## How it is measured\n", HOW.format(keys=plan.keys, turns=plan.turns), "## Side by side\n", picture("overview"), side_by_side(samples), ycsb(samples),
               latencies(samples), "## Where the time goes\n", shares(plan, samples), "## What an operation costs\n", costs(samples), "## One axis at a time\n", axes(plan, samples)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(parts))

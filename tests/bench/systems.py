@@ -45,7 +45,7 @@ def thread_parts(pid, main, others):
 
 
 ROCKSDB_THREADS = {"rocksdb:high": "flushes", "rocksdb:low": "merges"}
-SETTLED_S, SETTLING_S = 0.5, 300
+SETTLED_S, SETTLING_S = 0.3, 300
 
 
 def settle(*pids):

@@ -5,6 +5,7 @@ import pathlib
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
@@ -88,8 +89,27 @@ class Programs(EvenkeelTest):
             self.assertEqual(groups, {1, 25})  # each process begins with record 1: those of 50 are written over
         measurements.add_raw_shards(plan, samples)
         self.assertEqual(set(samples.values), {"raw.single.p50_us", "raw.single.rested.p50_us", "raw.get.rested.p50_us", "raw.group.25.p50_us",
-                                               "raw.group.50.p50_us", "sync.p50_us", "shards.4.raw", "shards.512.raw"})
+                                               "raw.group.50.p50_us", "shards.4.raw", "shards.512.raw"})
         self.assertGreater(min(value for values in samples.values.values() for value in values), 0)
+
+    def test_what_singles_are_compared_by_is_measured_in_turns_with_them(self):
+        order = []
+
+        def answer(name, values):
+            def measured(*_, **flags):
+                order.append(name)
+                return {"ops_per_second": 1, **dict.fromkeys(("latency_p50_us", "latency_p99_us", "latency_p999_us"), values.pop(0))}
+            return measured
+
+        cluster = mock.Mock()
+        bench = {workload: answer(workload, values) for workload, values in (("put", [500, 900, 400]), ("get", [200, 100, 600]))}
+        cluster.bench = lambda workload, **flags: bench[workload]()
+        samples = Samples()
+        with mock.patch.object(systems, "echo", answer("echo", [180, 170, 400])), mock.patch.object(systems, "syncs", answer("sync", [90, 80, 70])):
+            measurements.measure_singles(dataclasses.replace(QUICK, turns=3), samples, cluster)
+        self.assertEqual(order, ["echo", "sync", "put", "get"] * 3)
+        for name, median in (("echo.p50_us", 180), ("sync.p50_us", 80), ("single.put.p50_us", 500), ("single.get.p999_us", 200), ("pipeline.1.get", 1)):
+            self.assertEqual(samples.of(name), [median], name)
 
     def test_storage_rests_before_each_group_when_it_is_told_to(self):
         with tempfile.TemporaryDirectory() as path:
