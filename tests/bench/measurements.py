@@ -26,9 +26,9 @@ SLOW_ROW_US = 300
 class Plan:
     rounds: int = 5
     seconds: int = 3
-    brief_s: int = 2  # where many are compared, none with a limit of its own
+    brief_s: int = 2  # side axes, Redis, the broker by itself, small groups
     long_s: int = 4  # where what merges cost shall show
-    turns: int = 3
+    turns: int = 3  # of one operation at a time, in a round
     keys: int = 1000000
     small: int = 100000
     big: int = 10000000
