@@ -28,7 +28,7 @@ class Plan:
     seconds: int = 3
     brief_s: int = 2  # side axes, Redis, the broker by itself, small groups
     long_s: int = 4  # where what merges cost shall show
-    turns: int = 3  # of one operation at a time, in a round
+    turns: int = 3  # in a round, of what is measured side by side with what it is compared by
     keys: int = 1000000
     small: int = 100000
     big: int = 10000000
@@ -61,6 +61,10 @@ class Samples:
 
     def median(self, name):
         return statistics.median(self.of(name)) if self.of(name) else None
+
+    def add_medians(self, turns):
+        for name in turns.values:
+            self.add(name, turns.median(name))
 
     def names(self, start):
         return [name for name in self.values if name.startswith(start)]
@@ -134,9 +138,7 @@ def measure_storage(plan, samples, _):
 
 
 def measure_db_bench(plan, samples, _):
-    done = systems.db_bench_figures(plan.keys, plan.seconds)
-    samples.add("db_bench.fill", done["fill"])
-    samples.add("db_bench.multiread", done["read"])
+    samples.add("db_bench.fill", systems.db_bench_fill(plan.keys))
 
 
 def measure_echo(plan, samples, _):
@@ -195,8 +197,7 @@ def measure_singles(plan, samples, cluster):
             add_depth(turns, 1, workload, done)
             for figure in ("p50", "p99", "p999"):
                 turns.add(f"single.{workload}.{figure}_us", done[f"latency_{figure}_us"])
-    for name in turns.values:
-        samples.add(name, turns.median(name))
+    samples.add_medians(turns)
 
 
 def measure_rate(plan, samples, cluster, peak):
@@ -224,6 +225,29 @@ def measure_fifty(plan, samples, cluster, name):
         add_shares(samples, f"{name}.{way}", done)
 
 
+def add_run(samples, name, done):
+    samples.add(name, done["ops_per_second"])
+    for figure in ("p50", "p99"):
+        samples.add(f"{name}.{figure}_us", done[f"latency_{figure}_us"])
+    add_cpu(samples, name, done)
+    add_shares(samples, name, done)
+
+
+def measure_pipelined(samples, cluster, name, workload, **flags):
+    add_run(samples, f"{name}.{workload}", cluster.bench(workload, pipeline=UNDER_WAY, **flags))
+    add_run(samples, f"{name}.{workload}.deep", cluster.bench(workload, pipeline=DEEP, **flags))
+
+
+def measure_gets(plan, samples, cluster, name):
+    """Pipelined gets in turns with those of db_bench, for what a processor does in a second changes from minute to minute, too: medians of the turns."""
+    turns = Samples()
+    with systems.db_bench_reads(plan.keys) as read:
+        for _ in range(plan.turns):
+            turns.add("db_bench.multiread", read(plan.brief_s))
+            measure_pipelined(turns, cluster, name, "get", keys=plan.keys, seconds=plan.brief_s)
+    samples.add_medians(turns)
+
+
 def measure_evenkeel(plan, samples, _):
     for workers in PROCESSES:
         name = f"evenkeel.{workers}"
@@ -231,20 +255,13 @@ def measure_evenkeel(plan, samples, _):
             if workers == 1:
                 samples.add("memory.broker.idle", cluster.memory_bytes()[0][0])
             cluster.bench("put", keys=plan.keys, load=True, pipeline=UNDER_WAY)
-            for workload in ("put", "get", "a", "b", "c", "f"):
-                done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=UNDER_WAY)
-                samples.add(f"{name}.{workload}", done["ops_per_second"])
-                samples.add(f"{name}.{workload}.p50_us", done["latency_p50_us"])
-                samples.add(f"{name}.{workload}.p99_us", done["latency_p99_us"])
-                add_cpu(samples, f"{name}.{workload}", done)
-                add_shares(samples, f"{name}.{workload}", done)
-                if workers == 1 and workload in ("put", "get"):
-                    add_depth(samples, UNDER_WAY, workload, done)
-            for workload in ("put", "get"):
-                done = cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=DEEP)
-                samples.add(f"{name}.{workload}.deep", done["ops_per_second"])
-                samples.add(f"{name}.{workload}.deep.p50_us", done["latency_p50_us"])
-                add_shares(samples, f"{name}.{workload}.deep", done)
+            measure_pipelined(samples, cluster, name, "put", keys=plan.keys, seconds=plan.seconds)
+            if workers == PROCESSES[-1]:
+                measure_gets(plan, samples, cluster, name)
+            else:
+                measure_pipelined(samples, cluster, name, "get", keys=plan.keys, seconds=plan.seconds)
+            for workload in ("a", "b", "c", "f"):
+                add_run(samples, f"{name}.{workload}", cluster.bench(workload, keys=plan.keys, seconds=plan.seconds, pipeline=UNDER_WAY))
             (broker, _), (worker, _) = cluster.memory_bytes()
             samples.add(f"{name}.broker.bytes", broker)
             samples.add(f"{name}.worker.bytes", worker)

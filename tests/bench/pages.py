@@ -171,8 +171,7 @@ def shares(plan, samples):
 def axes(plan, samples):
     def of(name, unit="", scale=1):
         return spread(samples.of(name), unit, scale)
-    pipelines = [(number(at), of(f"pipeline.{at}.put"), of(f"pipeline.{at}.put.p50_us"), of(f"pipeline.{at}.put.p99_us"), of(f"pipeline.{at}.get"),
-                  of(f"pipeline.{at}.get.p50_us"), of(f"pipeline.{at}.get.p99_us")) for at in plan.pipelines]
+    pipelines = [(number(at), *(of(depth_name(kind, at) + end) for kind in ("put", "get") for end in ("", ".p50_us", ".p99_us"))) for at in plan.pipelines]
     sizes = [(f"{at:,}", of(f"size.{at}.evenkeel"), of(f"size.{at}.evenkeel.bytes", scale=1e6), of(f"size.{at}.raw"),
               of(f"size.{at}.raw.bytes", scale=1e6)) for at in plan.sizes]
     keys = [(f"{at:,}", str(processes), *(of(key_name(plan, system, kind, at, processes)) for kind in ("put", "get") for system in ("evenkeel", "raw")))
@@ -192,6 +191,11 @@ def axes(plan, samples):
         table(("keys", "workers, or processes", "puts/s", "raw RocksDB", "gets/s", "raw RocksDB"), keys), picture("keys"),
         table(("producers × under way", "a connection each: puts/s", "p99 ms", "together on one: puts/s", "p99 ms"), producers), table(("shards", "under way", "puts/s", "p99 ms"), shards), picture("many"),
         table(("memory for each more, bytes", "broker", "worker"), each), table(("memory under load, MiB", ""), queue)])
+
+
+def depth_name(kind, under_way):
+    """The figure of an axis at whose end is the base case."""
+    return f"evenkeel.1.{kind}" if under_way == UNDER_WAY else f"pipeline.{under_way}.{kind}"
 
 
 def key_name(plan, system, kind, keys, processes):
@@ -248,7 +252,7 @@ def draw_all(directory, plan, samples):
     directory.mkdir(parents=True, exist_ok=True)
     draw_overview(directory, samples)
     draw(directory, "pipeline", "set title 'One producer'\nset logscale xy\nset xlabel 'operations under way'\nset ylabel 'operations a second'",
-         [(f"{kind}s", points(samples, [(at, f"pipeline.{at}.{kind}") for at in plan.pipelines]), LINES) for kind in ("put", "get")])
+         [(f"{kind}s", points(samples, [(at, depth_name(kind, at)) for at in plan.pipelines]), LINES) for kind in ("put", "get")])
     draw(directory, "size", "set title 'Durable puts by the size of a value'\nset logscale xy\nset xlabel 'bytes of a value'\nset ylabel 'bytes a second'",
          [(title, points(samples, [(at, f"size.{at}.{name}.bytes") for at in plan.sizes]), LINES)
           for title, name in (("Evenkeel", "evenkeel"), ("raw RocksDB", "raw"))])
@@ -267,7 +271,7 @@ def draw_all(directory, plan, samples):
 
 HOW = f"""Everything shares one machine, its disk and its processors: broker, workers and load generator. Each system is measured alone, one
 after the other, and the whole turn is repeated; a figure is the median of the rounds, with the least and the greatest behind it. A ratio is
-taken in each round. What rows 5 and 6 compare is measured in {{turns}} turns within a round, of which the median is the
+taken in each round. What rows 4 (with {PROCESSES[-1]} workers), 5 and 6 compare is measured in {{turns}} turns within a round, of which the median is the
 round's figure. Each run on RocksDB, by whomever, begins when what was written before is flushed and merged. Row 12 compares two with two, so that
 merges take from both what else would work. Unless told otherwise: keys of 16 bytes, uniformly random over {{keys:,}}, all of them present; values of 100 bytes that
 compress to about half; one producer with {UNDER_WAY:,} operations under way (rows 1 to 4 and the shards of row 13 take what is best of that and of {DEEP:,}, as

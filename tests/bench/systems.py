@@ -233,13 +233,18 @@ def db_bench(path, benchmark, keys, *flags, settled=False):
     return float(found.group(1))
 
 
-def db_bench_figures(keys, seconds):
+def db_bench_fill(keys):
     with directory() as path:
-        fill = db_bench(path / "fill", "fillrandom", keys, "--sync=1", "--batch_size=1000")
-        db_bench(path / "read", "filluniquerandom", keys)
-        read = db_bench(path / "read", "multireadrandom", keys, "--use_existing_db=1", "--multiread_batched=1", "--batch_size=64", "--threads=2",
-                        f"--duration={seconds}", settled=True)
-    return {"fill": fill, "read": read}
+        return db_bench(path, "fillrandom", keys, "--sync=1", "--batch_size=1000")
+
+
+@contextlib.contextmanager
+def db_bench_reads(keys):
+    """A function that reads for so many seconds of a store that has every key."""
+    with directory() as path:
+        db_bench(path, "filluniquerandom", keys)
+        yield lambda seconds: db_bench(path, "multireadrandom", keys, "--use_existing_db=1", "--multiread_batched=1", "--batch_size=64", "--threads=2",
+                                       f"--duration={seconds}", settled=True)
 
 
 # ---- Redis ----

@@ -1,4 +1,5 @@
 """The measurements' own programs do what they are said to do, and the report judges what it is given. No figure of a machine is judged here."""
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -109,6 +110,29 @@ class Programs(EvenkeelTest):
             measurements.measure_singles(dataclasses.replace(QUICK, turns=3), samples, cluster)
         self.assertEqual(order, ["echo", "sync", "put", "get"] * 3)
         for name, median in (("echo.p50_us", 180), ("sync.p50_us", 80), ("single.put.p50_us", 500), ("single.get.p999_us", 200), ("pipeline.1.get", 1)):
+            self.assertEqual(samples.of(name), [median], name)
+
+    def test_gets_are_measured_in_turns_with_those_of_db_bench(self):
+        order = []
+        figures = {"get 20000": [300, 100, 200], "get 50000": [500, 900, 400], "db_bench": [700, 600, 800]}
+
+        def measured(name):
+            order.append(name)
+            return figures[name].pop(0)
+
+        def bench(workload, pipeline, **_):
+            names = ("latency_p50_us", "latency_p99_us", "broker_cpu_us", "workers_cpu_us", "client_cpu_us")
+            return {"ops_per_second": measured(f"{workload} {pipeline}"), "shares": {}, **dict.fromkeys(names, 1)}
+
+        @contextlib.contextmanager
+        def reads(_):
+            yield lambda seconds: measured("db_bench")
+
+        samples = Samples()
+        with mock.patch.object(systems, "db_bench_reads", reads):
+            measurements.measure_gets(dataclasses.replace(QUICK, turns=3), samples, mock.Mock(bench=bench), "evenkeel.2")
+        self.assertEqual(order, ["db_bench", "get 20000", "get 50000"] * 3)
+        for name, median in (("db_bench.multiread", 700), ("evenkeel.2.get", 200), ("evenkeel.2.get.deep", 500), ("evenkeel.2.get.p99_us", 1)):
             self.assertEqual(samples.of(name), [median], name)
 
     def test_storage_rests_before_each_group_when_it_is_told_to(self):
