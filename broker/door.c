@@ -9,7 +9,6 @@ enum {
     RETRY_FULL_MS = 20,  /* a queue that workers are emptying */
     RETRY_AWAY_MS = 250, /* a queue whose worker is away */
     RETRY_STOPPING_MS = 1000,
-    PRODUCER_COUNTER_BITS = 20,
     CANCELS_IN_FRONT_MAX = 8,
     DEADLINE_PART = 4 /* of which a queue may take up as much as its first job has waited */
 };
@@ -20,8 +19,8 @@ enum {
  */
 uint64_t ek_door_next_producer(struct ek_broker *broker, uint64_t now_us)
 {
-    uint64_t first = broker->config.random >> (32 - (PRODUCER_COUNTER_BITS - 1)); /* half of them are left to count */
-    uint64_t stamped = (ek_time_unix_ms(&broker->time, now_us) << PRODUCER_COUNTER_BITS) + first;
+    uint64_t first = broker->config.random >> (32 - (EK_PRODUCER_COUNTER_BITS - 1)); /* half of them are left to count */
+    uint64_t stamped = (ek_time_unix_ms(&broker->time, now_us) << EK_PRODUCER_COUNTER_BITS) + first;
     broker->last_producer = stamped > broker->last_producer ? stamped : broker->last_producer + 1;
     return broker->last_producer;
 }

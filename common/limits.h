@@ -52,6 +52,8 @@ _Static_assert(EK_BATCH_BYTES_MAX <= EK_JOB_BODY_BYTES_MAX, "the broker takes ev
 #define EK_PRODUCERS_PER_SHARD_MAX 4096u /* beyond it the one that was silent longest is forgotten */
 #endif
 
+#define EK_PRODUCER_COUNTER_BITS 20u /* of an id: above them stands the time at which it was issued, in milliseconds */
+
 #define EK_CLOSED_MAX                                                                                                              \
     64u /* ended producers of one shard that wait for its next writes; beyond it the oldest ages like a silent one */
 

@@ -135,11 +135,20 @@ static void destroy(struct ek_producers *producers, struct ek_producer *producer
     free(producer);
 }
 
+/* No id that was issued is above it: none of whoever has sent a job here, whose stamp is later than its producer. */
+static uint64_t highest_issued(const struct ek_producers *producers)
+{
+    return (producers->stamp_unix_ms << EK_PRODUCER_COUNTER_BITS) + ((UINT64_C(1) << EK_PRODUCER_COUNTER_BITS) - 1);
+}
+
+/* A client can make an id up. One from the future would raise the floor above all that are yet to be issued, for ever. */
 static void forget_oldest(struct ek_producers *producers)
 {
     struct ek_producer *oldest = producers->oldest;
-    if (oldest->id > producers->floor)
-        producers->floor = oldest->id;
+    uint64_t issued = highest_issued(producers);
+    uint64_t floor = oldest->id < issued ? oldest->id : issued;
+    if (floor > producers->floor)
+        producers->floor = floor;
     destroy(producers, oldest);
 }
 

@@ -5,7 +5,7 @@
  *
  * Limits: EK_PRODUCERS_PER_SHARD_MAX producers, EK_UNSETTLED_MAX replies each, EK_PRODUCERS_BYTES_MAX in all (counted by a
  * formula, not by the allocator, so that every copy forgets alike). What is full forgets a producer: first those whose session has
- * ended, then the one that was silent longest.
+ * ended, then the one that was silent longest. An id that was made up counts as issued no later than the shard's last job.
  * Pure; one thread at a time.
  */
 #ifndef EK_WORKER_PRODUCERS_H

@@ -141,6 +141,20 @@ class Hostile(ClusterTest):
                 else:
                     self.assertIsNone(store.get(b"placed"))
 
+    def test_producer_ids_that_were_never_issued(self):
+        made_up, socket = 4097, self.cluster.raw()  # one more than a shard remembers
+        with self.undisturbed():
+            body = msgpack.packb([[1, b"made-up", b"v"]])
+            for shard in range(8):
+                jobs = [[i, WRITE, 0, [shard, 2**64 - 1 - i, 1, 1, 0], body] for i in range(made_up)]
+                socket.send(msgpack.packb([1, 3, jobs]))
+                answered = 0
+                while answered < made_up:
+                    answered += len(msgpack.unpackb(socket.recv())[2])
+            for i in range(20):  # of all shards, some more than once
+                code, answers = self.cluster.cli("put", f"issued-{i}", "v", timeout_s=PATIENCE_S)
+                self.assertEqual((code, answers[0]["status"]), (0, "ok"), answers)
+
     def test_other_frames_than_one(self):
         with self.undisturbed():
             socket = self.cluster.raw()

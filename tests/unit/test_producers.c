@@ -183,6 +183,20 @@ START_TEST(a_mark_on_a_producers_own_write_is_older_than_the_write)
 }
 END_TEST
 
+/* Nothing keeps a client from making an id up. */
+START_TEST(ids_that_were_never_issued_do_not_raise_the_floor_above_those_to_come)
+{
+    struct ek_producers producers = {.stamp_unix_ms = 1700000000000};
+    for (uint64_t i = 0; i <= EK_PRODUCERS_PER_SHARD_MAX; i++)
+        record(&producers, UINT64_MAX - EK_PRODUCERS_PER_SHARD_MAX + i, 1);
+    uint64_t issued_now = producers.stamp_unix_ms << EK_PRODUCER_COUNTER_BITS;
+    uint64_t issued_next = (producers.stamp_unix_ms + 1) << EK_PRODUCER_COUNTER_BITS;
+    ck_assert_int_eq(look(&producers, issued_now, 1), EK_NUMBER_FORGOTTEN);
+    ck_assert_int_eq(look(&producers, issued_next, 1), EK_NUMBER_NEW);
+    ek_producers_done(&producers);
+}
+END_TEST
+
 START_TEST(replies_of_a_shard_are_bounded_in_bytes)
 {
     static const uint8_t body[EK_WRITE_REPLY_BYTES_MAX];
@@ -233,6 +247,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_full_table_forgets_closed_producers_before_older_ones);
     tcase_add_test(tests, a_closed_producer_is_known_until_room_is_needed);
     tcase_add_test(tests, a_mark_on_a_producers_own_write_is_older_than_the_write);
+    tcase_add_test(tests, ids_that_were_never_issued_do_not_raise_the_floor_above_those_to_come);
     tcase_add_test(tests, replies_of_a_shard_are_bounded_in_bytes);
     tcase_add_test(tests, thin_replies_stay_until_they_are_confirmed);
     suite_add_tcase(suite, tests);
