@@ -67,7 +67,8 @@ static const char *prepare(struct ek_apply *apply, const struct ek_worker_job *j
     struct ek_reader body = ek_reader_of(job->body);
     uint32_t count;
     *ret_index = 0;
-    if (ek_decode_operation_count(&body, &count) != EK_OK)
+    /* A job's count is that of its body; a dead letter's lies beside it on the disk. */
+    if (ek_decode_operation_count(&body, &count) != EK_OK || count != job->count)
         return "the list of operations cannot be read";
     apply->steps = ek_grow(apply->steps, &apply->step_capacity, count, sizeof *apply->steps);
     size_t reply_bytes = 3;

@@ -277,6 +277,30 @@ START_TEST(a_replayed_job_that_cannot_be_applied_stays_and_says_why)
 }
 END_TEST
 
+/* As if the disk had it so. */
+static void store_letter(const char *key, uint64_t position, const struct ek_letter *letter)
+{
+    struct ek_buffer head = {0};
+    struct ek_error error;
+    struct ek_book_key at = ek_book_dead_key(ek_rig_shard(key), position);
+    ek_letter_write_head(&head, letter);
+    ek_store_put(rig.store, EK_STORE_BOOK, ek_slice_of(at.bytes, at.size), ek_buffer_slice(&head), letter->job);
+    ck_assert_int_eq(ek_store_commit(rig.store, &error), EK_OK);
+    ek_buffer_done(&head);
+}
+
+START_TEST(a_letter_that_says_more_operations_than_it_has_is_not_applied)
+{
+    struct ek_operation put = ek_rig_put("k", "v");
+    uint64_t position = set_aside_one(put);
+    struct ek_worker_job job = ek_rig_job(&rig, EK_JOB_WRITE, &put, 1);
+    store_letter("k", position, &(struct ek_letter){.kind = EK_JOB_WRITE, .operations = 4000, .job = job.body});
+    ck_assert_int_eq(act(EK_OPERATION_DEAD_REPLAY, "k", position).status, EK_WIRE_FAILED);
+    ck_assert_ptr_null(ek_rig_value(&rig, "k"));
+    ck_assert_uint_eq(letters("k"), 1);
+}
+END_TEST
+
 START_TEST(a_replay_that_kills_leaves_its_letter)
 {
     uint64_t position = set_aside_one(ek_rig_put("k", "v"));
@@ -480,6 +504,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_replayed_batch_counts_what_changed_nothing);
     tcase_add_test(tests, a_replayed_transaction_that_does_not_hold_stays);
     tcase_add_test(tests, a_replayed_job_that_cannot_be_applied_stays_and_says_why);
+    tcase_add_test(tests, a_letter_that_says_more_operations_than_it_has_is_not_applied);
     tcase_add_test(tests, a_replay_that_kills_leaves_its_letter);
     tcase_add_test(tests, changes_of_one_group_see_each_other);
     tcase_add_test(tests, letters_replayed_in_one_group_keep_their_bytes);
