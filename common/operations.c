@@ -335,10 +335,39 @@ void ek_encode_cause(struct ek_buffer *out, enum ek_wire_status cause)
     ek_write_uint(out, cause);
 }
 
+/* What a job can end as. The others ask for the job once more: of its client, or, as if the worker had not taken it, of the broker.
+ */
+static bool is_final(enum ek_wire_status status)
+{
+    switch (status) {
+    case EK_WIRE_OK:
+    case EK_WIRE_USAGE:
+    case EK_WIRE_UNKNOWN:
+    case EK_WIRE_EXPIRED:
+    case EK_WIRE_DENIED:
+    case EK_WIRE_TOO_LARGE:
+    case EK_WIRE_FAILED:
+    case EK_WIRE_DEAD:
+        return true;
+    case EK_WIRE_NOT_FOUND:
+    case EK_WIRE_CONDITION_FAILED:
+    case EK_WIRE_UNAVAILABLE:
+    case EK_WIRE_FORGOTTEN:
+    case EK_WIRE_BUSY:
+    case EK_WIRE_GAP:
+    case EK_WIRE_STALE:
+    case EK_WIRE_OUT_OF_ORDER:
+    case EK_WIRE_ALONE:
+    case EK_WIRE_STATUS_COUNT:
+        break;
+    }
+    return false;
+}
+
 enum ek_status ek_decode_cause(struct ek_slice body, enum ek_wire_status *ret)
 {
     struct ek_reader reader = ek_reader_of(body);
     ek_read_array_of(&reader, 1);
     *ret = (enum ek_wire_status)ek_read_uint_max(&reader, EK_WIRE_STATUS_COUNT - 1);
-    return ek_reader_ended(&reader) ? EK_OK : EK_MALFORMED;
+    return ek_reader_ended(&reader) && is_final(*ret) ? EK_OK : EK_MALFORMED;
 }

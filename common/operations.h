@@ -47,7 +47,7 @@ void ek_encode_cursor(struct ek_buffer *out, struct ek_slice cursor);
 void ek_encode_refused(struct ek_buffer *out, uint32_t index, enum ek_wire_status status, const char *text);
 /* Leaves `body` at the result. */
 EK_MUST enum ek_status ek_decode_refused(struct ek_reader *body, uint32_t *ret_index);
-/* A cancellation's body. */
+/* A cancellation's body. Its cause is a status that is final: another one is EK_MALFORMED. */
 void ek_encode_cause(struct ek_buffer *out, enum ek_wire_status cause);
 EK_MUST enum ek_status ek_decode_cause(struct ek_slice body, enum ek_wire_status *ret);
 

@@ -155,6 +155,16 @@ class Hostile(ClusterTest):
                 code, answers = self.cluster.cli("put", f"issued-{i}", "v", timeout_s=PATIENCE_S)
                 self.assertEqual((code, answers[0]["status"]), (0, "ok"), answers)
 
+    def test_cancellations_for_causes_that_are_none(self):
+        with self.undisturbed():
+            for cause in range(17):
+                socket = self.cluster.raw()
+                socket.send(job([cause], kind=3, route=[cause % 8, 2**50 + cause, 1, 1, 0]))
+                _, kind, ((_, status, _, _, _),) = msgpack.unpackb(socket.recv())
+                self.assertEqual(kind, REPLIES)
+                self.assertIn(status, (3, 4, 5, 9, 10, 11, 12), cause)
+            self.cluster.store().put(b"still", b"here")
+
     def test_other_frames_than_one(self):
         with self.undisturbed():
             socket = self.cluster.raw()

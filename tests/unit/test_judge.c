@@ -244,6 +244,29 @@ START_TEST(a_cancelled_number_is_never_applied)
 }
 END_TEST
 
+/* STALE, OUT_OF_ORDER and the like mean something else to the broker: that the worker has not taken the job. */
+START_TEST(a_number_is_not_cancelled_for_a_cause_that_is_not_final)
+{
+    static const enum ek_wire_status final[] = {EK_WIRE_USAGE,  EK_WIRE_UNKNOWN,   EK_WIRE_EXPIRED,
+                                                EK_WIRE_DENIED, EK_WIRE_TOO_LARGE, EK_WIRE_DEAD};
+    for (uint64_t cause = 0; cause < EK_WIRE_STATUS_COUNT; cause++) {
+        struct ek_buffer body = {0};
+        enum ek_wire_status expected = EK_WIRE_FAILED;
+        for (size_t i = 0; i < sizeof final / sizeof *final; i++)
+            expected = final[i] == cause ? final[i] : expected;
+        struct ek_worker_job job = numbered(100, cause + 1);
+        ek_encode_cause(&body, (enum ek_wire_status)cause);
+        job.kind = EK_JOB_CANCEL;
+        job.body = ek_buffer_slice(&body);
+        ck_assert_int_eq(ek_rig_run(&rig, &job).status, expected);
+        struct ek_worker_reply again = ek_rig_run(&rig, &job);
+        ck_assert(again.repeated);
+        ck_assert_int_eq(again.status, expected);
+        ek_buffer_done(&body);
+    }
+}
+END_TEST
+
 START_TEST(reads_wait_for_their_clients_writes)
 {
     struct ek_worker_reply reply;
@@ -498,6 +521,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_forgotten_producer_is_told_so);
     tcase_add_test(tests, what_was_applied_before_its_producer_was_forgotten_is_not_called_forgotten);
     tcase_add_test(tests, a_cancelled_number_is_never_applied);
+    tcase_add_test(tests, a_number_is_not_cancelled_for_a_cause_that_is_not_final);
     tcase_add_test(tests, reads_wait_for_their_clients_writes);
     tcase_add_test(tests, every_operation_has_its_own_result);
     tcase_add_test(tests, increments_are_exact);
