@@ -266,11 +266,22 @@ static int route(struct ek_broker *broker, ek_broker_peer peer, const struct ek_
     return status == EK_OK ? ek_shard_of(ek_operation_prefix(&first), broker->config.shards) : EK_NOBODY;
 }
 
+/* Also, that it is no larger than a cause: cancellations are let in beyond the limits. */
+static bool can_cancel(const struct ek_job *job)
+{
+    enum ek_wire_status cause;
+    return ek_decode_cause(job->body, &cause) == EK_OK && cause != EK_WIRE_OK;
+}
+
 static void let_in(struct ek_broker *broker, struct ek_broker_client *client, const struct ek_job *job, uint64_t now_us)
 {
     int shard_number = route(broker, client->peer, job);
     if (shard_number == EK_NOBODY)
         return;
+    if (job->kind == EK_JOB_CANCEL && !can_cancel(job)) {
+        refuse(broker, client->peer, job->id, EK_WIRE_USAGE, "the cause of this cancellation cannot be read");
+        return;
+    }
     struct ek_shard *shard = &broker->shards[shard_number];
     if (is_numbered_write(job) && job->route.repeated && joins_earlier_copy(broker, client, job))
         return;

@@ -9,6 +9,7 @@ enum { GENERATION = 5 };
 /* put "k" = "v", and get "k", as bodies. */
 static const uint8_t put_body[] = {0x91, 0x93, 0x01, 0xc4, 0x01, 'k', 0xc4, 0x01, 'v'};
 static const uint8_t get_body[] = {0x91, 0x92, 0x02, 0xc4, 0x01, 'k'};
+static const uint8_t cause_body[] = {0x91, EK_WIRE_EXPIRED};
 
 void rig_open(struct rig *rig, const struct ek_record *records, size_t record_count)
 {
@@ -184,12 +185,14 @@ enum ek_wire_status rig_command(struct rig *rig, const char *words, char ret_tex
 
 struct ek_job rig_job(struct rig *rig, enum ek_job_kind kind, uint16_t shard, uint64_t producer, uint64_t number)
 {
-    bool read = kind == EK_JOB_READ;
+    struct ek_slice body = kind == EK_JOB_READ     ? ek_slice_of(get_body, sizeof get_body)
+                           : kind == EK_JOB_CANCEL ? ek_slice_of(cause_body, sizeof cause_body)
+                                                   : ek_slice_of(put_body, sizeof put_body);
     return (struct ek_job){
         .id = ++rig->next_job_id,
         .kind = kind,
         .route = {.present = true, .shard = shard, .producer = producer, .number = number, .lowest = number ? number : 0},
-        .body = read ? ek_slice_of(get_body, sizeof get_body) : ek_slice_of(put_body, sizeof put_body),
+        .body = body,
         .count = 1,
     };
 }

@@ -105,6 +105,21 @@ START_TEST(a_cancellation_is_let_in_however_long_the_queue)
 }
 END_TEST
 
+/* They are let in beyond the limits: a cause is all that they may hold. */
+START_TEST(a_cancellation_of_more_than_a_cause_is_refused)
+{
+    static const uint8_t bodies[][3] = {{0x91, EK_WIRE_OK}, {0x91, EK_WIRE_STALE}, {0x91, EK_WIRE_EXPIRED, 0}};
+    static const size_t sizes[] = {2, 2, 3};
+    rig_join(&broker, WORKER, 0, NULL);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct ek_job cancel = rig_job(&broker, EK_JOB_CANCEL, SHARD, 6, 1);
+        cancel.body = ek_slice_of(bodies[i], sizes[i]);
+        rig_jobs(&broker, CLIENT, &cancel, 1);
+        ck_assert_int_eq(rig_action(&broker, EK_ACTION_REPLY, 0)->reply.status, EK_WIRE_USAGE);
+    }
+}
+END_TEST
+
 /* Else their callers, whose time is over, would be told UNKNOWN. */
 START_TEST(a_cancellation_waits_only_for_what_its_producer_sent_before)
 {
@@ -268,6 +283,7 @@ static void add_broker(Suite *suite)
     tcase_add_test(tests, a_wait_for_a_worker_that_was_away_is_not_held_against_its_queue);
     tcase_add_test(tests, deletes_do_not_wait_while_the_disk_is_short);
     tcase_add_test(tests, a_cancellation_is_let_in_however_long_the_queue);
+    tcase_add_test(tests, a_cancellation_of_more_than_a_cause_is_refused);
     tcase_add_test(tests, a_cancellation_waits_only_for_what_its_producer_sent_before);
     tcase_add_test(tests, expired_jobs_take_no_credit_from_others);
     tcase_add_test(tests, without_any_credit_cancellations_wait_too);
