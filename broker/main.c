@@ -247,7 +247,7 @@ int main(int argc, char **argv)
     struct ek_error error;
     argp_program_version_hook = print_version;
     argp_err_exit_status = EXIT_USAGE;
-    if (ek_args_with_config(argc, argv, &argc, &argv, &error) != EK_OK) {
+    if (ek_args_with_config(options, 'C', argc, argv, &argc, &argv, &error) != EK_OK) {
         (void)fprintf(stderr, "evenkeel-broker: %s\n", error.text);
         return EXIT_USAGE;
     }

@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 
+#include <argp.h>
 #include <ctype.h>
 #include <czmq.h>
 #include <errno.h>
@@ -62,16 +63,39 @@ enum ek_status ek_parse_number(const char *text, uint64_t min, uint64_t max, uin
     return EK_OK;
 }
 
-static const char *config_path(int argc, char **argv)
+/* The flag that names the file, while it is looked for. */
+struct config_flag {
+    int key;
+    const char *path;
+};
+
+static error_t note_path(int key, char *value, struct argp_state *state)
 {
-    static const char flag[] = "--config";
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], flag) == 0 && i + 1 < argc)
-            return argv[i + 1];
-        if (strncmp(argv[i], "--config=", sizeof flag) == 0)
-            return argv[i] + sizeof flag;
-    }
-    return NULL;
+    struct config_flag *flag = state->input;
+    if (key == flag->key)
+        flag->path = value;
+    return 0;
+}
+
+/* By the program's own table, so that all ways to write the flag are known here as well. What else is wrong with the arguments is
+ * said when they are taken. */
+static const char *config_path(const struct argp_option *options, int key, int argc, char **argv)
+{
+    const struct argp parser = {.options = options, .parser = note_path};
+    struct config_flag flag = {.key = key};
+    (void)argp_parse(&parser, argc, argv, ARGP_SILENT, NULL, &flag);
+    return flag.path;
+}
+
+/* zconfig takes for empty what it cannot read, such as a directory. */
+static enum ek_status check_readable(const char *path, struct ek_error *error)
+{
+    FILE *file = fopen(path, "r");
+    bool readable = file && (getc(file) != EOF || !ferror(file));
+    int reason = errno;
+    if (file)
+        (void)fclose(file);
+    return readable ? EK_OK : ek_error_set(error, EK_NOT_FOUND, "cannot read the configuration %s: %s", path, strerror(reason));
 }
 
 static char *flag_of(zconfig_t *entry)
@@ -84,17 +108,17 @@ static char *flag_of(zconfig_t *entry)
     return flag;
 }
 
-enum ek_status ek_args_with_config(int argc, char **argv, int *ret_argc, char ***ret_argv, struct ek_error *error)
+enum ek_status ek_args_with_config(const struct argp_option *options, int key, int argc, char **argv, int *ret_argc,
+                                   char ***ret_argv, struct ek_error *error)
 {
-    const char *path = config_path(argc, argv);
+    const char *path = config_path(options, key, argc, argv);
     *ret_argc = argc;
     *ret_argv = argv;
     if (!path)
         return EK_OK;
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return ek_error_set(error, EK_NOT_FOUND, "cannot read the configuration %s: %s", path, strerror(errno));
-    (void)fclose(file);
+    enum ek_status status = check_readable(path, error);
+    if (status != EK_OK)
+        return status;
     zconfig_t *root = zconfig_load(path);
     if (!root)
         return ek_error_set(error, EK_MALFORMED, "cannot understand the configuration %s: write one `name = value` a line", path);

@@ -19,12 +19,15 @@ EK_MUST enum ek_status ek_parse_duration(const char *text, uint64_t *ret_ms);
 /* A whole number from `min` to `max`. */
 EK_MUST enum ek_status ek_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 
+struct argp_option;
+
 /*
- * When the arguments name a `--config FILE`, puts the file's entries (`name = value`, ZPL as czmq's zconfig reads it) as
- * `--name=value` before the other arguments, so that flags win over the file. `ret_argv` lives as long as the process.
- * EK_NOT_FOUND, EK_MALFORMED.
+ * When the arguments name a file by the flag that has `key` in the program's table of `options`, puts the file's entries as
+ * `--name=value` before the other arguments, so that flags win over the file; of several files the last one counts. The file has
+ * `name = value` lines, ZPL as czmq's zconfig reads it. `ret_argv` lives as long as the process. EK_NOT_FOUND, EK_MALFORMED.
  */
-EK_MUST enum ek_status ek_args_with_config(int argc, char **argv, int *ret_argc, char ***ret_argv, struct ek_error *error);
+EK_MUST enum ek_status ek_args_with_config(const struct argp_option *options, int key, int argc, char **argv, int *ret_argc,
+                                           char ***ret_argv, struct ek_error *error);
 
 /* Raises the soft limit of open files to the hard one: sockets and table files share it. */
 void ek_raise_file_limit(void);

@@ -144,7 +144,7 @@ void ek_worker_options_parse(int argc, char **argv, struct ek_worker_options *re
                      .reserve_bytes = EK_DISK_RESERVE_DEFAULT},
         .store = {.cache_bytes = 256ull * EK_MIB, .write_buffer_bytes = 64ull * EK_MIB, .reserve_bytes = EK_DISK_RESERVE_DEFAULT},
         .log_level = EK_LOG_INFO};
-    if (ek_args_with_config(argc, argv, &argc, &argv, &error) != EK_OK) {
+    if (ek_args_with_config(flags, CONFIG, argc, argv, &argc, &argv, &error) != EK_OK) {
         (void)fprintf(stderr, "evenkeel-worker: %s\n", error.text);
         exit(USAGE);
     }

@@ -50,6 +50,9 @@ class Flags(EvenkeelTest):
         for path in (BROKER, WORKER):
             self.assert_usage(path, "--config", "/nowhere/at/all")
             self.assert_usage(path, "--config", __file__)
+            self.assert_usage(path, *UNUSED, "--config", "/")
+            self.assert_usage(path, *UNUSED, "--conf", "/nowhere/at/all")
+        self.assert_usage(BROKER, *UNUSED, "-C", "/nowhere/at/all")
 
 
 class Directories(EvenkeelTest):

@@ -1,6 +1,7 @@
 #include "common/args.h"
 #include "tests/support/run_suite.h"
 
+#include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,9 @@ static enum ek_status with_config(char **argv, int *ret_argc, char ***ret_argv)
     while (argv[argc])
         argc++;
     struct ek_error error = {{0}};
-    enum ek_status status = ek_args_with_config(argc, argv, ret_argc, ret_argv, &error);
+    static const struct argp_option options[] = {
+        {"config", 'C', "FILE", 0, NULL, 0}, {"data", 'd', "DIR", 0, NULL, 0}, {"max-queue", 'q', "SIZE", 0, NULL, 0}, {0}};
+    enum ek_status status = ek_args_with_config(options, 'C', argc, argv, ret_argc, ret_argv, &error);
     ck_assert_int_eq(status != EK_OK, error.text[0] != 0);
     return status;
 }
@@ -157,6 +160,47 @@ START_TEST(the_files_name_may_follow_an_equals_sign)
 }
 END_TEST
 
+static void assert_found_by(char *flag, char *value)
+{
+    char *argv[] = {(char[]){"program"}, flag, value, NULL};
+    int argc;
+    char **all;
+    ck_assert_int_eq(with_config(argv, &argc, &all), EK_OK);
+    ck_assert_str_eq(all[1], "--data=x");
+    free(all[1]);
+    free(all);
+}
+
+START_TEST(the_flag_may_be_shortened)
+{
+    char together[96];
+    write_config("data = x\n");
+    (void)snprintf(together, sizeof together, "-C%s", config_path);
+    assert_found_by((char[]){"-C"}, config_path);
+    assert_found_by((char[]){"--conf"}, config_path);
+    assert_found_by(together, NULL);
+}
+END_TEST
+
+START_TEST(the_value_of_another_flag_names_no_file)
+{
+    char *argv[] = {(char[]){"program"}, (char[]){"--data"}, (char[]){"--config"}, (char[]){"/nowhere/at/all"}, NULL};
+    int argc;
+    char **all;
+    ck_assert_int_eq(with_config(argv, &argc, &all), EK_OK);
+    ck_assert_ptr_eq(all, argv);
+}
+END_TEST
+
+START_TEST(a_directory_is_no_file)
+{
+    char *argv[] = {(char[]){"program"}, (char[]){"--config"}, (char[]){"/"}, NULL};
+    int argc;
+    char **all;
+    ck_assert_int_eq(with_config(argv, &argc, &all), EK_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(a_missing_file_is_an_error)
 {
     char *argv[] = {(char[]){"program"}, (char[]){"--config"}, (char[]){"/nowhere/at/all"}, NULL};
@@ -203,6 +247,9 @@ static Suite *suite(void)
     tcase_add_test(files, without_a_file_arguments_stay);
     tcase_add_test(files, a_files_entries_come_before_the_flags);
     tcase_add_test(files, the_files_name_may_follow_an_equals_sign);
+    tcase_add_test(files, the_flag_may_be_shortened);
+    tcase_add_test(files, the_value_of_another_flag_names_no_file);
+    tcase_add_test(files, a_directory_is_no_file);
     tcase_add_test(files, a_missing_file_is_an_error);
     tcase_add_test(files, a_file_that_is_no_configuration_is_an_error);
     tcase_add_test(files, the_limit_of_open_files_is_raised);
