@@ -245,6 +245,7 @@ int main(int argc, char **argv)
     const struct argp argp = {options, parse, NULL, "Queues store requests, and spreads them over workers that store them.",
                               NULL,    NULL,  NULL};
     struct ek_error error;
+    ek_occupy_standard_files();
     argp_program_version_hook = print_version;
     argp_err_exit_status = EXIT_USAGE;
     if (ek_args_with_config(options, 'C', argc, argv, &argc, &argv, &error) != EK_OK) {

@@ -6,11 +6,13 @@
 #include <ctype.h>
 #include <czmq.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 struct unit {
     const char *name;
@@ -138,6 +140,17 @@ enum ek_status ek_args_with_config(const struct argp_option *options, int key, i
     *ret_argc = (int)count - 1;
     *ret_argv = all;
     return EK_OK;
+}
+
+void ek_occupy_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        /* The lowest free number, which is this one; it can only do what nobody does there. */
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return;
+    }
 }
 
 void ek_raise_file_limit(void)

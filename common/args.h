@@ -1,6 +1,6 @@
 /*
- * What flags have in common: sizes, durations, whole numbers, and a configuration file whose entries stand for flags. It knows no
- * program's flags (each main has its argp table). Call before threads start.
+ * What programs begin with. What flags have in common: sizes, durations, whole numbers, and a configuration file whose entries
+ * stand for flags. It knows no program's flags (each main has its argp table). Call before threads start.
  */
 #ifndef EK_COMMON_ARGS_H
 #define EK_COMMON_ARGS_H
@@ -28,6 +28,12 @@ struct argp_option;
  */
 EK_MUST enum ek_status ek_args_with_config(const struct argp_option *options, int key, int argc, char **argv, int *ret_argc,
                                            char ***ret_argv, struct ek_error *error);
+
+/*
+ * Opens what is closed of standard input, output and error, so that no file or socket of the program's own gets their numbers and
+ * then what is printed or logged. Reading and writing there fail as they do with a closed one. First of all in main.
+ */
+void ek_occupy_standard_files(void);
 
 /* Raises the soft limit of open files to the hard one: sockets and table files share it. */
 void ek_raise_file_limit(void);

@@ -41,6 +41,7 @@ int main(int argc, char **argv)
 {
     struct ek_worker_options options;
     struct ek_error error = {.text = "cannot take signals from the system"};
+    ek_occupy_standard_files();
     ek_worker_options_parse(argc, argv, &options);
     ek_log_open("evenkeel-worker", options.log_level);
     ek_raise_file_limit();

@@ -79,6 +79,12 @@ static int refuse_command(const struct ek_cli *cli, const char *word)
                    guess ? ", did you mean `" : "", guess ? guess : "", guess ? "`?" : "");
 }
 
+static int print_command(const struct ek_command *command)
+{
+    ek_help_command(command, global_options);
+    return ek_output_end(0);
+}
+
 static int run_command(struct ek_cli *cli, struct globals *globals, const struct ek_command *command, char **words, size_t count)
 {
     struct ek_error error;
@@ -95,7 +101,7 @@ static int run_command(struct ek_cli *cli, struct globals *globals, const struct
     if (status)
         code = ek_fail(cli, EK_OUTCOME_USAGE, "%s; see: evenkeel help %s", error.text, command->name);
     else if (globals->help)
-        ek_help_command(command, global_options);
+        code = print_command(command);
     else if (count < command->words_min || count > command->words_max)
         code = ek_fail(cli, EK_OUTCOME_USAGE, "too %s words: evenkeel %s %s; see: evenkeel help %s",
                        count < command->words_min ? "few" : "many", command->name, command->synopsis, command->name);
@@ -114,8 +120,7 @@ static int help(const struct ek_cli *cli, char **words, size_t count)
     const struct ek_command *command = find(words[0]);
     if (!command)
         return refuse_command(cli, words[0]);
-    ek_help_command(command, global_options);
-    return ek_output_end(0);
+    return print_command(command);
 }
 
 static int dispatch(struct ek_cli *cli, struct globals *globals, char **words, size_t count)
@@ -148,6 +153,7 @@ int main(int argc, char **argv)
     struct ek_cli cli = {.program = argv[0], .json = asks_for_json(argc, argv)};
     size_t count = argc > 0 ? (size_t)argc - 1 : 0;
     struct ek_option_set set = {.options = global_options, .target = &globals};
+    ek_occupy_standard_files();
     (void)setlocale(LC_CTYPE, "");
     enum ek_status status = ek_options_take(&set, 1, argv + 1, &count, true, &error);
     if (status)

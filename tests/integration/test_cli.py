@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import subprocess
 import sys
 import unittest
 
@@ -252,6 +253,25 @@ class CommandLine(ClusterTest):
         for words in (["--help"], ["--version"], ["put", "--help"]):
             done = run([program("evenkeel"), *words])
             self.assertEqual((done.returncode, bool(done.stdout)), (0, True), words)
+
+    def test_output_that_cannot_be_written(self):
+        for words in (["--help"], ["--version"], ["put", "--help"], ["help", "put"], ["ping"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([program("evenkeel"), "--broker", self.cluster.endpoints["clients"], *words], stdout=full,
+                                      stderr=subprocess.PIPE, timeout=harness.PATIENCE_S)
+            self.assertEqual((done.returncode, b"standard output" in done.stderr), (5, True), words)
+
+    def assert_fails_closed(self, closed, *words):
+        """With `closed`, a redirection of the shell that closes a standard file, the command ends with 5 and says which one."""
+        command = f'exec "$0" --broker "$1" "${{@:2}}" {closed}'
+        done = run(["bash", "-c", command, program("evenkeel"), self.cluster.endpoints["clients"], *words])
+        self.assertEqual((done.returncode, b"Bad file descriptor" in done.stderr), (5, True), (closed, words, done.stderr))
+
+    def test_standard_files_that_are_closed(self):
+        for words in (["run"], ["txn"], ["put", self.key(), "-"], ["import", "-", "--key", "k"]):
+            self.assert_fails_closed("<&-", *words)
+        for words in (["put", self.key(), "v"], ["get", self.key()], ["export", "-"], ["ping"]):
+            self.assert_fails_closed(">&-", *words)
 
 
 class WithoutABroker(EvenkeelTest):

@@ -1,6 +1,7 @@
 """Starts and stops: flags that make no sense, directories that cannot be used, orderly ends."""
 import os
 import signal
+import subprocess
 import sys
 import unittest
 
@@ -168,6 +169,21 @@ class Ends(EvenkeelTest):
         self.assertEqual(fields["name"], "w1")
         self.assertRegex(fields["id"], r"^[0-9a-f-]{36}$")
         self.assertRegex(fields["listen"], r"^tcp://127\.0\.0\.1:[1-9][0-9]*$")
+
+    def assert_standard_files_stay_unused(self, cluster, command, serves):
+        """Started without them, it serves, and none of its files or sockets has a number that is printed or logged to."""
+        with subprocess.Popen(["bash", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *command]) as child:
+            self.addCleanup(child.kill)
+            cluster.wait_stats(serves)
+            files = [os.readlink(f"/proc/{child.pid}/fd/{number}") for number in range(3)]
+            child.terminate()
+        self.assertEqual((files, child.returncode), (["/dev/null"] * 3, 0))
+
+    def test_standard_files_that_are_closed(self):
+        cluster = self.own_cluster(workers=0)
+        self.assert_standard_files_stay_unused(cluster, cluster.worker_command("w1"), lambda stats: stats["workers_up"] == 1)
+        cluster.broker.stop()
+        self.assert_standard_files_stay_unused(cluster, cluster.broker_command(), lambda stats: True)
 
     def test_a_configuration_file_stands_for_flags(self):
         cluster = self.own_cluster(workers=0)
