@@ -35,7 +35,7 @@ static void answer(struct errand *errand)
     if (text)
         answer.text = ek_slice_text(text);
     else
-        answer.text = ek_slice_text("{\"error\":\"ask for stats, full, workers or shards\"}");
+        answer.text = ek_slice_text("{\"error\":\"ask for stats, full, workers, shards, moves or plan\"}");
     if (answer.text.size > EK_ANSWER_BYTES_MAX)
         answer = (struct ek_answer){.id = errand->query.id, .status = EK_WIRE_TOO_LARGE, .text = ek_slice_text("{}")};
     struct ek_buffer message = {0};

@@ -50,7 +50,7 @@ static const char *why_refused(enum ek_outcome outcome)
     case EK_OUTCOME_BUSY:
         return "too much is under way in this client";
     case EK_OUTCOME_TOO_LARGE:
-        return "keys have at most 4 KiB, values 16 MiB";
+        return "keys have at most 4 KiB, values 16 MiB, a time to live 100 years";
     case EK_OUTCOME_FAILED:
         return "the broker at this endpoint is now another cluster's";
     default:

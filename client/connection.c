@@ -283,7 +283,7 @@ void ek_connection_wait(struct ek_connection *const *connections, size_t count, 
     struct ek_poll_item *items = ek_alloc_zero(count, sizeof *items);
     uint64_t now_us = ek_clock_monotonic_us();
     uint64_t until_us = later_us(now_us, timeout_ms);
-    uint64_t shortest_ms = UINT64_MAX;
+    uint64_t shortest_ms = timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms; /* without any connection too */
     for (size_t i = 0; i < count; i++) {
         uint64_t left_ms = wait_ms(connections[i], until_us, now_us);
         shortest_ms = left_ms < shortest_ms ? left_ms : shortest_ms;

@@ -297,6 +297,14 @@ static void submit_one(struct ek_client *to, unsigned *answered)
     ck_assert_int_eq(ek_submit(to, &request, 0, count_one, answered), EK_OUTCOME_OK);
 }
 
+START_TEST(a_wait_for_none_ends_with_its_time)
+{
+    struct ek_connection *none[1];
+    ek_client_wait(&client, 0, 10);
+    ek_connection_wait(none, 0, 10);
+}
+END_TEST
+
 START_TEST(clients_share_a_connection)
 {
     enum { CLIENTS = 40 };
@@ -412,6 +420,9 @@ START_TEST(nobody_there_is_unavailable_in_time)
     ck_assert_str_eq(ek_client_error(alone), "no broker answered in time");
     ck_assert_int_eq(ek_client_ping(alone, &view), EK_OUTCOME_UNAVAILABLE);
     ck_assert_int_eq(ek_put(alone, "", 0, "v", 1, NULL, NULL), EK_OUTCOME_USAGE);
+    struct ek_put_options endless = {.ttl_ms = UINT64_MAX};
+    ck_assert_int_eq(ek_put(alone, "k", 1, "v", 1, &endless, NULL), EK_OUTCOME_TOO_LARGE);
+    ck_assert_ptr_nonnull(strstr(ek_client_error(alone), "time to live"));
     ek_client_close(&alone);
 }
 END_TEST
@@ -428,6 +439,7 @@ static Suite *suite(void)
     tcase_add_test(handle, callbacks_submit_but_do_not_wait);
     tcase_add_test(handle, clients_share_one_thread_for_io);
     tcase_add_test(handle, several_are_waited_for_together);
+    tcase_add_test(handle, a_wait_for_none_ends_with_its_time);
     tcase_add_test(handle, clients_share_a_connection);
     tcase_add_test(handle, a_connection_is_waited_for_until_one_of_its_clients_has_news);
     tcase_add_test(handle, a_place_on_a_connection_is_given_again);
