@@ -112,6 +112,7 @@ $(BUILD)/lib/libevenkeel.so: $(call objects,$(COMMON) $(CLIENT))
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
 	$(Q)$(CC) -shared -Wl,-soname,libevenkeel.so.0 $(WHOLE) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(Q)ln -sf $(@F) $@.0
 
 # ---- tests ----
 

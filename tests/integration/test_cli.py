@@ -320,6 +320,11 @@ class Example(EvenkeelTest):
         done = run([str(harness.BUILD / "tests" / "integration" / "example"), cluster.endpoints["clients"]])
         self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
 
+    def test_the_built_library_has_the_name_that_programs_look_for(self):
+        library = harness.BUILD / "lib" / "libevenkeel.so"
+        self.assertIn(b"libevenkeel.so.0\0", library.read_bytes())
+        self.assertTrue(library.with_suffix(".so.0").samefile(library))
+
 
 if __name__ == "__main__":
     unittest.main()
