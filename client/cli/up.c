@@ -8,6 +8,7 @@
 #include "common/args.h"
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/transport.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -43,11 +44,14 @@ struct up_options {
     const char *clients;
     const char *workers_endpoint;
     const char *stats;
-    const char *shards;
-    const char *max_queue;
-    const char *reserve;
+    uint64_t shards;
+    uint64_t max_queue_bytes;
+    uint64_t reserve_bytes;
 };
-static const struct up_options defaults = {.workers = 2, .data = "./evenkeel-data"};
+/* NOT_GIVEN is for the program to choose. */
+#define NOT_GIVEN UINT64_MAX
+static const struct up_options defaults = {
+    .workers = 2, .data = "./evenkeel-data", .shards = NOT_GIVEN, .max_queue_bytes = NOT_GIVEN, .reserve_bytes = NOT_GIVEN};
 
 #define AT(member) offsetof(struct up_options, member)
 static const struct ek_option options_table[] = {
@@ -57,9 +61,10 @@ static const struct ek_option options_table[] = {
      "where clients connect (default that of --broker); port * = a free one"},
     {"workers-endpoint", EK_OPTION_TEXT, AT(workers_endpoint), 0, 0, "ENDPOINT", "where workers connect"},
     {"stats", EK_OPTION_TEXT, AT(stats), 0, 0, "ENDPOINT", "where figures are published"},
-    {"shards", EK_OPTION_TEXT, AT(shards), 0, 0, "N", "for the broker: shards of a new store"},
-    {"max-queue", EK_OPTION_TEXT, AT(max_queue), 0, 0, "SIZE", "for the broker: memory of its queues"},
-    {"reserve", EK_OPTION_TEXT, AT(reserve), 0, 0, "SIZE", "for the workers: disk space to keep free"},
+    {"shards", EK_OPTION_NUMBER, AT(shards), 1, EK_SHARDS_MAX, "N", "for the broker: shards of a new store"},
+    {"max-queue", EK_OPTION_SIZE, AT(max_queue_bytes), EK_QUEUE_BYTES_MIN, INT64_MAX, "SIZE",
+     "for the broker: memory of its queues"},
+    {"reserve", EK_OPTION_SIZE, AT(reserve_bytes), 0, INT64_MAX, "SIZE", "for the workers: disk space to keep free"},
     {.name = NULL},
 };
 
@@ -151,6 +156,15 @@ static size_t known_workers(const struct up *up)
     }
 }
 
+static void add_number(struct ek_child *child, const char *flag, uint64_t number)
+{
+    char text[24];
+    if (number == NOT_GIVEN)
+        return;
+    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    ek_child_add(child, flag, text);
+}
+
 static void arm_broker(struct up *up)
 {
     char path[PATH_MAX];
@@ -161,10 +175,8 @@ static void arm_broker(struct up *up)
     ek_child_add(broker, "--workers", up->endpoints.workers);
     ek_child_add(broker, "--stats", up->endpoints.stats);
     ek_child_add(broker, "--data", path);
-    if (up->options->shards)
-        ek_child_add(broker, "--shards", up->options->shards);
-    if (up->options->max_queue)
-        ek_child_add(broker, "--max-queue", up->options->max_queue);
+    add_number(broker, "--shards", up->options->shards);
+    add_number(broker, "--max-queue", up->options->max_queue_bytes);
 }
 
 static void arm_worker(struct up *up, struct ek_child *worker)
@@ -177,8 +189,7 @@ static void arm_worker(struct up *up, struct ek_child *worker)
     ek_child_add(worker, "--broker", endpoint);
     ek_child_add(worker, "--data", path);
     ek_child_add(worker, "--name", worker->name);
-    if (up->options->reserve)
-        ek_child_add(worker, "--reserve", up->options->reserve);
+    add_number(worker, "--reserve", up->options->reserve_bytes);
 }
 
 static void start(struct up *up, struct ek_child *child)
@@ -396,10 +407,25 @@ static void stop(struct up *up, size_t from, size_t to)
 
 /* ---- beginning and end ---- */
 
+/* What the programs would refuse is told before anything is made or started. */
+static int refuse_flags(const struct up *up)
+{
+    const char *endpoints[] = {up->endpoints.clients, up->endpoints.workers, up->endpoints.stats};
+    size_t data_size = strlen(up->options->data);
+    if (data_size == 0 || data_size > PATH_MAX - 40)
+        return ek_fail(up->cli, EK_OUTCOME_USAGE, "--data is %s path", data_size ? "too long a" : "an empty");
+    for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++)
+        if (!ek_endpoint_is_valid(endpoints[i]))
+            return ek_fail(up->cli, EK_OUTCOME_USAGE, "`%.80s` is no endpoint: write one like %s", endpoints[i], CLIENTS_DEFAULT);
+    return 0;
+}
+
 static int begin(struct up *up)
 {
-    if (strlen(up->options->data) > PATH_MAX - 40)
-        return ek_fail(up->cli, EK_OUTCOME_USAGE, "--data is too long a path");
+    take_endpoints(up);
+    int refused = refuse_flags(up);
+    if (refused)
+        return refused;
     (void)snprintf(up->data, sizeof up->data, "%s", up->options->data);
     if (!make_directory(up->data))
         return ek_fail(up->cli, EK_OUTCOME_USAGE, "cannot make the directory %.300s: %s", up->data, strerror(errno));
@@ -421,7 +447,6 @@ static int begin(struct up *up)
         return ek_fail(up->cli, EK_OUTCOME_FAILED, "the system gives no signal descriptor: %s", strerror(errno));
     find_program(up->broker_program, "evenkeel-broker");
     find_program(up->worker_program, "evenkeel-worker");
-    take_endpoints(up);
     ek_child_init(&up->children[up->child_count++], "broker", up->broker_program);
     for (size_t number = 1; number <= workers; number++) {
         char name[32];

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -284,6 +285,15 @@ class WithoutABroker(EvenkeelTest):
             code, (line,) = self.cli(*words)
             self.assertEqual((code, line["status"]), (3, "unavailable"), words)
             self.assertTrue(line["error"])
+
+    def test_up_refuses_what_its_programs_would(self):
+        with tempfile.TemporaryDirectory() as directory:
+            data = os.path.join(directory, "data")
+            for flags in (["--stats", "nonsense"], ["--clients", "nonsense"], ["--workers-endpoint", "tcp://"], ["--shards", "8193"], ["--shards", "x"],
+                          ["--max-queue", "1M"], ["--reserve", "x"], ["--workers", "65"], ["--data", ""]):
+                done = run([program("evenkeel"), "up", "--json", "--clients", harness.LOOPBACK, "--data", data, *flags])
+                self.assertEqual((done.returncode, json.loads(done.stdout)["status"]), (2, "usage"), flags)
+            self.assertFalse(os.path.exists(data))
 
     def test_without_a_worker_a_put_ends_expired_or_unknown(self):
         cluster = self.own_cluster(workers=0)
