@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct export
@@ -109,28 +110,55 @@ static void write_all(struct export *export)
     (void)write_text(export);
 }
 
-/* Beside the file first, so that there never is half a dump under its name. */
-static void write_file(struct export *export, const char *path)
+/* A pipe, a device, a file of /dev/fd: it is written to, while a file is replaced. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+static char *path_beside(const char *path)
 {
     size_t size = strlen(path) + sizeof ".tmp";
     char *beside = ek_alloc(size);
     (void)snprintf(beside, size, "%s.tmp", path);
-    export->file = fopen(beside, "we");
-    if (export->file) {
-        write_all(export);
-        bool synced = fflush(export->file) == 0 && fsync(fileno(export->file)) == 0;
-        bool kept = fclose(export->file) == 0 && synced && (export->outcome || rename(beside, path) == 0);
-        if (!kept && !export->outcome)
-            export->outcome = EK_OUTCOME_FAILED;
-        if (!kept)
-            (void)snprintf(export->error.text, sizeof export->error.text, "cannot write %.300s: %s", path, strerror(errno));
-        if (export->outcome)
-            (void)unlink(beside);
-    } else {
+    return beside;
+}
+
+/* Writes to `path`, then gives it the name `target`, unless that is NULL. */
+static void write_to(struct export *export, const char *path, const char *target)
+{
+    export->file = fopen(path, "we");
+    if (!export->file) {
         export->outcome = EK_OUTCOME_USAGE;
-        (void)snprintf(export->error.text, sizeof export->error.text, "cannot create %.300s: %s", beside, strerror(errno));
+        (void)snprintf(export->error.text, sizeof export->error.text, "cannot create %.300s: %s", path, strerror(errno));
+        return;
     }
+    write_all(export);
+    bool synced = fflush(export->file) == 0 && (!target || fsync(fileno(export->file)) == 0);
+    bool kept = fclose(export->file) == 0 && synced && (!target || export->outcome || rename(path, target) == 0);
+    if (!kept && !export->outcome)
+        export->outcome = EK_OUTCOME_FAILED;
+    if (!kept)
+        (void)snprintf(export->error.text, sizeof export->error.text, "cannot write %.300s: %s", target ? target : path,
+                       strerror(errno));
+    if (target && export->outcome)
+        (void)unlink(path);
+}
+
+/* Beside the file first, so that there never is half a dump under its name. A link stays, and what it names is replaced. */
+static void write_file(struct export *export, const char *path)
+{
+    if (is_special(path)) {
+        write_to(export, path, NULL);
+        return;
+    }
+    char *linked = realpath(path, NULL);
+    const char *target = linked ? linked : path;
+    char *beside = path_beside(target);
+    write_to(export, beside, target);
     free(beside);
+    free(linked);
 }
 
 static int answer(const struct export *export, bool to_stdout, uint64_t duration_ms)
@@ -182,7 +210,7 @@ const struct ek_command ek_command_export = {
     .summary = "the whole store as a dump that import reads back",
     .details =
         "Binary keys and values and expiry are kept, versions are not. Rows that change during the export may be in it as they\n"
-        "were before or after. The file appears only when it is whole.",
+        "were before or after. The file appears only when it is whole; pipes and devices are written as they are.",
     .words_min = 1,
     .words_max = 1,
     .run = run_export,

@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -322,6 +323,27 @@ class Dumps(EvenkeelTest):
             if got[2] is not None:
                 self.assertTrue(0 < got[2] <= 3600000)
         self.assertEqual(len(list(store.scan())), 200)
+
+
+    def test_what_is_no_plain_file_is_not_replaced(self):
+        cluster = self.own_cluster(shards=4)
+        cluster.store().put(b"k", b"v")
+        pipe, link, full = (str(cluster.directory / name) for name in ("pipe", "link", "full"))
+        os.mkfifo(pipe)
+        os.symlink("dump", link)
+        os.symlink("/dev/full", full)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.assertEqual(cluster.cli("export", pipe)[0], 0)
+        self.assertTrue(pathlib.Path(pipe).is_fifo())
+        self.assertEqual(len(os.read(reader, 4096).splitlines()), 3)
+        (cluster.directory / "dump").write_text("an older one")
+        self.assertEqual(cluster.cli("export", link)[0], 0)
+        self.assertTrue(os.path.islink(link))
+        self.assertEqual(len((cluster.directory / "dump").read_text().splitlines()), 3)
+        code, (line,) = cluster.cli("export", full)
+        self.assertEqual((code, line["status"], os.path.islink(full)), (5, "failed", True))
+        self.assertEqual(cluster.cli("export", str(cluster.directory))[0], 2)
 
 
 class Example(EvenkeelTest):
