@@ -171,8 +171,11 @@ static int send(const struct ek_cli *cli, struct transaction *txn)
     if (outcome)
         return ek_exit_code(outcome);
     txn->outcome = ek_submit_transaction(client, txn->requests, txn->count, cli->timeout_ms, complete, txn);
-    if (txn->outcome)
-        (void)snprintf(txn->text, sizeof txn->text, "%s", ek_client_error(client));
+    if (txn->outcome == EK_OUTCOME_TOO_LARGE)
+        (void)snprintf(
+            txn->text, sizeof txn->text,
+            "beyond a limit: a transaction has 16 MiB, and at most 85 conditional operations or increments or 4000 others; "
+            "keys have 1 to 4096 bytes, values up to 16 MiB; nothing was sent");
     while (!txn->outcome && !txn->answered)
         (void)ek_client_poll(client, -1);
     int code = answer(cli, txn);

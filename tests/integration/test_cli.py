@@ -119,6 +119,11 @@ class CommandLine(ClusterTest):
 
     # ---- many ----
 
+    def test_a_transaction_of_too_many_increments_names_the_limit(self):
+        answer = self.answer("txn", code=4, stdin=b"".join(b"incr %s\n" % self.tag().encode() for _ in range(90)))
+        self.assertEqual(answer["status"], "too_large")
+        self.assertIn("85 conditional", answer["error"])
+
     def test_run_answers_in_order(self):
         lines = [f'put {self.key("a b")} "two words"'.replace(self.key("a b"), f'"{self.key("a b")}"'), "# a comment", "",
                  f'get "{self.key("a b")}"', f'get {self.key("none")}', "nonsense here", f'incr {self.key("n")} 2']
