@@ -194,8 +194,8 @@ typedef void (*ek_callback)(void *context, const struct ek_completion *completio
 
 /*
  * Takes one operation; it is sent by the next ek_client_poll. OK: the callback will come. BUSY: more than pending_bytes_max is
- * under way, poll and try again. USAGE, TOO_LARGE: refused at once, no callback. `timeout_ms` 0 = the client's default, UINT32_MAX
- * = none.
+ * under way, poll and try again. USAGE, TOO_LARGE: refused at once, no callback. FAILED: likewise, from when the broker at the
+ * endpoint turned out to be another cluster's; close the client. `timeout_ms` 0 = the client's default, UINT32_MAX = none.
  */
 EK_PUBLIC enum ek_outcome ek_submit(struct ek_client *client, const struct ek_request *request, uint32_t timeout_ms,
                                     ek_callback callback, void *context);

@@ -187,12 +187,17 @@ enum ek_outcome ek_submit_patiently(struct ek_client *client, const struct ek_re
     }
 }
 
+const char *ek_why_not_taken(enum ek_outcome outcome)
+{
+    return outcome == EK_OUTCOME_FAILED ? "the broker at this endpoint is now another cluster's" : "";
+}
+
 static void submit(struct ek_errand *errand, const struct ek_request *request)
 {
     errand->under_way++;
     enum ek_outcome outcome = ek_submit_patiently(errand->of->client, request, errand->of->timeout_ms, complete, errand);
     if (outcome)
-        complete(errand, &(struct ek_completion){.outcome = outcome, .text = ""}, 1);
+        complete(errand, &(struct ek_completion){.outcome = outcome, .text = ek_why_not_taken(outcome)}, 1);
 }
 
 static void begin(struct ek_errand *errand, const struct ek_errands *of, uint64_t line)

@@ -66,5 +66,7 @@ void ek_errand_done(struct ek_errand *errand);
 /* ek_submit that polls as long as too many bytes are under way. */
 enum ek_outcome ek_submit_patiently(struct ek_client *client, const struct ek_request *request, uint32_t timeout_ms,
                                     ek_callback callback, void *context);
+/* What there is to say of an operation that was refused at once with `outcome`, else "". Static. */
+const char *ek_why_not_taken(enum ek_outcome outcome);
 
 #endif

@@ -83,7 +83,7 @@ static void read_page(struct export *export)
     export->answered = false;
     enum ek_outcome outcome = ek_submit_patiently(export->client, &request, ek_cli_long_timeout(export->cli), take_page, export);
     if (outcome)
-        take_page(export, &(struct ek_completion){.outcome = outcome, .text = ""}, 1);
+        take_page(export, &(struct ek_completion){.outcome = outcome, .text = ek_why_not_taken(outcome)}, 1);
     while (!export->answered)
         (void)ek_client_poll(export->client, -1);
 }

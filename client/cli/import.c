@@ -99,7 +99,7 @@ bool ek_import_record(struct ek_import *import, uint64_t line, struct ek_slice k
     import->bytes_under_way += slot->bytes;
     enum ek_outcome outcome = ek_submit_patiently(import->client, &request, import->timeout_ms, complete, slot);
     if (outcome)
-        complete(slot, &(struct ek_completion){.outcome = outcome, .text = ""}, 1);
+        complete(slot, &(struct ek_completion){.outcome = outcome, .text = ek_why_not_taken(outcome)}, 1);
     if (line % POLL_EVERY == 0) {
         (void)ek_client_poll(import->client, 0);
         ek_progress_show(&import->progress, import->lines.consumed, import->imported, "records");

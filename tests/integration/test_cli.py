@@ -292,6 +292,21 @@ class WithoutABroker(EvenkeelTest):
             self.assertEqual((code, line["status"]), (3, "unavailable"), words)
             self.assertTrue(line["error"])
 
+    def test_each_line_says_that_the_broker_is_another_clusters(self):
+        cluster = self.own_cluster(workers=1)
+        with subprocess.Popen(cluster.cli_command("run"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            def answer(line):
+                child.stdin.write(line)
+                child.stdin.flush()
+                return json.loads(child.stdout.readline())
+            self.addCleanup(child.kill)
+            self.assertEqual(answer(b"incr n\n")["status"], "ok")
+            cluster.stop()
+            cluster.start_broker("--data", str(cluster.directory / "other"))
+            for _ in range(3):
+                self.assertIn("another cluster's", answer(b"incr n\n")["error"])
+            child.stdin.close()
+
     def test_up_refuses_what_its_programs_would(self):
         with tempfile.TemporaryDirectory() as directory:
             data = os.path.join(directory, "data")
