@@ -161,7 +161,13 @@ static void tell(struct ek_broker *broker, const struct ek_worker *worker)
     ek_broker_alarm(broker, "worker_died", index_of(broker, worker), EK_NOBODY, text);
 }
 
-/* What was in flight stands in front of its queue since the link ended. */
+/* What was in flight stands in front of its queue since the link ended; among it what was sent only before, and cancellations that
+ * came since. */
+static bool may_have_been_in_flight(const struct ek_broker_job *job)
+{
+    return job->dispatched_us || job->kind == EK_JOB_CANCEL;
+}
+
 static struct ek_broker_job *suspect_all(struct ek_broker *broker, struct ek_worker *worker)
 {
     struct ek_broker_job *last = NULL;
@@ -169,7 +175,9 @@ static struct ek_broker_job *suspect_all(struct ek_broker *broker, struct ek_wor
         struct ek_shard *shard = &broker->shards[i];
         if (shard->holder != index_of(broker, worker) || shard->state == EK_SHARD_QUARANTINED)
             continue;
-        for (struct ek_broker_job *job = shard->queue.first; job && job->ended_link == worker->watch.link; job = job->next) {
+        for (struct ek_broker_job *job = shard->queue.first; job && may_have_been_in_flight(job); job = job->next) {
+            if (job->ended_link != worker->watch.link)
+                continue;
             suspect(worker, shard, job);
             last = job;
         }

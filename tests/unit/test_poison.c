@@ -379,6 +379,33 @@ START_TEST(a_read_that_kills_is_answered_by_the_broker)
 }
 END_TEST
 
+/* A cancellation that comes while the worker is away goes before the read that waits for it. */
+START_TEST(a_read_that_kills_is_found_behind_cancellations)
+{
+    struct ek_buffer cause = {0};
+    ek_encode_cause(&cause, EK_WIRE_EXPIRED);
+    add(EK_JOB_READ, 2, true);
+    for (uint64_t deaths = 1; deaths <= EK_POISON_DEATHS; deaths++) {
+        ck_assert_uint_eq(receive(), 1);
+        ck_assert_int_eq(at.flying[0].kind, EK_JOB_READ);
+        rig_tick(&at.rig, 2100000);
+        struct ek_job job = rig_job(&at.rig, EK_JOB_CANCEL, 2, 77, deaths);
+        job.body = ek_buffer_slice(&cause);
+        rig_jobs(&at.rig, CLIENT, &job, 1);
+        if (deaths == EK_POISON_DEATHS)
+            break;
+        come_back();
+        ck_assert_uint_eq(receive(), 1);
+        ck_assert_int_eq(at.flying[0].kind, EK_JOB_CANCEL);
+        ck_assert(work(1));
+    }
+    (void)rig_hello(&at.rig, WORKER, at.incarnation + 1);
+    note_replies();
+    ck_assert_uint_eq(at.verdicts[EK_WIRE_DEAD], 1);
+    ek_buffer_done(&cause);
+}
+END_TEST
+
 START_TEST(what_kills_even_when_it_is_kept_is_given_up)
 {
     at.keeping_kills = true;
@@ -504,6 +531,7 @@ static Suite *suite(void)
     tcase_add_test(tests, silence_before_the_death_makes_no_difference);
     tcase_add_test(tests, dying_between_hello_and_report_blames_what_the_process_had);
     tcase_add_test(tests, a_read_that_kills_is_answered_by_the_broker);
+    tcase_add_test(tests, a_read_that_kills_is_found_behind_cancellations);
     tcase_add_test(tests, what_kills_even_when_it_is_kept_is_given_up);
     tcase_add_test(tests, a_cancellation_is_never_set_aside);
     tcase_add_test(tests, suspects_go_first_and_others_when_they_cannot);
