@@ -34,16 +34,20 @@ static void forget(struct ek_broker *broker, struct ek_broker_client *client)
     free(client);
 }
 
-/* Makes room by forgetting the longest silent client that has nothing here; looks at a few only, so that the cost is bounded. */
+/* Makes room by forgetting the longest silent client that has nothing here; looks at a few only, so that the cost is bounded. Those
+ * with jobs, which may wait for a worker that is away for long, have their turn again behind all others. */
 static bool make_room(struct ek_broker *broker)
 {
     enum { CANDIDATES = 64 };
-    struct ek_broker_client *client = broker->oldest_client;
-    for (int i = 0; i < CANDIDATES && client; i++, client = client->newer)
+    for (int i = 0; i < CANDIDATES && broker->oldest_client; i++) {
+        struct ek_broker_client *client = broker->oldest_client;
         if (client->jobs == 0) {
             forget(broker, client);
             return true;
         }
+        unlink_by_age(broker, client);
+        link_as_newest(broker, client);
+    }
     return false;
 }
 

@@ -7,7 +7,8 @@
 
 #include "broker/state.h"
 
-/* Finds or makes the client and notes that it was heard. NULL when EK_CLIENTS_MAX are known and every one has jobs here. */
+/* Finds or makes the client and notes that it was heard. NULL when EK_CLIENTS_MAX are known and the few that were looked at have
+ * jobs here: the next call looks at others. */
 struct ek_broker_client *ek_clients_hear(struct ek_broker *broker, ek_broker_peer peer, uint64_t now_us);
 /* NULL when it is not known. */
 struct ek_broker_client *ek_clients_find(const struct ek_broker *broker, ek_broker_peer peer);

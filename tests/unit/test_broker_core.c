@@ -565,6 +565,22 @@ static struct ek_link rejoin(const uint64_t *positions)
     return link;
 }
 
+/* Clients that went away and left jobs for a shard without a worker are the longest silent ones for good. */
+START_TEST(clients_with_jobs_keep_no_new_ones_out)
+{
+    enum { STUCK = 200 };
+    static const struct ek_hello hello = {.id = 1};
+    for (ek_broker_peer i = 0; i < STUCK; i++)
+        ck_assert_int_eq(write_status(1000 + i, 0, 0, 0), EK_WIRE_OK);
+    uint32_t ignored = 0;
+    for (ek_broker_peer i = STUCK; i < 2 * EK_CLIENTS_MAX; i++) {
+        rig_step(&rig, (struct ek_event){.type = EK_EVENT_CLIENT_HELLO, .peer = 1000 + i, .hello = &hello});
+        ignored += rig_count(&rig, EK_ACTION_WELCOME) == 0;
+    }
+    ck_assert_uint_le(ignored, 2 * STUCK / 64); /* each was passed over once or twice, many at a time */
+}
+END_TEST
+
 START_TEST(the_ledger_balances_whatever_happens)
 {
     uint64_t positions[RIG_SHARDS] = {0};
@@ -644,6 +660,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_thin_job_is_routed_by_its_first_key_and_refused_when_it_has_none);
     tcase_add_test(tests, a_stopping_broker_refuses_and_finishes);
     tcase_add_test(tests, lost_replies_give_a_client_another_connection);
+    tcase_add_test(tests, clients_with_jobs_keep_no_new_ones_out);
     tcase_add_loop_test(tests, the_ledger_balances_whatever_happens, 0, 8);
     suite_add_tcase(suite, tests);
     return suite;
