@@ -20,7 +20,8 @@ enum {
     BYTES_A_TURN = 4 * 1024 * 1024,
     DISPATCHES_A_TURN = 32, /* small steps: what one leaves is still in the processor's cache when it is carried out */
     REPLIES_A_STEP = 128,   /* likewise */
-    PIPE_FULL_WAIT_MS = 2
+    PIPE_FULL_WAIT_MS = 2,
+    SLOW_RETRY_MS = 100
 };
 
 struct loop {
@@ -39,6 +40,14 @@ struct loop {
 };
 
 /* ---- actions ---- */
+
+/* Only what was read is large, and can be read again: when its client takes less than it asks for it is told to come back. */
+static void send_reply(struct loop *loop, const struct ek_action *action)
+{
+    struct ek_reply busy = {.id = action->reply.id, .status = EK_WIRE_BUSY, .retry_ms = SLOW_RETRY_MS};
+    bool refused = action->reply.body.size > EK_OUTBOX_LARGE_BYTES && ek_outbox_is_slow(loop->to_clients, action->peer);
+    ek_outbox_reply(loop->to_clients, action->peer, refused ? &busy : &action->reply);
+}
 
 static void send_assign(struct loop *loop, const struct ek_action *action)
 {
@@ -98,7 +107,7 @@ static void perform(struct loop *loop, const struct ek_action *action)
 {
     switch (action->type) {
     case EK_ACTION_REPLY:
-        ek_outbox_reply(loop->to_clients, action->peer, &action->reply);
+        send_reply(loop, action);
         break;
     case EK_ACTION_WORKER_JOB:
         ek_outbox_job(loop->to_workers, action->peer, action->link, &action->job);
@@ -169,8 +178,9 @@ static void answer_unreadable(struct ek_socket *socket, enum ek_message_type typ
 
 static void answer_query(struct loop *loop, ek_peer peer, const struct ek_query *query)
 {
-    struct ek_snapshot *snapshot = ek_snapshot_take(loop->options.broker, ek_clock_monotonic_us());
-    if (ek_stats_query(loop->stats, snapshot, peer, query))
+    bool slow = ek_outbox_is_slow(loop->to_clients, peer);
+    struct ek_snapshot *snapshot = slow ? NULL : ek_snapshot_take(loop->options.broker, ek_clock_monotonic_us());
+    if (snapshot && ek_stats_query(loop->stats, snapshot, peer, query))
         return;
     struct ek_answer busy = {.id = query->id, .status = EK_WIRE_BUSY, .text = ek_slice_text("{}")};
     struct ek_buffer message = {0};

@@ -25,6 +25,14 @@ struct box {
     size_t backlog_bytes;
 };
 
+/* A peer whose large messages ZeroMQ holds. */
+struct pipe {
+    struct ek_table_link by_peer;
+    struct pipe *next;
+    ek_peer peer;
+    struct ek_unsent *unsent;
+};
+
 struct ek_outbox {
     struct ek_socket *socket;
     size_t peer_bytes_max;
@@ -34,6 +42,8 @@ struct ek_outbox {
     struct box *first;
     struct box *spare; /* by `next` */
     size_t spare_count;
+    struct ek_table pipes;
+    struct pipe *first_pipe;
     ek_peer *lost;
     size_t lost_count;
     size_t lost_capacity;
@@ -89,6 +99,22 @@ static struct box *take_box(struct ek_outbox *outbox)
     return box;
 }
 
+/* Forgets the pipes that are empty, or all of them. */
+static void end_pipes(struct ek_outbox *outbox, bool all)
+{
+    for (struct pipe **at = &outbox->first_pipe; *at;) {
+        struct pipe *pipe = *at;
+        if (!all && ek_unsent_bytes(pipe->unsent)) {
+            at = &pipe->next;
+            continue;
+        }
+        *at = pipe->next;
+        ek_table_remove(&outbox->pipes, &pipe->by_peer);
+        ek_unsent_destroy(&pipe->unsent);
+        free(pipe);
+    }
+}
+
 static void free_boxes(struct box *first)
 {
     for (struct box *box = first, *next; box; box = next) {
@@ -107,7 +133,9 @@ void ek_outbox_destroy(struct ek_outbox **outbox)
         end_box(*outbox, box);
     }
     free_boxes((*outbox)->spare);
+    end_pipes(*outbox, true);
     ek_table_done(&(*outbox)->boxes);
+    ek_table_done(&(*outbox)->pipes);
     free((*outbox)->lost);
     free(*outbox);
     *outbox = NULL;
@@ -118,17 +146,62 @@ static bool same_peer(const struct ek_table_link *item, const void *wanted)
     return EK_ITEM(item, struct box, by_peer)->peer == *(const ek_peer *)wanted;
 }
 
-static struct box *box_of(struct ek_outbox *outbox, ek_peer peer)
+static struct box *find_box(const struct ek_outbox *outbox, ek_peer peer)
 {
     struct ek_table_link *found = ek_table_find(&outbox->boxes, ek_mix(peer), same_peer, &peer);
-    if (found)
-        return EK_ITEM(found, struct box, by_peer);
-    struct box *box = take_box(outbox);
+    return found ? EK_ITEM(found, struct box, by_peer) : NULL;
+}
+
+static struct box *box_of(struct ek_outbox *outbox, ek_peer peer)
+{
+    struct box *box = find_box(outbox, peer);
+    if (box)
+        return box;
+    box = take_box(outbox);
     box->peer = peer;
     ek_table_add(&outbox->boxes, &box->by_peer, ek_mix(peer));
     box->next = outbox->first;
     outbox->first = box;
     return box;
+}
+
+static bool same_pipe(const struct ek_table_link *item, const void *wanted)
+{
+    return EK_ITEM(item, struct pipe, by_peer)->peer == *(const ek_peer *)wanted;
+}
+
+static struct pipe *find_pipe(const struct ek_outbox *outbox, ek_peer peer)
+{
+    struct ek_table_link *found = ek_table_find(&outbox->pipes, ek_mix(peer), same_pipe, &peer);
+    return found ? EK_ITEM(found, struct pipe, by_peer) : NULL;
+}
+
+static struct pipe *pipe_of(struct ek_outbox *outbox, ek_peer peer)
+{
+    struct pipe *pipe = find_pipe(outbox, peer);
+    if (pipe)
+        return pipe;
+    pipe = ek_alloc_zero(1, sizeof *pipe);
+    pipe->peer = peer;
+    pipe->unsent = ek_unsent_new();
+    ek_table_add(&outbox->pipes, &pipe->by_peer, ek_mix(peer));
+    pipe->next = outbox->first_pipe;
+    outbox->first_pipe = pipe;
+    return pipe;
+}
+
+bool ek_outbox_is_slow(const struct ek_outbox *outbox, ek_peer peer)
+{
+    const struct box *box = find_box(outbox, peer);
+    const struct pipe *pipe = find_pipe(outbox, peer);
+    return (box ? box->backlog_bytes : 0) + (pipe ? ek_unsent_bytes(pipe->unsent) : 0) > outbox->peer_bytes_max;
+}
+
+static enum ek_status send(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message)
+{
+    if (message.message.size <= EK_OUTBOX_LARGE_BYTES)
+        return ek_socket_send(outbox->socket, peer, message);
+    return ek_socket_send_counted(outbox->socket, peer, message, pipe_of(outbox, peer)->unsent);
 }
 
 static void report_lost(struct ek_outbox *outbox, ek_peer peer)
@@ -167,7 +240,7 @@ static void send_backlog(struct ek_outbox *outbox, struct box *box)
 {
     while (box->backlog_first < box->backlog_count) {
         struct ek_owned message = box->backlog[box->backlog_first];
-        enum ek_status status = ek_socket_send(outbox->socket, box->peer, message);
+        enum ek_status status = send(outbox, box->peer, message);
         if (status == EK_AGAIN)
             return;
         box->backlog_first++;
@@ -186,7 +259,7 @@ static void send_or_keep(struct ek_outbox *outbox, struct box *box, struct ek_ow
         keep(outbox, box, message);
         return;
     }
-    enum ek_status status = ek_socket_send(outbox->socket, box->peer, message);
+    enum ek_status status = send(outbox, box->peer, message);
     if (status == EK_AGAIN)
         keep(outbox, box, message);
     else if (status == EK_UNREACHABLE)
@@ -198,7 +271,7 @@ static void seal(struct ek_outbox *outbox, struct box *box)
     if (box->envelope.count == 0)
         return;
     const struct ek_link *link = box->type == EK_MESSAGE_REPLIES ? NULL : &box->link;
-    bool large = ek_envelope_bytes(&box->envelope) > 2 * EK_ENVELOPE_BYTES_GOAL; /* it would cost more to copy than to grow again */
+    bool large = ek_envelope_bytes(&box->envelope) > EK_OUTBOX_LARGE_BYTES; /* it would cost more to copy than to grow again */
     send_or_keep(outbox, box, (large ? ek_envelope_seal : ek_envelope_seal_copy)(&box->envelope, box->type, link));
 }
 
@@ -249,6 +322,7 @@ void ek_outbox_message(struct ek_outbox *outbox, ek_peer peer, struct ek_owned m
 
 void ek_outbox_flush(struct ek_outbox *outbox)
 {
+    end_pipes(outbox, false);
     for (struct box **at = &outbox->first; *at;) {
         struct box *box = *at;
         send_backlog(outbox, box);

@@ -8,6 +8,9 @@
 #include "common/codec.h"
 #include "common/transport.h"
 
+/* A message beyond it is large: ZeroMQ bounds what its pipes hold by messages, which says little of these. */
+#define EK_OUTBOX_LARGE_BYTES (2 * EK_ENVELOPE_BYTES_GOAL)
+
 struct ek_outbox;
 
 /* `peer_bytes_max` and `bytes_max` bound the backlog of one peer and of all; a peer that passes them loses its backlog and is
@@ -21,6 +24,9 @@ void ek_outbox_job(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, 
 void ek_outbox_fed(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, const struct ek_fed *fed);
 /* A message of its own, behind what the envelope holds; the memory passes over. */
 void ek_outbox_message(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message);
+/* So much waits for the peer that nothing large should be added: its large messages that ZeroMQ still holds, and its backlog, have
+ * passed what one peer's backlog may have. */
+bool ek_outbox_is_slow(const struct ek_outbox *outbox, ek_peer peer);
 /* Sends what can be sent. */
 void ek_outbox_flush(struct ek_outbox *outbox);
 /* Something stayed, because pipes are full: flush again soon. */

@@ -32,14 +32,15 @@ struct ek_context {
     void *zmq;
 };
 
-/* What a socket's messages still hold; outlives the socket when ZeroMQ lingers over them. */
-struct tally {
+/* What messages still hold; outlives its owner when ZeroMQ lingers over them. */
+struct ek_unsent {
     _Atomic size_t bytes;
-    _Atomic size_t users; /* the socket, and each message under way */
+    _Atomic size_t users; /* its owner, and each message under way */
 };
 
 struct sent {
-    struct tally *tally;
+    struct ek_unsent *of_socket;
+    struct ek_unsent *of_peer; /* NULL: not counted */
     uint8_t *memory;
     size_t bytes;
 };
@@ -48,7 +49,7 @@ struct ek_socket {
     void *zmq;
     int fd;     /* tells that ZeroMQ has news, once: what a call has taken in beside its work it does not tell again */
     bool quiet; /* the last call found nothing to receive and took in all news: the descriptor tells what comes next */
-    struct tally *tally;
+    struct ek_unsent *unsent;
     enum ek_socket_kind kind;
     uint8_t last_sender[ROUTING_ID_MAX];
     size_t last_sender_bytes;
@@ -80,6 +81,52 @@ void ek_context_destroy(struct ek_context **context)
     free(*context);
     *context = NULL;
 }
+
+/* ---- what has not left yet ---- */
+
+static void release_unsent(struct ek_unsent *unsent)
+{
+    if (atomic_fetch_sub(&unsent->users, 1) == 1)
+        free(unsent);
+}
+
+struct ek_unsent *ek_unsent_new(void)
+{
+    struct ek_unsent *unsent = ek_alloc_zero(1, sizeof *unsent);
+    atomic_init(&unsent->users, 1);
+    return unsent;
+}
+
+void ek_unsent_destroy(struct ek_unsent **unsent)
+{
+    if (!*unsent)
+        return;
+    release_unsent(*unsent);
+    *unsent = NULL;
+}
+
+size_t ek_unsent_bytes(const struct ek_unsent *unsent)
+{
+    return atomic_load(&unsent->bytes);
+}
+
+static void count_in(struct ek_unsent *unsent, size_t bytes)
+{
+    if (!unsent)
+        return;
+    atomic_fetch_add(&unsent->users, 1);
+    atomic_fetch_add(&unsent->bytes, bytes);
+}
+
+static void count_out(struct ek_unsent *unsent, size_t bytes)
+{
+    if (!unsent)
+        return;
+    atomic_fetch_sub(&unsent->bytes, bytes);
+    release_unsent(unsent);
+}
+
+/* ---- sockets ---- */
 
 static int kind_of(enum ek_socket_kind kind)
 {
@@ -118,16 +165,9 @@ enum ek_status ek_socket_open(struct ek_context *context, enum ek_socket_kind ki
     socket->zmq = zmq;
     socket->fd = fd;
     socket->kind = kind;
-    socket->tally = ek_alloc_zero(1, sizeof *socket->tally);
-    atomic_init(&socket->tally->users, 1);
+    socket->unsent = ek_unsent_new();
     *ret = socket;
     return EK_OK;
-}
-
-static void release_tally(struct tally *tally)
-{
-    if (atomic_fetch_sub(&tally->users, 1) == 1)
-        free(tally);
 }
 
 void ek_socket_close(struct ek_socket **socket)
@@ -135,7 +175,7 @@ void ek_socket_close(struct ek_socket **socket)
     if (!*socket)
         return;
     (void)zmq_close((*socket)->zmq);
-    release_tally((*socket)->tally);
+    ek_unsent_destroy(&(*socket)->unsent);
     free(*socket);
     *socket = NULL;
 }
@@ -274,15 +314,15 @@ static void free_sent(void *data, void *hint)
 {
     struct sent *sent = hint;
     (void)data;
-    atomic_fetch_sub(&sent->tally->bytes, sent->bytes);
-    release_tally(sent->tally);
+    count_out(sent->of_socket, sent->bytes);
+    count_out(sent->of_peer, sent->bytes);
     free(sent->memory);
     free(sent);
 }
 
 size_t ek_socket_unsent_bytes(const struct ek_socket *socket)
 {
-    return atomic_load(&socket->tally->bytes);
+    return ek_unsent_bytes(socket->unsent);
 }
 
 /* ZMQ_POLLIN and ZMQ_POLLOUT, of all that ZeroMQ knows by now. */
@@ -327,13 +367,13 @@ static int send_frame(struct ek_socket *socket, zmq_msg_t *frame)
     return sent;
 }
 
-static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned message)
+static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned message, struct ek_unsent *of_peer)
 {
     zmq_msg_t frame;
     struct sent *hint = ek_alloc(sizeof *hint);
-    *hint = (struct sent){.tally = socket->tally, .memory = message.memory, .bytes = message.message.size};
-    atomic_fetch_add(&socket->tally->users, 1);
-    atomic_fetch_add(&socket->tally->bytes, hint->bytes);
+    *hint = (struct sent){.of_socket = socket->unsent, .of_peer = of_peer, .memory = message.memory, .bytes = message.message.size};
+    count_in(hint->of_socket, hint->bytes);
+    count_in(hint->of_peer, hint->bytes);
     if (zmq_msg_init_data(&frame, (void *)(uintptr_t)message.message.data, message.message.size, free_sent, hint)) {
         free_sent(NULL, hint);
         return EK_UNREACHABLE;
@@ -355,7 +395,7 @@ static enum ek_status send_payload(struct ek_socket *socket, struct ek_owned mes
     return full ? EK_AGAIN : EK_UNREACHABLE;
 }
 
-enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_owned message)
+enum ek_status ek_socket_send_counted(struct ek_socket *socket, ek_peer peer, struct ek_owned message, struct ek_unsent *unsent)
 {
     if (socket->kind == EK_SOCKET_ROUTER) {
         uint8_t id[ROUTE_BYTES] = {0};
@@ -367,7 +407,12 @@ enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_
         if (status != EK_OK)
             return status;
     }
-    return send_payload(socket, message);
+    return send_payload(socket, message, unsent);
+}
+
+enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_owned message)
+{
+    return ek_socket_send_counted(socket, peer, message, NULL);
 }
 
 void ek_socket_send_last(struct ek_socket *socket, struct ek_owned message)

@@ -59,6 +59,14 @@ void ek_socket_send_last(struct ek_socket *socket, struct ek_owned message);
 /* Bytes of messages taken by ek_socket_send that have not left yet. ZeroMQ bounds a pipe by messages only: whoever sends large ones
  * looks here before the next. */
 size_t ek_socket_unsent_bytes(const struct ek_socket *socket);
+/* Likewise of those sent with one of these, which may be destroyed while messages are under way. */
+struct ek_unsent;
+struct ek_unsent *ek_unsent_new(void);
+void ek_unsent_destroy(struct ek_unsent **unsent);
+size_t ek_unsent_bytes(const struct ek_unsent *unsent);
+/* As ek_socket_send, and counts the message there until it has left. */
+EK_MUST enum ek_status ek_socket_send_counted(struct ek_socket *socket, ek_peer peer, struct ek_owned message,
+                                              struct ek_unsent *unsent);
 /* Sends to whoever sent the last message that ek_socket_receive took, whatever its frames were; drops it when that peer is gone or
  * full. */
 void ek_socket_answer(struct ek_socket *socket, struct ek_slice message);

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import msgpack  # noqa: E402
 import zmq  # noqa: E402
 from cluster import PATIENCE_S, ClusterTest  # noqa: E402
-from thin_client import OK, WRITE  # noqa: E402
+from thin_client import BUSY, OK, WRITE  # noqa: E402
 
 VECTORS = json.loads((pathlib.Path(__file__).resolve().parents[1] / "vectors" / "messages.json").read_text(encoding="ascii"))
 MIB = 1024 * 1024
@@ -60,6 +60,10 @@ class Hostile(ClusterTest):
         store = self.cluster.store()
         for key, version in written.items():
             self.assertEqual(store.get(key), (key, version, None))
+
+    def memory_kib(self, process, figure):
+        status = pathlib.Path(f"/proc/{process.child.pid}/status").read_text(encoding="ascii")
+        return int(next(line for line in status.splitlines() if line.startswith(figure)).split()[1])
 
     def assert_refused(self, frames, what):
         """The answer is ERROR, or replies of which none is OK."""
@@ -201,7 +205,7 @@ class Hostile(ClusterTest):
             socket.recv()
             monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             socket.send(b"\x93\x01\x03" + bytes(100 * MIB), copy=False)
-            self.assertTrue(monitor.poll(PATIENCE_S * 1000), "the connection stays open")
+            self.assertTrue(monitor.poll(int(PATIENCE_S * 1000)), "the connection stays open")
             socket.disable_monitor()
             monitor.close()
 
@@ -227,6 +231,31 @@ class Hostile(ClusterTest):
                 socket.send(read)
             self.cluster.store().put(b"another", b"v")
 
+    def test_a_client_that_takes_nothing_costs_little_memory(self):
+        """It reads nothing off its connection either, so that what is sent to it stays in the broker."""
+        count = 20
+        self.cluster.store().put(b"largest", b"x" * 16 * MIB)
+        context = zmq.Context()
+        socket = context.socket(zmq.DEALER)
+        socket.set(zmq.RCVHWM, 1)
+        socket.set(zmq.LINGER, 0)
+        socket.set(zmq.RCVTIMEO, int(PATIENCE_S * 1000))
+        try:
+            with self.undisturbed():
+                socket.connect(self.cluster.endpoints["clients"])
+                done = self.cluster.query("stats")["done_jobs"]
+                for number in range(count):
+                    socket.send(job([[2, b"largest"]], kind=0, number=number))
+                self.cluster.wait_stats(lambda stats: stats["done_jobs"] >= done + count, timeout_s=90)
+                self.assertLess(self.memory_kib(self.cluster.broker, "VmRSS"), 160 * 1024, "of the broker, for one client's replies")
+                statuses = []
+                while len(statuses) < count:
+                    statuses += [reply[1] for reply in msgpack.unpackb(socket.recv(), max_bin_len=32 * MIB)[2]]
+            self.assertEqual(set(statuses), {OK, BUSY})
+        finally:
+            socket.close()
+            context.term()
+
     def test_many_reads_of_a_large_value(self):
         """A worker that gathers all their replies before it sends one is silent for long and needs their sum in memory."""
         count = 30
@@ -237,9 +266,7 @@ class Hostile(ClusterTest):
             for number in range(count):
                 socket.send(job([[2, b"largest"]], kind=0, number=number))
             self.cluster.wait_stats(lambda stats: stats["done_jobs"] >= done + count and stats["workers_up"] == 1, timeout_s=90)
-        status = pathlib.Path(f"/proc/{self.cluster.workers['w1'].child.pid}/status").read_text(encoding="ascii")
-        peak_kib = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
-        self.assertLess(peak_kib, 400 * 1024, "of the worker, for one client's reads")
+        self.assertLess(self.memory_kib(self.cluster.workers["w1"], "VmHWM"), 400 * 1024, "of the worker, for one client's reads")
 
     def test_something_that_speaks_no_zmtp(self):
         import socket as sockets

@@ -642,6 +642,33 @@ enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_
     return status;
 }
 
+/* What was sent is never memory of the sender's here. */
+struct ek_unsent {
+    size_t bytes;
+};
+
+struct ek_unsent *ek_unsent_new(void)
+{
+    return ek_alloc_zero(1, sizeof(struct ek_unsent));
+}
+
+void ek_unsent_destroy(struct ek_unsent **unsent)
+{
+    free(*unsent);
+    *unsent = NULL;
+}
+
+size_t ek_unsent_bytes(const struct ek_unsent *unsent)
+{
+    return unsent->bytes;
+}
+
+enum ek_status ek_socket_send_counted(struct ek_socket *socket, ek_peer peer, struct ek_owned message, struct ek_unsent *unsent)
+{
+    (void)unsent;
+    return ek_socket_send(socket, peer, message);
+}
+
 void ek_socket_send_last(struct ek_socket *socket, struct ek_owned message)
 {
     if (ek_socket_send(socket, 0, message) == EK_AGAIN)
