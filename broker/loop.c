@@ -86,12 +86,18 @@ static void send_single(struct loop *loop, const struct ek_action *action)
         ek_encode_answer(&message, &action->answer);
     else if (action->type == EK_ACTION_WORKER_WELCOME)
         ek_encode_worker_welcome(&message, &action->worker_welcome);
-    else if (action->type == EK_ACTION_WORKER_REFUSED)
-        ek_encode_refusal(&message, EK_MESSAGE_WORKER_REFUSED, action->refusal);
     else
         ek_encode_pulse(&message, action->link);
     bool to_client = action->type == EK_ACTION_WELCOME || action->type == EK_ACTION_ANSWER;
     ek_outbox_message(to_client ? loop->to_clients : loop->to_workers, action->peer, ek_owned_of(&message));
+}
+
+/* Whoever goes on without it is refused again. */
+static void send_refusal(struct loop *loop, const struct ek_action *action)
+{
+    struct ek_buffer message = {0};
+    ek_encode_refusal(&message, EK_MESSAGE_WORKER_REFUSED, action->refusal);
+    ek_outbox_offer(loop->to_workers, action->peer, ek_owned_of(&message));
 }
 
 static void persist(struct loop *loop, const struct ek_action *action)
@@ -130,9 +136,11 @@ static void perform(struct loop *loop, const struct ek_action *action)
     case EK_ACTION_ANSWER:
     case EK_ACTION_WELCOME:
     case EK_ACTION_WORKER_WELCOME:
-    case EK_ACTION_WORKER_REFUSED:
     case EK_ACTION_WORKER_PULSE:
         send_single(loop, action);
+        break;
+    case EK_ACTION_WORKER_REFUSED:
+        send_refusal(loop, action);
         break;
     case EK_ACTION_PERSIST:
         persist(loop, action);

@@ -320,6 +320,16 @@ void ek_outbox_message(struct ek_outbox *outbox, ek_peer peer, struct ek_owned m
     send_or_keep(outbox, box, message);
 }
 
+void ek_outbox_offer(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message)
+{
+    struct box *box = find_box(outbox, peer);
+    if (box)
+        seal(outbox, box);
+    bool waits = box && box->backlog_first < box->backlog_count;
+    if (waits || send(outbox, peer, message) == EK_AGAIN)
+        free(message.memory);
+}
+
 void ek_outbox_flush(struct ek_outbox *outbox)
 {
     end_pipes(outbox, false);

@@ -24,6 +24,9 @@ void ek_outbox_job(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, 
 void ek_outbox_fed(struct ek_outbox *outbox, ek_peer peer, struct ek_link link, const struct ek_fed *fed);
 /* A message of its own, behind what the envelope holds; the memory passes over. */
 void ek_outbox_message(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message);
+/* Likewise one that its peer can do without: it is dropped where it would have to wait. For answers to strangers, who could
+ * otherwise keep a backlog each. */
+void ek_outbox_offer(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message);
 /* So much waits for the peer that nothing large should be added: its large messages that ZeroMQ still holds, and its backlog, have
  * passed what one peer's backlog may have. */
 bool ek_outbox_is_slow(const struct ek_outbox *outbox, ek_peer peer);

@@ -85,6 +85,25 @@ START_TEST(small_replies_pass_behind_large_ones)
 }
 END_TEST
 
+START_TEST(what_is_only_offered_never_waits)
+{
+    enum { OFFERS = 2000 }; /* more than a pipe holds */
+    ek_peer lost;
+    for (size_t i = 0; i < OFFERS; i++) {
+        struct ek_buffer message = {0};
+        ek_buffer_append(&message, "no", 2);
+        ek_outbox_offer(outbox, peer, ek_owned_of(&message));
+    }
+    ck_assert(!ek_outbox_waits(outbox));
+    ck_assert(!ek_outbox_next_lost(outbox, &lost));
+    ck_assert_uint_eq(receive(dealer, NULL), 2);
+    ek_outbox_reply(outbox, peer, &(struct ek_reply){.id = 4711});
+    do
+        ek_outbox_flush(outbox);
+    while (receive(dealer, NULL) == 2);
+}
+END_TEST
+
 START_TEST(an_outbox_ends_before_what_zeromq_holds)
 {
     size_t count = fill();
@@ -101,6 +120,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, what_zeromq_holds_for_a_peer_that_does_not_read_counts);
     tcase_add_test(tests, small_replies_pass_behind_large_ones);
+    tcase_add_test(tests, what_is_only_offered_never_waits);
     tcase_add_test(tests, an_outbox_ends_before_what_zeromq_holds);
     suite_add_tcase(suite, tests);
     return suite;
