@@ -57,12 +57,21 @@ static struct ek_alarm *find_alarm(struct ek_broker *broker, const char *code, i
     return NULL;
 }
 
+/* Those of single shards, which one bad disk raises by the hundred, leave half of the room to all others. */
+static bool has_room_for_alarm(const struct ek_broker *broker, int shard)
+{
+    size_t of_shards = 0;
+    for (size_t i = 0; i < broker->alarm_count; i++)
+        of_shards += broker->alarms[i].shard != EK_NOBODY;
+    return broker->alarm_count < EK_ALARMS_MAX && (shard == EK_NOBODY || of_shards < EK_ALARMS_MAX / 2);
+}
+
 void ek_broker_alarm(struct ek_broker *broker, const char *code, int worker, int shard, const char *text)
 {
     struct ek_alarm *alarm = find_alarm(broker, code, worker, shard);
     if (!alarm) {
-        if (broker->alarm_count == EK_ALARMS_MAX)
-            return; /* sixty-three others are shouting already */
+        if (!has_room_for_alarm(broker, shard))
+            return; /* dozens of others are shouting already */
         alarm = &broker->alarms[broker->alarm_count++];
         *alarm = (struct ek_alarm){.worker = worker, .shard = shard};
         (void)snprintf(alarm->code, sizeof alarm->code, "%s", code);

@@ -481,6 +481,18 @@ START_TEST(a_worker_without_shards_is_forgotten_without_more)
 }
 END_TEST
 
+/* One disk that lost what it had raises an alarm for each of its shards. */
+START_TEST(alarms_of_many_shards_leave_room_for_others)
+{
+    for (int shard = 0; shard < 10 * EK_ALARMS_MAX; shard++)
+        ek_broker_alarm(rig.broker, "position_below_floor", 0, shard, "it is below");
+    ck_assert(has_alarm("position_below_floor"));
+    rig_tick(&rig, 1);
+    ek_broker_alarm(rig.broker, "worker_storage", 1, EK_NOBODY, "its disk is full");
+    ck_assert(has_alarm("worker_storage"));
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("losses");
@@ -502,6 +514,7 @@ static Suite *suite(void)
     tcase_add_test(tests, the_shards_of_a_forgotten_worker_go_on_elsewhere);
     tcase_add_test(tests, rows_that_come_back_are_set_aside_and_their_worker_gets_no_role_there);
     tcase_add_loop_test(tests, a_whole_copy_of_what_was_given_up_is_set_aside_and_a_part_of_one_is_not, 0, 3);
+    tcase_add_test(tests, alarms_of_many_shards_leave_room_for_others);
     tcase_add_test(tests, a_worker_without_shards_is_forgotten_without_more);
     suite_add_tcase(suite, tests);
     return suite;
