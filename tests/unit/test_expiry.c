@@ -78,7 +78,7 @@ static bool is_stored(const char *key)
 /* A key of another shard than `key`. */
 static const char *elsewhere(const char *key)
 {
-    static char other[16];
+    static char other[24];
     for (int i = 0; i < 1000; i++) {
         (void)snprintf(other, sizeof other, "other%d", i);
         if (ek_rig_shard(other) != ek_rig_shard(key))
