@@ -1,128 +1,285 @@
-/* What a peer that does not read may keep in the broker. */
 #include "broker/outbox.h"
-#include "common/transport.h"
 #include "tests/support/run_suite.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { SOCKETS_MAX = 4, WAIT_MS = 10000, PEER_BYTES_MAX = 4 * 1024 * 1024, REPLY_BYTES = 1024 * 1024 };
+enum { SENT_MAX = 32, SMALL = 100, PEER_BYTES_MAX = 250, BYTES_MAX = 400, MARK_AT = 3 };
 
-static struct ek_context *context;
-static struct ek_socket *router;
-static struct ek_socket *dealer;
+struct sent {
+    ek_peer peer;
+    struct ek_owned message;
+};
+
+/* A pipe to everybody that is open, full or gone, as the test says, in the place of the one in common/transport.c. */
+struct ek_socket {
+    enum ek_status status;
+    struct sent sent[SENT_MAX];
+    size_t count;
+};
+
+enum ek_status ek_socket_send(struct ek_socket *socket, ek_peer peer, struct ek_owned message)
+{
+    if (socket->status == EK_UNREACHABLE)
+        free(message.memory);
+    if (socket->status != EK_OK)
+        return socket->status;
+    ck_assert_uint_lt(socket->count, SENT_MAX);
+    socket->sent[socket->count++] = (struct sent){.peer = peer, .message = message};
+    return EK_OK;
+}
+
+/* Of large messages, which only test_outbox_pipes.c sends: here none is. */
+struct ek_unsent *ek_unsent_new(void)
+{
+    ck_abort_msg("no message is large");
+}
+
+void ek_unsent_destroy(struct ek_unsent **unsent)
+{
+    *unsent = NULL;
+}
+
+size_t ek_unsent_bytes(const struct ek_unsent *unsent)
+{
+    (void)unsent;
+    return 0;
+}
+
+enum ek_status ek_socket_send_counted(struct ek_socket *socket, ek_peer peer, struct ek_owned message, struct ek_unsent *unsent)
+{
+    (void)unsent;
+    return ek_socket_send(socket, peer, message);
+}
+
+static struct ek_socket wire;
 static struct ek_outbox *outbox;
-static ek_peer peer;
-static uint8_t body[REPLY_BYTES];
 
-static size_t receive(struct ek_socket *socket, ek_peer *ret_peer)
+static void setup(void)
 {
-    struct ek_poll_item item = {.socket = socket};
-    struct ek_frame frame;
-    ck_assert_int_eq(ek_poll(&item, 1, WAIT_MS), EK_OK);
-    ck_assert_int_eq(ek_socket_receive(socket, &frame, ret_peer), EK_OK);
-    size_t bytes = ek_frame_bytes(&frame).size;
-    ek_frame_done(&frame);
-    return bytes;
+    wire = (struct ek_socket){.status = EK_OK};
+    outbox = ek_outbox_new(&wire, PEER_BYTES_MAX, BYTES_MAX);
 }
 
-static void set_up(void)
-{
-    char actual[EK_TEXT_BYTES_MAX];
-    struct ek_buffer hello = {0};
-    ek_buffer_append(&hello, "hello", 5);
-    context = ek_context_new(1, SOCKETS_MAX);
-    ck_assert_int_eq(ek_socket_open(context, EK_SOCKET_ROUTER, &router), EK_OK);
-    ck_assert_int_eq(ek_socket_open(context, EK_SOCKET_DEALER, &dealer), EK_OK);
-    ck_assert_int_eq(ek_socket_bind(router, "inproc://outbox", actual, NULL), EK_OK);
-    ck_assert_int_eq(ek_socket_connect(dealer, "inproc://outbox", NULL), EK_OK);
-    ck_assert_int_eq(ek_socket_send(dealer, 0, ek_owned_of(&hello)), EK_OK);
-    (void)receive(router, &peer);
-    outbox = ek_outbox_new(router, PEER_BYTES_MAX, SIZE_MAX);
-}
-
-static void tear_down(void)
+static void teardown(void)
 {
     ek_outbox_destroy(&outbox);
-    ek_socket_close(&dealer);
-    ek_socket_close(&router);
-    ek_context_destroy(&context);
+    for (size_t i = 0; i < wire.count; i++)
+        free(wire.sent[i].message.memory);
 }
 
-/* Large replies until the outbox says that it is enough. Returns how many. */
-static size_t fill(void)
+static void send_marked(ek_peer peer, uint8_t mark)
 {
-    size_t count = 0;
-    for (; !ek_outbox_is_slow(outbox, peer); count++) {
-        ck_assert_uint_le(count, PEER_BYTES_MAX / REPLY_BYTES);
-        ek_outbox_reply(outbox, peer, &(struct ek_reply){.id = count, .body = ek_slice_of(body, sizeof body)});
-        ek_outbox_flush(outbox);
-    }
-    return count;
+    struct ek_buffer buffer = {0};
+    memset(ek_buffer_reserve(&buffer, SMALL), mark, SMALL);
+    ek_buffer_advance(&buffer, SMALL);
+    ek_outbox_message(outbox, peer, ek_owned_of(&buffer));
 }
 
-START_TEST(what_zeromq_holds_for_a_peer_that_does_not_read_counts)
+static void expect_marks(const char *marks)
 {
-    size_t count = fill();
-    ck_assert_uint_ge(count, 2);
-    ck_assert(!ek_outbox_is_slow(outbox, peer + 1));
-    for (size_t i = 0; i < count; i++)
-        ck_assert_uint_ge(receive(dealer, NULL), REPLY_BYTES);
-    ck_assert(!ek_outbox_is_slow(outbox, peer));
-    ck_assert_uint_eq(fill(), count);
+    ck_assert_uint_eq(wire.count, strlen(marks));
+    for (size_t i = 0; i < wire.count; i++)
+        ck_assert_int_eq(wire.sent[i].message.message.data[MARK_AT], marks[i]);
 }
-END_TEST
 
-START_TEST(small_replies_pass_behind_large_ones)
+static void expect_lost(ek_peer peer)
 {
-    size_t count = fill();
-    ek_outbox_reply(outbox, peer, &(struct ek_reply){.id = 4711, .status = EK_WIRE_BUSY});
+    ek_peer lost;
+    ck_assert(ek_outbox_next_lost(outbox, &lost));
+    ck_assert_uint_eq(lost, peer);
+    ck_assert(!ek_outbox_next_lost(outbox, &lost));
+}
+
+static void expect_nobody_lost(void)
+{
+    ek_peer lost;
+    ck_assert(!ek_outbox_next_lost(outbox, &lost));
+}
+
+static enum ek_message_type type_of(size_t index)
+{
+    enum ek_message_type type;
+    struct ek_reader fields;
+    ck_assert_uint_lt(index, wire.count);
+    ck_assert_int_eq(ek_decode_type(wire.sent[index].message.message, &type, &fields), EK_OK);
+    return type;
+}
+
+/* ---- what a full pipe leaves ---- */
+
+START_TEST(what_stayed_goes_first)
+{
+    wire.status = EK_AGAIN;
+    send_marked(1, 'a');
+    ck_assert(ek_outbox_waits(outbox));
+    wire.status = EK_OK;
+    send_marked(1, 'b');
+    expect_marks("");
+    send_marked(2, 'c'); /* nobody waits for another peer */
     ek_outbox_flush(outbox);
-    for (size_t i = 0; i < count; i++)
-        ck_assert_uint_ge(receive(dealer, NULL), REPLY_BYTES);
-    ck_assert_uint_lt(receive(dealer, NULL), 100);
-    ek_peer lost;
-    ck_assert(!ek_outbox_next_lost(outbox, &lost));
-}
-END_TEST
-
-START_TEST(what_is_only_offered_never_waits)
-{
-    enum { OFFERS = 2000 }; /* more than a pipe holds */
-    ek_peer lost;
-    for (size_t i = 0; i < OFFERS; i++) {
-        struct ek_buffer message = {0};
-        ek_buffer_append(&message, "no", 2);
-        ek_outbox_offer(outbox, peer, ek_owned_of(&message));
-    }
+    expect_marks("cab");
     ck_assert(!ek_outbox_waits(outbox));
-    ck_assert(!ek_outbox_next_lost(outbox, &lost));
-    ck_assert_uint_eq(receive(dealer, NULL), 2);
-    ek_outbox_reply(outbox, peer, &(struct ek_reply){.id = 4711});
-    do
-        ek_outbox_flush(outbox);
-    while (receive(dealer, NULL) == 2);
+    expect_nobody_lost();
 }
 END_TEST
 
-START_TEST(an_outbox_ends_before_what_zeromq_holds)
+START_TEST(one_peers_backlog_is_bounded)
 {
-    size_t count = fill();
-    ek_outbox_destroy(&outbox);
-    for (size_t i = 0; i < count; i++)
-        (void)receive(dealer, NULL);
+    wire.status = EK_AGAIN;
+    send_marked(1, 'a');
+    send_marked(1, 'b');
+    expect_nobody_lost();
+    send_marked(1, 'c');
+    expect_lost(1);
+    send_marked(1, 'd'); /* of what it was sent before nothing is left */
+    wire.status = EK_OK;
+    ek_outbox_flush(outbox);
+    expect_marks("d");
+}
+END_TEST
+
+START_TEST(all_backlogs_are_bounded_together)
+{
+    wire.status = EK_AGAIN;
+    send_marked(1, 'a');
+    send_marked(1, 'b');
+    send_marked(2, 'c');
+    send_marked(3, 'd');
+    expect_nobody_lost();
+    send_marked(3, 'e');
+    expect_lost(3);
+    wire.status = EK_OK;
+    ek_outbox_flush(outbox);
+    ck_assert_uint_eq(wire.count, 3);
+}
+END_TEST
+
+static void fill_and(enum ek_status then)
+{
+    wire.status = EK_AGAIN;
+    for (ek_peer peer = 1; peer <= BYTES_MAX / SMALL; peer++)
+        send_marked(peer, 'x');
+    expect_nobody_lost();
+    wire.status = then;
+    ek_outbox_flush(outbox);
+    ck_assert(!ek_outbox_waits(outbox));
+}
+
+START_TEST(what_has_left_makes_room)
+{
+    fill_and(EK_OK);
+    ck_assert_uint_eq(wire.count, BYTES_MAX / SMALL);
+    fill_and(EK_OK);
+}
+END_TEST
+
+START_TEST(what_was_for_the_lost_makes_room)
+{
+    ek_peer lost;
+    size_t count = 0;
+    fill_and(EK_UNREACHABLE);
+    while (ek_outbox_next_lost(outbox, &lost))
+        count++;
+    ck_assert_uint_eq(count, BYTES_MAX / SMALL);
+    fill_and(EK_OK);
+}
+END_TEST
+
+START_TEST(a_peer_that_is_gone_is_told_of_once)
+{
+    wire.status = EK_AGAIN;
+    send_marked(1, 'a');
+    send_marked(1, 'b');
+    wire.status = EK_UNREACHABLE;
+    ek_outbox_flush(outbox);
+    expect_lost(1);
+    send_marked(2, 'c');
+    expect_lost(2);
+    ck_assert_uint_eq(wire.count, 0);
+}
+END_TEST
+
+/* ---- envelopes ---- */
+
+static void send_job(uint64_t link)
+{
+    ek_outbox_job(outbox, 1, (struct ek_link){.link = link, .generation = 1}, &(struct ek_worker_job){.token = 1, .count = 1});
+}
+
+static void send_fed(uint64_t attempt)
+{
+    struct ek_fed fed = {.job = {.token = attempt, .count = 1}};
+    ek_outbox_fed(outbox, 1, (struct ek_link){.link = 1, .generation = 1}, &fed);
+}
+
+START_TEST(a_message_goes_behind_what_the_envelope_holds)
+{
+    struct ek_buffer pulse = {0};
+    send_job(1);
+    send_job(1);
+    ck_assert_uint_eq(wire.count, 0);
+    ek_encode_pulse(&pulse, (struct ek_link){.link = 1, .generation = 1});
+    ek_outbox_message(outbox, 1, ek_owned_of(&pulse));
+    ck_assert_uint_eq(wire.count, 2);
+    ck_assert_int_eq(type_of(0), EK_MESSAGE_WORKER_JOBS);
+    ck_assert_int_eq(type_of(1), EK_MESSAGE_WORKER_PULSE);
+}
+END_TEST
+
+static uint64_t link_of(size_t index)
+{
+    enum ek_message_type type;
+    struct ek_reader fields;
+    struct ek_link link;
+    ck_assert_int_eq(ek_decode_type(wire.sent[index].message.message, &type, &fields), EK_OK);
+    ck_assert_int_eq(ek_decode_link(&fields, &link), EK_OK);
+    return link.link;
+}
+
+START_TEST(an_envelope_is_of_one_link)
+{
+    send_job(1);
+    send_job(2);
+    ek_outbox_flush(outbox);
+    ck_assert_uint_eq(wire.count, 2);
+    ck_assert_uint_eq(link_of(0), 1);
+    ck_assert_uint_eq(link_of(1), 2);
+}
+END_TEST
+
+START_TEST(an_envelope_is_of_one_kind_and_attempt)
+{
+    send_fed(7);
+    send_fed(7);
+    send_fed(8);
+    send_job(1);
+    ek_outbox_flush(outbox);
+    ck_assert_uint_eq(wire.count, 3);
+    ck_assert_int_eq(type_of(0), EK_MESSAGE_WORKER_FEED);
+    ck_assert_int_eq(type_of(1), EK_MESSAGE_WORKER_FEED);
+    ck_assert_int_eq(type_of(2), EK_MESSAGE_WORKER_JOBS);
 }
 END_TEST
 
 static Suite *suite(void)
 {
     Suite *suite = suite_create("outbox");
-    TCase *tests = tcase_create("outbox");
-    tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_add_test(tests, what_zeromq_holds_for_a_peer_that_does_not_read_counts);
-    tcase_add_test(tests, small_replies_pass_behind_large_ones);
-    tcase_add_test(tests, what_is_only_offered_never_waits);
-    tcase_add_test(tests, an_outbox_ends_before_what_zeromq_holds);
-    suite_add_tcase(suite, tests);
+    TCase *backlogs = tcase_create("backlogs");
+    tcase_add_checked_fixture(backlogs, setup, teardown);
+    tcase_add_test(backlogs, what_stayed_goes_first);
+    tcase_add_test(backlogs, one_peers_backlog_is_bounded);
+    tcase_add_test(backlogs, all_backlogs_are_bounded_together);
+    tcase_add_test(backlogs, what_has_left_makes_room);
+    tcase_add_test(backlogs, what_was_for_the_lost_makes_room);
+    tcase_add_test(backlogs, a_peer_that_is_gone_is_told_of_once);
+    suite_add_tcase(suite, backlogs);
+    TCase *envelopes = tcase_create("envelopes");
+    tcase_add_checked_fixture(envelopes, setup, teardown);
+    tcase_add_test(envelopes, a_message_goes_behind_what_the_envelope_holds);
+    tcase_add_test(envelopes, an_envelope_is_of_one_link);
+    tcase_add_test(envelopes, an_envelope_is_of_one_kind_and_attempt);
+    suite_add_tcase(suite, envelopes);
     return suite;
 }
 
