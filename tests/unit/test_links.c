@@ -6,7 +6,7 @@
 #include <check.h>
 #include <string.h>
 
-enum { WORKER = 11, OTHER_WORKER = 12, CLIENT = 21 };
+enum { WORKER = 11, OTHER_WORKER = 12, CLIENT = 21, GENERATION = 5 /* the rig's */ };
 
 static struct rig rig;
 
@@ -179,15 +179,22 @@ START_TEST(a_restarted_broker_goes_on_at_the_reported_position)
 }
 END_TEST
 
-START_TEST(a_later_generation_or_epoch_elsewhere_ends_this_broker)
+/* Its own generation too, from a worker that it did not welcome: a broker with a newer directory did. */
+START_TEST(a_worker_that_knows_a_later_generation_or_this_one_already_ends_this_broker)
 {
-    struct ek_worker_hello hello = {.incarnation = 1, .capacity_milli = 1000, .generation = 6};
+    struct ek_worker_hello hello = {.incarnation = 1, .capacity_milli = 1000, .generation = (uint64_t)_i};
     rig_step(&rig, (struct ek_event){.type = EK_EVENT_WORKER_HELLO, .peer = WORKER, .worker_hello = &hello});
-    ck_assert_ptr_nonnull(rig_action(&rig, EK_ACTION_END, 0));
-    struct ek_link link = rig_hello(&rig, OTHER_WORKER, 1);
-    struct ek_holding holding = {.shard = 1, .epoch = 99, .state = EK_HOLDING_SERVING};
-    rig_step(&rig, (struct ek_event){
-                       .type = EK_EVENT_WORKER_REPORT, .peer = OTHER_WORKER, .link = link, .holdings = &holding, .count = 1});
+    ck_assert_int_eq(rig_action(&rig, EK_ACTION_END, 0) != NULL, _i >= GENERATION);
+    ck_assert_int_eq(rig_action(&rig, EK_ACTION_WORKER_WELCOME, 0) != NULL, _i < GENERATION);
+}
+END_TEST
+
+START_TEST(an_epoch_above_its_own_ends_this_broker)
+{
+    struct ek_link link = rig_hello(&rig, WORKER, 1);
+    struct ek_holding holding = {.shard = 1, .epoch = 1, .state = EK_HOLDING_SERVING}; /* nobody was given it here */
+    rig_step(&rig,
+             (struct ek_event){.type = EK_EVENT_WORKER_REPORT, .peer = WORKER, .link = link, .holdings = &holding, .count = 1});
     ck_assert_ptr_nonnull(rig_action(&rig, EK_ACTION_END, 0));
 }
 END_TEST
@@ -239,7 +246,9 @@ static Suite *suite(void)
     tcase_add_test(tests, a_position_below_the_acknowledged_floor_is_quarantined);
     tcase_add_loop_test(tests, a_holder_without_the_rows_is_quarantined_whatever_its_position, 0, 2);
     tcase_add_test(tests, a_restarted_broker_goes_on_at_the_reported_position);
-    tcase_add_test(tests, a_later_generation_or_epoch_elsewhere_ends_this_broker);
+    tcase_add_loop_test(tests, a_worker_that_knows_a_later_generation_or_this_one_already_ends_this_broker, GENERATION - 1,
+                        GENERATION + 2);
+    tcase_add_test(tests, an_epoch_above_its_own_ends_this_broker);
     tcase_add_test(tests, a_worker_of_another_cluster_is_refused);
     tcase_add_test(tests, a_report_of_a_lower_incarnation_quarantines_its_shards);
     tcase_add_test(tests, a_late_hello_of_an_earlier_start_quarantines_nothing);
