@@ -115,11 +115,27 @@ START_TEST(what_was_in_flight_goes_out_again_with_its_positions)
     rig_reply(&rig, WORKER, old, first_token, EK_WIRE_OK, 1);
     ck_assert_ptr_null(replied(0));
     ck_assert_ptr_nonnull(rig_action(&rig, EK_ACTION_WORKER_REFUSED, 0));
+    rig_reply(&rig, WORKER, link, first_token, EK_WIRE_OK, 1); /* nor can it know of one that this link has not brought it */
+    ck_assert_ptr_null(replied(0));
     rig_dispatch(&rig);
     ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 3);
     for (size_t i = 0; i < 3; i++)
         ck_assert_uint_eq(rig_sent(&rig, i)->position, i + 1);
     ck_assert_uint_eq(rig_sent(&rig, 0)->token, first_token);
+}
+END_TEST
+
+START_TEST(nobody_but_the_holder_answers_a_job)
+{
+    struct ek_link link = rig_join(&rig, WORKER, 0, NULL);
+    rig_write(&rig, CLIENT, 0, 0, 0);
+    rig_dispatch(&rig);
+    uint64_t token = rig_sent(&rig, 0)->token;
+    struct ek_link other = rig_join(&rig, OTHER_WORKER, 0, NULL);
+    rig_reply(&rig, OTHER_WORKER, other, token, EK_WIRE_OK, 1);
+    ck_assert_ptr_null(replied(0));
+    rig_reply(&rig, WORKER, link, token, EK_WIRE_OK, 1);
+    ck_assert_ptr_nonnull(replied(0));
 }
 END_TEST
 
@@ -638,6 +654,7 @@ static Suite *suite(void)
     tcase_add_test(tests, credit_in_jobs_and_bytes_is_kept);
     tcase_add_test(tests, one_large_job_goes_out_when_nothing_is_in_flight);
     tcase_add_test(tests, what_was_in_flight_goes_out_again_with_its_positions);
+    tcase_add_test(tests, nobody_but_the_holder_answers_a_job);
     tcase_add_test(tests, silence_ends_a_link_and_keeps_the_queue);
     tcase_add_test(tests, a_storage_thread_that_hangs_ends_the_link);
     tcase_add_test(tests, a_full_queue_answers_busy_and_later_numbers_wait_for_the_refused_one);

@@ -244,6 +244,10 @@ START_TEST(a_worker_that_connects_anew_again_and_again_is_no_clone)
         hello_over(connection, WORKER, 1);
         hello_over(connection, WORKER, 1);
         ck_assert_ptr_null(rig_action(&rig, EK_ACTION_WORKER_REFUSED, 0));
+        hello_over(connection - 1, WORKER, 1); /* left on the one before it, and late */
+        ck_assert_ptr_null(rig_action(&rig, EK_ACTION_WORKER_REFUSED, 0));
+        hello_over(connection, WORKER, 1);
+        ck_assert_ptr_null(rig_action(&rig, EK_ACTION_WORKER_REFUSED, 0));
     }
     ck_assert_int_ne(state_of(SHARD), EK_SHARD_QUARANTINED);
 }
@@ -450,15 +454,17 @@ START_TEST(rows_that_come_back_are_set_aside_and_their_worker_gets_no_role_there
 }
 END_TEST
 
-/* A learner that came back after the loss of what it was a copy of was accepted: the last copy there is, or part of one. */
-START_TEST(a_whole_copy_of_what_was_given_up_is_set_aside_and_a_part_of_one_is_not)
+/* A learner that came back after the loss of what it was a copy of was accepted: the last copy there is, or part of one; or a copy
+ * of what came after the loss. */
+START_TEST(a_whole_copy_of_what_was_given_up_is_set_aside_and_no_other_is)
 {
-    static const enum ek_holding_state said[] = {EK_HOLDING_LEARNER, EK_HOLDING_LEARNER, EK_HOLDING_FILLING};
-    static const uint64_t positions[] = {FLOOR, 0, FLOOR};
+    static const enum ek_holding_state said[] = {EK_HOLDING_LEARNER, EK_HOLDING_LEARNER, EK_HOLDING_FILLING, EK_HOLDING_LEARNER};
+    static const uint64_t positions[] = {FLOOR, 0, FLOOR, FLOOR};
+    static const uint64_t epochs[] = {1, 1, 1, 2};
     lose_worker(true);
     ck_assert_int_eq(command("forget", "0b00", "--accept-loss"), EK_WIRE_OK);
     confirm_losses();
-    (void)report(13, positions[_i], 1, said[_i]);
+    (void)report(13, positions[_i], epochs[_i], said[_i]);
     const struct ek_action *assign = NULL;
     for (size_t n = 0; (assign = rig_action(&rig, EK_ACTION_WORKER_ASSIGN, n)) && assign->peer != 13;)
         n++;
@@ -513,7 +519,7 @@ static Suite *suite(void)
     tcase_add_test(tests, without_another_worker_nothing_is_forgotten);
     tcase_add_test(tests, the_shards_of_a_forgotten_worker_go_on_elsewhere);
     tcase_add_test(tests, rows_that_come_back_are_set_aside_and_their_worker_gets_no_role_there);
-    tcase_add_loop_test(tests, a_whole_copy_of_what_was_given_up_is_set_aside_and_a_part_of_one_is_not, 0, 3);
+    tcase_add_loop_test(tests, a_whole_copy_of_what_was_given_up_is_set_aside_and_no_other_is, 0, 4);
     tcase_add_test(tests, alarms_of_many_shards_leave_room_for_others);
     tcase_add_test(tests, a_worker_without_shards_is_forgotten_without_more);
     suite_add_tcase(suite, tests);
