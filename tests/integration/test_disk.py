@@ -146,6 +146,22 @@ class BrokenSync(EvenkeelTest):
             self.assertEqual(store.get(key)[0], b"v")
         cluster.stop()
 
+    def test_a_failed_sync_ends_the_broker_which_cannot_record_what_is_acknowledged(self):
+        cluster = self.own_cluster(workers=0, shards=4)
+        cluster.broker.stop()
+        sign = cluster.directory / "broken"
+        broker = cluster.broker = cluster.start_command("broker", self.preload(sign) + cluster.broker_command())
+        broker.wait_ready()
+        cluster.start_worker("w1")
+        cluster.store().put(b"before", b"v")
+        sign.touch()
+        self.assertEqual(broker.wait_end(), 1)
+        self.assertIn("can no longer be recorded", broker.logged())
+        sign.unlink()
+        cluster.start_broker()
+        self.assertEqual(cluster.store().get(b"before")[0], b"v")
+        cluster.stop()
+
 
 class Damage(EvenkeelTest):
     """One byte of a stopped worker's files is flipped."""

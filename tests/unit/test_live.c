@@ -33,6 +33,28 @@ START_TEST(a_record_goes_when_no_shard_needs_it)
 }
 END_TEST
 
+START_TEST(records_leave_in_order_however_many_there_are)
+{
+    enum { FIRST = 50, MORE = 300 };
+    struct ek_live *live = malloc(sizeof *live);
+    uint64_t sequence;
+    ek_live_init(live, 100);
+    for (uint64_t i = 1; i <= FIRST; i++)
+        ek_live_add(live, i, 1);
+    for (uint64_t i = 1; i < FIRST; i++)
+        ck_assert(ek_live_drop(live, &sequence));
+    for (uint64_t i = FIRST + 1; i <= MORE; i++)
+        ek_live_add(live, i, 1);
+    for (uint64_t i = FIRST; i <= MORE; i++) {
+        ck_assert(ek_live_drop(live, &sequence));
+        ck_assert_uint_eq(sequence, i);
+    }
+    ck_assert_uint_eq(live->bytes, 0);
+    ek_live_done(live);
+    free(live);
+}
+END_TEST
+
 START_TEST(nothing_is_due_below_the_limit)
 {
     struct ek_live *live = malloc(sizeof *live);
@@ -91,6 +113,7 @@ static Suite *suite(void)
     Suite *suite = suite_create("live");
     TCase *tests = tcase_create("live");
     tcase_add_test(tests, a_record_goes_when_no_shard_needs_it);
+    tcase_add_test(tests, records_leave_in_order_however_many_there_are);
     tcase_add_test(tests, nothing_is_due_below_the_limit);
     tcase_add_loop_test(tests, live_records_stay_below_twice_the_limit, 0, 2);
     suite_add_tcase(suite, tests);
