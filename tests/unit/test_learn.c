@@ -165,12 +165,18 @@ START_TEST(a_copy_is_as_of_its_position_whatever_is_written_meanwhile)
 }
 END_TEST
 
+static char *text_of(size_t bytes)
+{
+    char *text = malloc(bytes + 1);
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'x', bytes);
+    text[bytes] = 0;
+    return text;
+}
+
 static void write_large(int count, uint64_t ttl_ms)
 {
-    char *value = malloc(LARGE_BYTES + 1);
-    ck_assert_ptr_nonnull(value);
-    memset(value, 'x', LARGE_BYTES);
-    value[LARGE_BYTES] = 0;
+    char *value = text_of(LARGE_BYTES);
     for (int i = 0; i < count; i++) {
         char key[32];
         (void)snprintf(key, sizeof key, LEARN_KEY("large%d"), i);
@@ -215,6 +221,19 @@ START_TEST(a_large_copy_comes_in_chunks_each_of_which_may_come_again)
     ck_assert_int_eq(ek_copy_chunk(learn.copy, 1, 0, &first, &error), EK_NOT_FOUND);
     learn_check_equal();
     ek_buffer_done(&first);
+}
+END_TEST
+
+/* Together they are more than a message takes. */
+START_TEST(a_row_of_the_largest_size_has_a_chunk_of_its_own)
+{
+    char *largest = text_of(EK_VALUE_BYTES_MAX);
+    write_large(1, 0);
+    put(LEARN_KEY("largest"), largest);
+    put(LEARN_KEY("last"), "v");
+    free(largest);
+    learn_complete();
+    learn_check_equal();
 }
 END_TEST
 
@@ -588,6 +607,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_shard_without_rows_is_copied);
     tcase_add_test(tests, a_copy_is_as_of_its_position_whatever_is_written_meanwhile);
     tcase_add_test(tests, a_large_copy_comes_in_chunks_each_of_which_may_come_again);
+    tcase_add_test(tests, a_row_of_the_largest_size_has_a_chunk_of_its_own);
     tcase_add_loop_test(tests, a_copy_that_is_not_whole_is_refused, 0, DAMAGES);
     tcase_add_loop_test(tests, what_is_stored_is_compared_with_what_was_sent, 0, 2);
     tcase_add_test(tests, a_copy_of_an_earlier_position_than_this_worker_knows_is_refused);
