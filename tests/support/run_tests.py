@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs test programs, two at a time, and says in one last plain line how many tests passed and failed.
+"""Runs test programs, two at a time, and says in one last plain line how many tests passed and failed; a skipped one did neither.
 
     run_tests.py PROGRAM|SCRIPT.py ...
 
@@ -19,10 +19,13 @@ JOBS = int(os.environ.get("TESTS_JOBS", "2"))
 
 
 def counts(path, output, code):
-    """How many tests passed and failed, as Check or unittest say it. A program that ends without a summary has failed once."""
+    """How many tests passed, failed and were skipped, as Check or unittest say it. A program that ends without a summary has failed once."""
+    skipped = 0
     if path.endswith(".py"):
         ran = re.search(r"^Ran (\d+) tests? in", output, re.M)
         bad = re.search(r"^FAILED \((.*)\)", output, re.M)
+        left_out = re.search(r"^(?:OK|FAILED) \(.*\bskipped=(\d+)", output, re.M)
+        skipped = int(left_out.group(1)) if left_out else 0
         failed = sum(int(n) for n in re.findall(r"(?:failures|errors|unexpected successes)=(\d+)", bad.group(1))) if bad else 0
         total = int(ran.group(1)) if ran else 0
     else:
@@ -31,7 +34,7 @@ def counts(path, output, code):
         failed = int(said.group(2)) + int(said.group(3)) if said else 0
     if total == 0 or (code and not failed):
         failed += 1
-    return max(total - failed, 0), failed
+    return max(total - failed - skipped, 0), failed, skipped
 
 
 def run(path):
@@ -47,15 +50,18 @@ def run(path):
 
 
 def main():
-    passed = failed = 0
+    passed = failed = skipped = 0
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for done in concurrent.futures.as_completed([pool.submit(run, path) for path in sys.argv[1:]]):
             path, output, code, seconds = done.result()
-            good, bad = counts(path, output, code)
-            passed, failed = passed + good, failed + bad
-            print(f"{'ok    ' if not bad else 'FAILED'} {path} ({good} passed, {bad} failed, {seconds:.1f} s)", flush=True)
+            good, bad, left_out = counts(path, output, code)
+            passed, failed, skipped = passed + good, failed + bad, skipped + left_out
+            said = f"{good} passed, {bad} failed" + (f", {left_out} skipped" if left_out else "")
+            print(f"{'ok    ' if not bad else 'FAILED'} {path} ({said}, {seconds:.1f} s)", flush=True)
             if bad:
                 print(output, flush=True)
+    if skipped:
+        print(f"{skipped} skipped, which cannot run here", flush=True)
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 
