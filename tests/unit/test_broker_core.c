@@ -1,5 +1,6 @@
 /* The broker's core, held against DESIGN's rules with events only. */
 #include "broker/metrics.h"
+#include "common/operations.h"
 #include "tests/support/broker_rig.h"
 #include "tests/support/run_suite.h"
 
@@ -225,6 +226,106 @@ START_TEST(shards_that_are_away_leave_room_for_the_others)
     ck_assert_int_eq(replied(0)->status, EK_WIRE_BUSY);
     ck_assert_int_eq(write_status(CLIENT, served, 0, 0), EK_WIRE_OK);
     rig_tick(&rig, 1);
+}
+END_TEST
+
+/* How many jobs of 1 MiB that client gets in, each into the next of the first `shards`. */
+static int let_in(ek_broker_peer client, uint16_t shards)
+{
+    static uint8_t body[1 * EK_MIB];
+    int count = 0;
+    for (;; count++) {
+        struct ek_job job = rig_job(&rig, EK_JOB_WRITE, (uint16_t)(count % shards), 0, 0);
+        job.body = ek_slice_of(body, sizeof body);
+        rig_jobs(&rig, client, &job, 1);
+        if (replied(0))
+            break;
+    }
+    ck_assert_int_eq(replied(0)->status, EK_WIRE_BUSY);
+    return count;
+}
+
+/* Each job is somewhat more than its body, so that the last MiB of a limit stays free; the least limit is a job of the largest
+ * size. */
+START_TEST(all_a_client_and_a_shard_have_their_limits)
+{
+    rig_close(&rig);
+    rig_open_sized(&rig, 64ull * EK_MIB, NULL, 0);
+    rig_join(&rig, WORKER, 0, NULL);
+    ck_assert_int_eq(let_in(CLIENT, 1), 16);
+    ck_assert_int_eq(let_in(CLIENT, 1), 0);
+    rig_tick(&rig, 1);
+    rig_close(&rig);
+    rig_open_sized(&rig, 64ull * EK_MIB, NULL, 0);
+    rig_join(&rig, WORKER, 0, NULL);
+    ck_assert_int_eq(let_in(CLIENT, RIG_SHARDS), 31);
+    ck_assert_int_eq(let_in(OTHER_CLIENT, RIG_SHARDS), 31);
+    ck_assert_int_eq(let_in(THIRD_CLIENT, RIG_SHARDS), 1);
+}
+END_TEST
+
+START_TEST(what_is_away_has_half_of_all_and_of_each_client)
+{
+    rig_close(&rig);
+    rig_open_sized(&rig, 64ull * EK_MIB, NULL, 0);
+    ck_assert_int_eq(let_in(CLIENT, RIG_SHARDS), 16);
+    ck_assert_int_eq(let_in(OTHER_CLIENT, RIG_SHARDS), 15);
+    ck_assert_int_eq(let_in(THIRD_CLIENT, RIG_SHARDS), 0);
+}
+END_TEST
+
+static enum ek_wire_status cancel_status(uint64_t number, bool repeated)
+{
+    struct ek_buffer cause = {0};
+    struct ek_job job = rig_job(&rig, EK_JOB_CANCEL, 0, 9, number);
+    ek_encode_cause(&cause, EK_WIRE_EXPIRED);
+    job.body = ek_buffer_slice(&cause);
+    job.route.repeated = repeated;
+    rig_jobs(&rig, CLIENT, &job, 1);
+    ek_buffer_done(&cause);
+    return replied(0) ? replied(0)->status : EK_WIRE_OK;
+}
+
+START_TEST(cancellations_have_a_small_allotment_beyond_the_limits)
+{
+    (void)let_in(CLIENT, RIG_SHARDS);
+    for (uint64_t number = 1; number <= EK_CANCEL_JOBS_MAX; number++)
+        ck_assert_int_eq(cancel_status(number, false), EK_WIRE_OK);
+    ck_assert_int_eq(cancel_status(EK_CANCEL_JOBS_MAX + 1, false), EK_WIRE_BUSY);
+}
+END_TEST
+
+START_TEST(cancellations_in_flight_are_bounded)
+{
+    size_t sent = 0;
+    rig_join(&rig, WORKER, 0, NULL);
+    for (uint64_t number = 1; number <= EK_CREDIT_CANCELS_MAX + 10; number++)
+        ck_assert_int_eq(cancel_status(number, false), EK_WIRE_OK);
+    do {
+        rig_dispatch(&rig);
+        sent += rig_count(&rig, EK_ACTION_WORKER_JOB);
+    } while (rig_count(&rig, EK_ACTION_WORKER_JOB));
+    ck_assert_uint_eq(sent, EK_CREDIT_CANCELS_MAX);
+}
+END_TEST
+
+/* Its position belongs to it: only the worker says what became of it, and in the order of positions. */
+START_TEST(what_was_sent_is_not_cancelled_here)
+{
+    const int shards[] = {0, -1};
+    rig_join(&rig, WORKER, 0, NULL);
+    rig_write(&rig, CLIENT, 0, 9, 1);
+    rig_write(&rig, CLIENT, 0, 9, 2);
+    rig_dispatch(&rig);
+    rig_step(&rig, (struct ek_event){.type = EK_EVENT_WORKER_LOST, .peer = WORKER});
+    ck_assert_int_eq(cancel_status(1, true), EK_WIRE_OK);
+    rig_join(&rig, WORKER, 0, shards);
+    rig_dispatch(&rig);
+    ck_assert_uint_eq(rig_count(&rig, EK_ACTION_WORKER_JOB), 2);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_uint_eq(rig_sent(&rig, i)->position, i + 1);
+        ck_assert_int_eq(rig_sent(&rig, i)->kind, EK_JOB_WRITE);
+    }
 }
 END_TEST
 
@@ -660,6 +761,11 @@ static Suite *suite(void)
     tcase_add_test(tests, a_full_queue_answers_busy_and_later_numbers_wait_for_the_refused_one);
     tcase_add_test(tests, a_refused_number_that_was_answered_meanwhile_holds_nobody_back);
     tcase_add_test(tests, shards_that_are_away_leave_room_for_the_others);
+    tcase_add_test(tests, all_a_client_and_a_shard_have_their_limits);
+    tcase_add_test(tests, what_is_away_has_half_of_all_and_of_each_client);
+    tcase_add_test(tests, cancellations_have_a_small_allotment_beyond_the_limits);
+    tcase_add_test(tests, cancellations_in_flight_are_bounded);
+    tcase_add_test(tests, what_was_sent_is_not_cancelled_here);
     tcase_add_test(tests, a_marked_repetition_joins_the_copy_that_is_here);
     tcase_add_test(tests, an_expired_thin_job_is_answered_and_a_numbered_one_becomes_its_cancellation);
     tcase_add_test(tests, what_expires_in_the_queue_goes_before_what_does_not);
