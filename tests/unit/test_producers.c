@@ -193,6 +193,21 @@ START_TEST(ids_that_were_never_issued_do_not_raise_the_floor_above_those_to_come
     uint64_t issued_next = (producers.stamp_unix_ms + 1) << EK_PRODUCER_COUNTER_BITS;
     ck_assert_int_eq(look(&producers, issued_now, 1), EK_NUMBER_FORGOTTEN);
     ck_assert_int_eq(look(&producers, issued_next, 1), EK_NUMBER_NEW);
+}
+END_TEST
+
+START_TEST(one_that_writes_again_leaves_the_others_closed)
+{
+    struct ek_producers producers = {0};
+    for (uint64_t id = 1; id <= 3; id++)
+        record(&producers, id, 1);
+    close_beside(&producers, 3, 2, 1);
+    close_beside(&producers, 3, 3, 2);
+    ck_assert_uint_eq(ek_producers_closed(&producers), 2);
+    record(&producers, 2, 2);
+    ck_assert_uint_eq(ek_producers_closed(&producers), 1);
+    ck_assert_uint_eq(producers.last_closed->id, 1);
+    ck_assert_uint_eq(producers.newest->id, 2);
     ek_producers_done(&producers);
 }
 END_TEST
@@ -235,6 +250,23 @@ START_TEST(thin_replies_stay_until_they_are_confirmed)
 }
 END_TEST
 
+START_TEST(thin_replies_that_nobody_confirms_are_bounded_in_bytes)
+{
+    static const uint8_t body[EK_WRITE_REPLY_BYTES_MAX];
+    struct ek_producers producers = {0};
+    for (uint64_t position = 1; position <= 3000; position++) {
+        struct ek_verdict verdict = {
+            .position = position, .count = 1, .used = true, .stamp_unix_ms = 5, .body = ek_slice_of(body, sizeof body)};
+        ek_producers_record(&producers, &verdict);
+        ck_assert_uint_le(producers.thin_bytes, EK_PRODUCERS_BYTES_MAX);
+    }
+    ck_assert_ptr_null(ek_producers_reply(&producers, 0, 1));
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 0, 3000 - 500));
+    ck_assert_ptr_nonnull(ek_producers_reply(&producers, 0, 3000));
+    ek_producers_done(&producers);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("producers");
@@ -248,7 +280,9 @@ static Suite *suite(void)
     tcase_add_test(tests, a_closed_producer_is_known_until_room_is_needed);
     tcase_add_test(tests, a_mark_on_a_producers_own_write_is_older_than_the_write);
     tcase_add_test(tests, ids_that_were_never_issued_do_not_raise_the_floor_above_those_to_come);
+    tcase_add_test(tests, one_that_writes_again_leaves_the_others_closed);
     tcase_add_test(tests, replies_of_a_shard_are_bounded_in_bytes);
+    tcase_add_test(tests, thin_replies_that_nobody_confirms_are_bounded_in_bytes);
     tcase_add_test(tests, thin_replies_stay_until_they_are_confirmed);
     suite_add_tcase(suite, tests);
     return suite;

@@ -531,6 +531,24 @@ START_TEST(a_number_that_was_refused_for_good_is_filled)
 }
 END_TEST
 
+/* Its first copy may have been applied before the broker that would not take it came: only the number's verdict tells. */
+START_TEST(what_was_sent_twice_and_is_refused_for_good_ends_as_its_cancellation_says)
+{
+    ek_rig_submit(&rig, EK_DELETE, "{a}", UINT32_MAX, &notes[0]);
+    ek_rig_turn(&rig);
+    ek_rig_advance(&rig, 6 * S);
+    ck_assert_uint_eq(rig.job_count, 2);
+    ck_assert(job(1)->route.repeated);
+    ek_rig_reply(&rig, job(1)->id, EK_WIRE_TOO_LARGE, 0, NULL);
+    assert_waits(&notes[0]);
+    ek_rig_turn(&rig);
+    ck_assert_int_eq(job(2)->kind, EK_JOB_CANCEL);
+    ck_assert_uint_eq(job(2)->route.number, 1);
+    ek_rig_reply(&rig, job(2)->id, EK_WIRE_OK, 1, NULL);
+    assert_ended(&notes[0], EK_OUTCOME_OK);
+}
+END_TEST
+
 START_TEST(a_refusal_of_the_whole_batch_reaches_every_operation)
 {
     ek_rig_put(&rig, "{a}1", "x", &notes[0]);
@@ -626,6 +644,7 @@ static Suite *suite(void)
     tcase_add_test(faults, a_read_stays_behind_a_write_that_leaves_twice);
     tcase_add_test(faults, a_broker_without_producers_is_not_pestered);
     tcase_add_test(faults, a_number_that_was_refused_for_good_is_filled);
+    tcase_add_test(faults, what_was_sent_twice_and_is_refused_for_good_ends_as_its_cancellation_says);
     tcase_add_test(faults, a_refusal_of_the_whole_batch_reaches_every_operation);
     tcase_add_test(faults, messages_that_break_the_protocol_are_counted_and_ignored);
     tcase_add_test(faults, closing_gives_up_with_what_is_certain);
