@@ -112,6 +112,44 @@ START_TEST(a_full_table_forgets_whoever_was_silent_longest)
 }
 END_TEST
 
+/* Whoever was silent longest need not be the oldest one. */
+START_TEST(the_floor_and_the_stamp_never_fall)
+{
+    enum { LATE = 100000 };
+    struct ek_producers producers = {0};
+    record(&producers, LATE, 1);
+    for (uint64_t id = 1; id <= EK_PRODUCERS_PER_SHARD_MAX; id++)
+        record(&producers, id, 1);
+    ck_assert_int_eq(look(&producers, LATE, 1), EK_NUMBER_FORGOTTEN);
+    record(&producers, LATE + 1, 1);
+    ck_assert_int_eq(look(&producers, 1, 2), EK_NUMBER_FORGOTTEN);
+    ck_assert_int_eq(look(&producers, LATE, 1), EK_NUMBER_FORGOTTEN);
+    ck_assert_uint_eq(producers.floor, LATE);
+    uint64_t stamp_unix_ms = producers.stamp_unix_ms;
+    struct ek_verdict earlier = numbered(&producers, LATE + 1, 2);
+    earlier.stamp_unix_ms = 1; /* it was dispatched before, and went out again */
+    ek_producers_record(&producers, &earlier);
+    ck_assert_uint_eq(producers.stamp_unix_ms, stamp_unix_ms);
+    ek_producers_done(&producers);
+}
+END_TEST
+
+START_TEST(a_loss_leaves_the_stamp_and_the_last_expiry)
+{
+    struct ek_producers producers = {0};
+    record(&producers, 7, 1);
+    uint64_t stamp_unix_ms = producers.stamp_unix_ms;
+    producers.expires_unix_ms = 60000;
+    ek_producers_give_up(&producers, 1000, 8);
+    ck_assert_uint_eq(producers.position, 1000);
+    ck_assert_uint_eq(producers.stamp_unix_ms, stamp_unix_ms);
+    ck_assert_uint_eq(producers.expires_unix_ms, 60000); /* rows are kept, and so is what makes them leave */
+    ck_assert_int_eq(look(&producers, 7, 2), EK_NUMBER_FORGOTTEN);
+    ck_assert_int_eq(look(&producers, 9, 1), EK_NUMBER_NEW);
+    ek_producers_done(&producers);
+}
+END_TEST
+
 static void close_beside(struct ek_producers *producers, uint64_t producer, uint64_t number, uint64_t closed)
 {
     struct ek_verdict verdict = numbered(producers, producer, number);
@@ -276,6 +314,8 @@ static Suite *suite(void)
     tcase_add_test(tests, a_producer_keeps_a_bounded_number_of_replies);
     tcase_add_test(tests, a_verdict_without_a_number_moves_the_position_only);
     tcase_add_test(tests, a_full_table_forgets_whoever_was_silent_longest);
+    tcase_add_test(tests, the_floor_and_the_stamp_never_fall);
+    tcase_add_test(tests, a_loss_leaves_the_stamp_and_the_last_expiry);
     tcase_add_test(tests, a_full_table_forgets_closed_producers_before_older_ones);
     tcase_add_test(tests, a_closed_producer_is_known_until_room_is_needed);
     tcase_add_test(tests, a_mark_on_a_producers_own_write_is_older_than_the_write);
