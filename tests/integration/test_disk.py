@@ -9,7 +9,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 import msgpack  # noqa: E402
-from cluster import BUILD, EvenkeelTest, PATIENCE_S  # noqa: E402
+from cluster import BUILD, EvenkeelTest, PATIENCE_S, SLOWER  # noqa: E402
 from thin_client import BUSY, DELETE, EXPIRED, OK, WRITE, Refused, delete, put  # noqa: E402
 
 MIB = 1 << 20
@@ -103,11 +103,34 @@ class SmallDisk(EvenkeelTest):
         cluster.stop()
 
 
+def preloaded(library, **environment):
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    words = ["env", f"LD_PRELOAD={BUILD}/tests/{library}.so", f"ASAN_OPTIONS={sanitizer}"]
+    return words + [f"{name}={value}" for name, value in environment.items()]
+
+
+class HungDisk(EvenkeelTest):
+    def test_a_worker_whose_disk_hangs_is_away_though_its_process_lives(self):
+        puts = 100
+        cluster = self.own_cluster(workers=0, shards=4, broker_flags=["--liveness", f"{SLOWER}s"])
+        slow = preloaded("bench/slow", SLOW_ROW_US=int(50000 * SLOWER))  # five times the liveness for all of them
+        worker = cluster.workers["w1"] = cluster.start_command("w1", slow + cluster.worker_command("w1"))
+        worker.wait_ready()
+        client = cluster.raw()
+        client.send(msgpack.packb([1, 3, [[n, WRITE, 0, None, msgpack.packb([put(b"key%d" % n, b"v")])] for n in range(puts)]]))
+        cluster.wait_stats(lambda stats: stats["workers_up"] == 0)
+        self.assertIn("its storage does not answer", cluster.broker.logged())
+        self.assertIsNone(worker.child.poll())
+        answered = {}
+        while len(answered) < puts:
+            answered.update((reply[0], reply[1]) for reply in msgpack.unpackb(client.recv())[2])
+        self.assertEqual(set(answered.values()), {OK})
+        cluster.stop()
+
+
 class BrokenSync(EvenkeelTest):
     def preload(self, sign, of=""):
-        sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        words = ["env", f"LD_PRELOAD={BUILD}/tests/chaos/fail_sync.so", f"FAIL_SYNC={sign}", f"ASAN_OPTIONS={sanitizer}"]
-        return words + ([f"FAIL_SYNC_OF={of}"] if of else [])
+        return preloaded("chaos/fail_sync", FAIL_SYNC=sign, **({"FAIL_SYNC_OF": of} if of else {}))
 
     def test_a_sync_that_fails_during_the_start_ends_a_worker_and_a_broker(self):
         cluster = self.own_cluster(workers=0, shards=4)
