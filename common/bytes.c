@@ -56,11 +56,6 @@ void *ek_alloc_aligned(size_t alignment, size_t size)
     return memset(or_end(aligned_alloc(alignment, size)), 0, size);
 }
 
-void *ek_realloc(void *old, size_t size)
-{
-    return or_end(realloc(old, size ? size : 1));
-}
-
 void *ek_grow(void *array, size_t *capacity, size_t wanted, size_t width)
 {
     if (wanted <= *capacity)

@@ -37,7 +37,6 @@ void *ek_alloc_zero(size_t count, size_t width);
 enum { EK_LINE_BYTES = 64 /* of a processor's cache */ };
 /* Zeroed, and free()d. `alignment` is a power of two, of which `size` is a multiple. */
 void *ek_alloc_aligned(size_t alignment, size_t size);
-void *ek_realloc(void *old, size_t size);
 void *ek_grow(void *array, size_t *capacity, size_t wanted, size_t width);
 char *ek_copy_text(const char *text);
 /* A copy that the caller frees; NULL for an empty slice. */

@@ -33,7 +33,6 @@ _Static_assert(EK_BATCH_BYTES_MAX <= EK_JOB_BODY_BYTES_MAX, "the broker takes ev
 #define EK_ENVELOPE_BYTES_MAX    (20u * EK_MIB)  /* also the largest frame that a bound socket takes */
 #define EK_ENVELOPE_BYTES_GOAL   (256u * EK_KIB) /* an envelope that has reached it is sent */
 #define EK_WRITE_REPLY_BYTES_MAX (4u * EK_KIB)
-#define EK_READ_REPLY_BYTES_MAX  (EK_VALUE_BYTES_MAX + 128u * EK_KIB) /* a dead letter with its job */
 #ifndef EK_READ_REPLY_BYTES_GOAL
 #define EK_READ_REPLY_BYTES_GOAL (1u * EK_MIB) /* beyond it a read's later results say "alone" */
 #endif
@@ -66,13 +65,12 @@ _Static_assert(EK_BATCH_BYTES_MAX <= EK_JOB_BODY_BYTES_MAX, "the broker takes ev
 #define EK_DEAD_REPLAYED_BYTES (64u * EK_MIB)      /* of replays in one group commit; beyond it they are refused */
 
 /* Broker */
-#define EK_QUEUE_BYTES_DEFAULT  (256ull * EK_MIB)
-#define EK_QUEUE_BYTES_MIN      (32ull * EK_MIB)
-#define EK_CLIENTS_MAX          16384u
-#define EK_WORKERS_MAX          256u
-#define EK_OUTBOX_BYTES_MAX     (32u * EK_MIB) /* replies that wait for one client */
-#define EK_CANCEL_JOBS_MAX      4096u          /* cancellations that are let in beyond the limits */
-#define EK_CANCEL_PRODUCERS_MAX 4096u
+#define EK_QUEUE_BYTES_DEFAULT (256ull * EK_MIB)
+#define EK_QUEUE_BYTES_MIN     (32ull * EK_MIB)
+#define EK_CLIENTS_MAX         16384u
+#define EK_WORKERS_MAX         256u
+#define EK_OUTBOX_BYTES_MAX    (32u * EK_MIB) /* replies that wait for one client */
+#define EK_CANCEL_JOBS_MAX     4096u          /* cancellations that are let in beyond the limits */
 #ifndef EK_POOL_BYTES_MAX
 #define EK_POOL_BYTES_MAX (2u * EK_MIB) /* memory of jobs that have ended; 0 where every use after the end is to be seen */
 #endif

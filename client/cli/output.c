@@ -160,12 +160,6 @@ bool ek_is_terminal(int fd)
     return isatty(fd) && kind && strcmp(kind, "dumb") != 0;
 }
 
-bool ek_wants_colour(int fd)
-{
-    const char *no_colour = getenv("NO_COLOR");
-    return ek_is_terminal(fd) && !(no_colour && *no_colour);
-}
-
 void ek_terminal_size(int fd, size_t *ret_rows, size_t *ret_columns)
 {
     struct winsize size;

@@ -30,9 +30,8 @@ int ek_fail_outcome(const struct ek_cli *cli, enum ek_outcome outcome, const cha
 /* A line on standard error that is no failure. */
 void ek_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Standard error (or output) is a terminal; for colour also: nobody set NO_COLOR. */
+/* Standard error (or output) is a terminal. */
 bool ek_is_terminal(int fd);
-bool ek_wants_colour(int fd);
 /* Its size in characters, or what one has at least. */
 void ek_terminal_size(int fd, size_t *ret_rows, size_t *ret_columns);
 
