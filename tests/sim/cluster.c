@@ -189,8 +189,8 @@ static void close_behind(struct sim_process *process)
         cluster.core = NULL;
     else
         sim_disk_crash(sim_disk_of((unsigned)process->number));
-    if (process != &cluster.broker && process->exit_code < 0)
-        sim_count(SIM_COUNT_WORKER_DEATH);
+    if (process != &cluster.broker && process->exit_code <= 0)
+        sim_count(process->exit_code < 0 ? SIM_COUNT_WORKER_DEATH : SIM_COUNT_WORKER_STOPPED);
     sim_hazard_ended(process);
 }
 

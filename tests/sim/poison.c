@@ -73,9 +73,11 @@ void sim_poison_touch(struct ek_slice physical_key)
         sim_wait(SIM_NEVER);
 }
 
+/* A worker whose BYE is lost has died as far as the broker can tell. */
 bool sim_poison_may_hit_others(void)
 {
-    return sim_counted(SIM_COUNT_WORKER_DEATH) - sim_counted(SIM_COUNT_POISON) >= DEATHS_ALONE;
+    uint64_t ends = sim_counted(SIM_COUNT_WORKER_DEATH) + sim_counted(SIM_COUNT_WORKER_STOPPED);
+    return ends - sim_counted(SIM_COUNT_POISON) >= DEATHS_ALONE;
 }
 
 /* ---- increments ---- */

@@ -15,7 +15,7 @@ void sim_poison_begin(void);
 void sim_poison_cure(void);
 /* A store looks a row up, or writes it: the program that asks for a deadly one ends here, as by SIGKILL. */
 void sim_poison_touch(struct ek_slice physical_key);
-/* Somebody else's job may have been set aside: so many workers were killed by others that it may have been alone each time. */
+/* Somebody else's job may have been set aside: so many workers ended otherwise that it may have been alone each time. */
 bool sim_poison_may_hit_others(void);
 
 /* Submits something. */

@@ -52,6 +52,7 @@ static const char *const words[SIM_COUNTS] = {
     [SIM_COUNT_PAST_JOB] = "jobs of an epoch that is over",
     [SIM_COUNT_WORKER_DEATH] = "deaths of workers",
     [SIM_COUNT_POISON] = "of these, by a job",
+    [SIM_COUNT_WORKER_STOPPED] = "orderly ends of workers",
     [SIM_COUNT_LETTER] = "dead letters",
     [SIM_COUNT_REPLAYED] = "of these, replayed",
     [SIM_COUNT_ROLLED_BACK] = "disks rolled back",
