@@ -79,6 +79,23 @@ static struct outcome accept_loss(struct ek_broker *broker, const struct ek_admi
     return outcome_of(ek_loss_accept(broker, shard, &broker->answer, now_us));
 }
 
+static struct outcome accept_clock(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
+{
+    (void)now_us;
+    if (admin->count != 1)
+        return (struct outcome){EK_WIRE_USAGE, "accept-clock wants nothing behind it"};
+    uint64_t jump_ms = ek_time_accept(&broker->time);
+    if (jump_ms == 0)
+        return outcome_of("the wall clock is not ahead of this broker's time");
+    ek_broker_say(broker, EK_ACTION_NOTICE, "the wall clock is accepted: time goes on %llu ms further on",
+                  (unsigned long long)jump_ms);
+    ek_json_open(&broker->answer, NULL, '{');
+    ek_json_text(&broker->answer, "status", "ok");
+    ek_json_uint(&broker->answer, "jump_ms", jump_ms);
+    ek_json_close(&broker->answer, '{');
+    return outcome_of(NULL);
+}
+
 static struct outcome forget(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)
 {
     bool accepts = admin->count == 3 && strcmp(admin->words[2], "--accept-loss") == 0;
@@ -214,7 +231,12 @@ static const struct command {
     const char *name;
     struct outcome (*run)(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us);
 } commands[] = {
-    {"accept-loss", accept_loss}, {"balance", balance}, {"drain", drain}, {"forget", forget}, {"move", move},
+    {"accept-clock", accept_clock},
+    {"accept-loss", accept_loss},
+    {"balance", balance},
+    {"drain", drain},
+    {"forget", forget},
+    {"move", move},
 };
 
 static struct outcome run(struct ek_broker *broker, const struct ek_admin *admin, uint64_t now_us)

@@ -252,10 +252,13 @@ static void tick(struct ek_broker *broker, const struct ek_event *event)
     ek_check_run(broker);
     ek_pool_rest(&broker->jobs.pool);
     if (ek_time_is_off(&broker->time, event->now_us, event->wall_unix_ms))
-        ek_broker_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY,
-                        broker->time.jump_refused
-                            ? "the wall clock is more than a day ahead of what this broker knew: its time goes on from there"
-                            : "the wall clock was set: expiry goes on by the broker's own time");
+        ek_broker_alarm(
+            broker, "clock_step", EK_NOBODY, EK_NOBODY,
+            broker->time.jump_refused
+                ? "the wall clock is more than a day ahead of what this broker knew: its time goes on from there, until "
+                  "somebody says that the clock is right: evenkeel accept-clock"
+                : "the wall clock was set: expiry goes on by the broker's own time; if the clock is ahead, and right: "
+                  "evenkeel accept-clock");
     else
         ek_broker_clear_alarm(broker, "clock_step", EK_NOBODY, EK_NOBODY);
 }
@@ -381,5 +384,5 @@ size_t ek_broker_take_floors(struct ek_broker *broker, struct ek_floor *out, siz
 
 uint64_t ek_broker_wanted_ceiling(const struct ek_broker *broker, uint64_t now_us)
 {
-    return ek_time_unix_ms(&broker->time, now_us) + EK_TIME_CEILING_AHEAD_MS;
+    return ek_time_wanted_ceiling(&broker->time, now_us);
 }

@@ -19,16 +19,23 @@ struct ek_time {
     uint64_t base_us;
     uint64_t ahead_ms; /* how far base is before the wall clock; made good at half speed */
     uint64_t ceiling_unix_ms;
-    bool jump_refused;
+    uint64_t wall_ahead_ms; /* how far the wall clock was ahead when it was last looked at */
+    uint64_t jump_ms;       /* accepted, until a ceiling above it is durable */
+    bool jump_refused;      /* at the start, and the wall clock is off since */
 };
 
 /* `ceiling_unix_ms` 0 = none was ever kept. */
 void ek_time_start(struct ek_time *time, uint64_t now_us, uint64_t wall_unix_ms, uint64_t ceiling_unix_ms);
 /* Never falls, never passes the durable ceiling (save before the first one is durable). */
 uint64_t ek_time_unix_ms(const struct ek_time *time, uint64_t now_us);
+/* The ceiling that ought to be durable by now. */
+uint64_t ek_time_wanted_ceiling(const struct ek_time *time, uint64_t now_us);
 /* A ceiling was synced; a lower one than before is ignored. */
 void ek_time_ceiling_durable(struct ek_time *time, uint64_t ceiling_unix_ms);
-/* The wall clock was set, or a refused jump still stands. */
-bool ek_time_is_off(const struct ek_time *time, uint64_t now_us, uint64_t wall_unix_ms);
+/* Looks at the wall clock. True: it was set, or a jump was refused. */
+bool ek_time_is_off(struct ek_time *time, uint64_t now_us, uint64_t wall_unix_ms);
+/* Somebody who knows says that the wall clock is right: time goes on from there as soon as the ceiling allows. Returns by how many
+ * milliseconds; 0: it is not ahead. */
+uint64_t ek_time_accept(struct ek_time *time);
 
 #endif

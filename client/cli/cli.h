@@ -55,6 +55,7 @@ extern const struct ek_command ek_command_drain;
 extern const struct ek_command ek_command_move;
 extern const struct ek_command ek_command_moves;
 extern const struct ek_command ek_command_forget;
+extern const struct ek_command ek_command_accept_clock;
 extern const struct ek_command ek_command_accept_loss;
 extern const struct ek_command ek_command_check;
 extern const struct ek_command ek_command_ping;

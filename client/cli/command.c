@@ -1,4 +1,4 @@
-/* forget and accept-loss: what an operator tells the broker to do. */
+/* forget, accept-loss and accept-clock: what an operator tells the broker to do. */
 #include "client/cli/cli.h"
 #include "client/cli/connect.h"
 #include "client/cli/operator.h"
@@ -74,6 +74,13 @@ static int run_accept_loss(const struct ek_cli *cli, const void *options, char *
     return ek_operator_command(cli, all, 2, "accepted: the shard goes on with what its worker has; see: evenkeel shards");
 }
 
+static int run_accept_clock(const struct ek_cli *cli, const void *options, char **words, size_t count)
+{
+    const char *all[] = {"accept-clock"};
+    (void)options, (void)words, (void)count;
+    return ek_operator_command(cli, all, 1, "accepted: the broker's time goes on from the wall clock");
+}
+
 const struct ek_command ek_command_forget = {
     .name = "forget",
     .synopsis = "WORKER [--accept-loss]",
@@ -96,4 +103,14 @@ const struct ek_command ek_command_accept_loss = {
     .words_min = 1,
     .words_max = 1,
     .run = run_accept_loss,
+};
+
+const struct ek_command ek_command_accept_clock = {
+    .name = "accept-clock",
+    .synopsis = "",
+    .summary = "let the broker's time go on from its machine's clock, which is ahead",
+    .details =
+        "After a start more than a day later, or when the clock was set: the alarm `clock_step` tells of it. Rows expire by the\n"
+        "broker's time, which never goes back: what has expired by the clock expires at once, and for good.",
+    .run = run_accept_clock,
 };

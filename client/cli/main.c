@@ -14,19 +14,15 @@
 enum { TIMEOUT_DEFAULT_MS = 5000 };
 
 static const struct ek_command *const commands[] = {
-    &ek_command_up,          &ek_command_put,
-    &ek_command_get,         &ek_command_del,
-    &ek_command_exists,      &ek_command_incr,
-    &ek_command_scan,        &ek_command_txn,
-    &ek_command_import,      &ek_command_export,
-    &ek_command_run,         &ek_command_bench,
-    &ek_command_stats,       &ek_command_workers,
-    &ek_command_shards,      &ek_command_plan,
-    &ek_command_move,        &ek_command_moves,
-    &ek_command_drain,       &ek_command_balance,
-    &ek_command_dead,        &ek_command_forget,
-    &ek_command_accept_loss, &ek_command_check,
-    &ek_command_ping,        NULL,
+    &ek_command_up,     &ek_command_put,         &ek_command_get,
+    &ek_command_del,    &ek_command_exists,      &ek_command_incr,
+    &ek_command_scan,   &ek_command_txn,         &ek_command_import,
+    &ek_command_export, &ek_command_run,         &ek_command_bench,
+    &ek_command_stats,  &ek_command_workers,     &ek_command_shards,
+    &ek_command_plan,   &ek_command_move,        &ek_command_moves,
+    &ek_command_drain,  &ek_command_balance,     &ek_command_dead,
+    &ek_command_forget, &ek_command_accept_loss, &ek_command_accept_clock,
+    &ek_command_check,  &ek_command_ping,        NULL,
 };
 
 struct globals {

@@ -60,6 +60,61 @@ START_TEST(a_jump_of_more_than_a_day_begins_at_the_ceiling)
 }
 END_TEST
 
+static const uint64_t week_ms = 7ull * 24 * 3600 * 1000;
+
+/* More than a day late, a second ago. */
+static struct ek_time late_start(void)
+{
+    struct ek_time time;
+    ek_time_start(&time, 0, wall + week_ms, wall);
+    ek_time_ceiling_durable(&time, wall + 2000);
+    ck_assert(ek_time_is_off(&time, second_us, wall + week_ms + 1000));
+    return time;
+}
+
+START_TEST(a_jump_that_is_accepted_waits_for_its_ceiling)
+{
+    struct ek_time time = late_start();
+    uint64_t before = ek_time_unix_ms(&time, second_us);
+    ck_assert_uint_eq(ek_time_accept(&time), week_ms - 1);
+    ck_assert_uint_eq(ek_time_unix_ms(&time, second_us), before);
+    ek_time_ceiling_durable(&time, before + 2000); /* asked for before it was accepted */
+    ck_assert_uint_eq(ek_time_unix_ms(&time, second_us), before);
+    ck_assert(ek_time_is_off(&time, second_us, wall + week_ms + 1000));
+    ek_time_ceiling_durable(&time, ek_time_wanted_ceiling(&time, second_us));
+    ck_assert_uint_eq(ek_time_unix_ms(&time, second_us), wall + week_ms + 1000);
+    ck_assert_uint_eq(ek_time_unix_ms(&time, 2 * second_us), wall + week_ms + 2000);
+    ck_assert(!ek_time_is_off(&time, 2 * second_us, wall + week_ms + 2000));
+    ck_assert_uint_eq(ek_time_wanted_ceiling(&time, 2 * second_us), wall + week_ms + 2000 + EK_TIME_CEILING_AHEAD_MS);
+}
+END_TEST
+
+START_TEST(only_a_clock_that_is_ahead_can_be_accepted)
+{
+    struct ek_time time;
+    ek_time_start(&time, 0, wall, 0);
+    ek_time_ceiling_durable(&time, wall + 60000);
+    ck_assert(ek_time_is_off(&time, second_us, wall - 20000));
+    ck_assert_uint_eq(ek_time_accept(&time), 0);
+    ck_assert(!ek_time_is_off(&time, second_us, wall + 1500));
+    ck_assert_uint_eq(ek_time_accept(&time), 0);
+    ck_assert(ek_time_is_off(&time, second_us, wall + 11000));
+    ck_assert_uint_eq(ek_time_accept(&time), 10000);
+    ek_time_ceiling_durable(&time, wall + 70000);
+    ck_assert_uint_eq(ek_time_unix_ms(&time, second_us), wall + 11000);
+}
+END_TEST
+
+START_TEST(a_clock_that_is_set_right_again_is_not_accepted_as_it_was)
+{
+    struct ek_time time = late_start();
+    ck_assert(time.jump_refused);
+    ck_assert(!ek_time_is_off(&time, 2 * second_us, wall + 2000));
+    ck_assert(!time.jump_refused);
+    ck_assert_uint_eq(ek_time_accept(&time), 0);
+}
+END_TEST
+
 START_TEST(a_step_of_the_wall_clock_is_seen_and_not_followed)
 {
     struct ek_time time;
@@ -80,6 +135,9 @@ static Suite *suite(void)
     tcase_add_test(tests, time_stops_at_the_durable_ceiling);
     tcase_add_test(tests, a_clock_that_was_set_back_does_not_turn_time_back);
     tcase_add_test(tests, a_jump_of_more_than_a_day_begins_at_the_ceiling);
+    tcase_add_test(tests, a_jump_that_is_accepted_waits_for_its_ceiling);
+    tcase_add_test(tests, only_a_clock_that_is_ahead_can_be_accepted);
+    tcase_add_test(tests, a_clock_that_is_set_right_again_is_not_accepted_as_it_was);
     tcase_add_test(tests, a_step_of_the_wall_clock_is_seen_and_not_followed);
     suite_add_tcase(suite, tests);
     return suite;
