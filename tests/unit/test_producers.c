@@ -231,6 +231,7 @@ START_TEST(ids_that_were_never_issued_do_not_raise_the_floor_above_those_to_come
     uint64_t issued_next = (producers.stamp_unix_ms + 1) << EK_PRODUCER_COUNTER_BITS;
     ck_assert_int_eq(look(&producers, issued_now, 1), EK_NUMBER_FORGOTTEN);
     ck_assert_int_eq(look(&producers, issued_next, 1), EK_NUMBER_NEW);
+    ek_producers_done(&producers);
 }
 END_TEST
 
