@@ -9,7 +9,7 @@ enum {
 };
 #define SPARE_BYTES_MAX ((size_t)1024 * 1024) /* of an envelope that is kept */
 
-/* A peer with something to send; it ends as soon as it has nothing. */
+/* A peer with something to send, or large messages that ZeroMQ still holds; it ends as soon as it has neither. */
 struct box {
     struct ek_table_link by_peer;
     struct box *next;
@@ -23,14 +23,7 @@ struct box {
     size_t backlog_count;
     size_t backlog_capacity;
     size_t backlog_bytes;
-};
-
-/* A peer whose large messages ZeroMQ holds. */
-struct pipe {
-    struct ek_table_link by_peer;
-    struct pipe *next;
-    ek_peer peer;
-    struct ek_unsent *unsent;
+    struct ek_unsent *unsent; /* of large messages; NULL when there was none */
 };
 
 struct ek_outbox {
@@ -42,8 +35,6 @@ struct ek_outbox {
     struct box *first;
     struct box *spare; /* by `next` */
     size_t spare_count;
-    struct ek_table pipes;
-    struct pipe *first_pipe;
     ek_peer *lost;
     size_t lost_count;
     size_t lost_capacity;
@@ -78,6 +69,7 @@ static void free_box(struct box *box)
 static void end_box(struct ek_outbox *outbox, struct box *box)
 {
     drop_backlog(outbox, box);
+    ek_unsent_destroy(&box->unsent);
     ek_table_remove(&outbox->boxes, &box->by_peer);
     if (outbox->spare_count == SPARES_MAX || box->envelope.bytes.capacity > SPARE_BYTES_MAX) {
         free_box(box);
@@ -99,22 +91,6 @@ static struct box *take_box(struct ek_outbox *outbox)
     return box;
 }
 
-/* Forgets the pipes that are empty, or all of them. */
-static void end_pipes(struct ek_outbox *outbox, bool all)
-{
-    for (struct pipe **at = &outbox->first_pipe; *at;) {
-        struct pipe *pipe = *at;
-        if (!all && ek_unsent_bytes(pipe->unsent)) {
-            at = &pipe->next;
-            continue;
-        }
-        *at = pipe->next;
-        ek_table_remove(&outbox->pipes, &pipe->by_peer);
-        ek_unsent_destroy(&pipe->unsent);
-        free(pipe);
-    }
-}
-
 static void free_boxes(struct box *first)
 {
     for (struct box *box = first, *next; box; box = next) {
@@ -133,9 +109,7 @@ void ek_outbox_destroy(struct ek_outbox **outbox)
         end_box(*outbox, box);
     }
     free_boxes((*outbox)->spare);
-    end_pipes(*outbox, true);
     ek_table_done(&(*outbox)->boxes);
-    ek_table_done(&(*outbox)->pipes);
     free((*outbox)->lost);
     free(*outbox);
     *outbox = NULL;
@@ -165,43 +139,29 @@ static struct box *box_of(struct ek_outbox *outbox, ek_peer peer)
     return box;
 }
 
-static bool same_pipe(const struct ek_table_link *item, const void *wanted)
+static size_t unsent_bytes(const struct box *box)
 {
-    return EK_ITEM(item, struct pipe, by_peer)->peer == *(const ek_peer *)wanted;
-}
-
-static struct pipe *find_pipe(const struct ek_outbox *outbox, ek_peer peer)
-{
-    struct ek_table_link *found = ek_table_find(&outbox->pipes, ek_mix(peer), same_pipe, &peer);
-    return found ? EK_ITEM(found, struct pipe, by_peer) : NULL;
-}
-
-static struct pipe *pipe_of(struct ek_outbox *outbox, ek_peer peer)
-{
-    struct pipe *pipe = find_pipe(outbox, peer);
-    if (pipe)
-        return pipe;
-    pipe = ek_alloc_zero(1, sizeof *pipe);
-    pipe->peer = peer;
-    pipe->unsent = ek_unsent_new();
-    ek_table_add(&outbox->pipes, &pipe->by_peer, ek_mix(peer));
-    pipe->next = outbox->first_pipe;
-    outbox->first_pipe = pipe;
-    return pipe;
+    return box->unsent ? ek_unsent_bytes(box->unsent) : 0;
 }
 
 bool ek_outbox_is_slow(const struct ek_outbox *outbox, ek_peer peer)
 {
     const struct box *box = find_box(outbox, peer);
-    const struct pipe *pipe = find_pipe(outbox, peer);
-    return (box ? box->backlog_bytes : 0) + (pipe ? ek_unsent_bytes(pipe->unsent) : 0) > outbox->peer_bytes_max;
+    return box && box->backlog_bytes + unsent_bytes(box) > outbox->peer_bytes_max;
 }
 
-static enum ek_status send(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message)
+static enum ek_status send(struct ek_outbox *outbox, struct box *box, struct ek_owned message)
 {
     if (message.message.size <= EK_OUTBOX_LARGE_BYTES)
-        return ek_socket_send(outbox->socket, peer, message);
-    return ek_socket_send_counted(outbox->socket, peer, message, pipe_of(outbox, peer)->unsent);
+        return ek_socket_send(outbox->socket, box->peer, message);
+    if (!box->unsent)
+        box->unsent = ek_unsent_new();
+    return ek_socket_send_counted(outbox->socket, box->peer, message, box->unsent);
+}
+
+static bool has_backlog(const struct box *box)
+{
+    return box->backlog_first < box->backlog_count;
 }
 
 static void report_lost(struct ek_outbox *outbox, ek_peer peer)
@@ -238,9 +198,9 @@ static void keep(struct ek_outbox *outbox, struct box *box, struct ek_owned mess
 /* Sends the backlog as far as the pipe takes it. */
 static void send_backlog(struct ek_outbox *outbox, struct box *box)
 {
-    while (box->backlog_first < box->backlog_count) {
+    while (has_backlog(box)) {
         struct ek_owned message = box->backlog[box->backlog_first];
-        enum ek_status status = send(outbox, box->peer, message);
+        enum ek_status status = send(outbox, box, message);
         if (status == EK_AGAIN)
             return;
         box->backlog_first++;
@@ -255,11 +215,11 @@ static void send_backlog(struct ek_outbox *outbox, struct box *box)
 
 static void send_or_keep(struct ek_outbox *outbox, struct box *box, struct ek_owned message)
 {
-    if (box->backlog_first < box->backlog_count) {
+    if (has_backlog(box)) {
         keep(outbox, box, message);
         return;
     }
-    enum ek_status status = send(outbox, box->peer, message);
+    enum ek_status status = send(outbox, box, message);
     if (status == EK_AGAIN)
         keep(outbox, box, message);
     else if (status == EK_UNREACHABLE)
@@ -322,22 +282,19 @@ void ek_outbox_message(struct ek_outbox *outbox, ek_peer peer, struct ek_owned m
 
 void ek_outbox_offer(struct ek_outbox *outbox, ek_peer peer, struct ek_owned message)
 {
-    struct box *box = find_box(outbox, peer);
-    if (box)
-        seal(outbox, box);
-    bool waits = box && box->backlog_first < box->backlog_count;
-    if (waits || send(outbox, peer, message) == EK_AGAIN)
+    struct box *box = box_of(outbox, peer);
+    seal(outbox, box);
+    if (has_backlog(box) || send(outbox, box, message) == EK_AGAIN)
         free(message.memory);
 }
 
 void ek_outbox_flush(struct ek_outbox *outbox)
 {
-    end_pipes(outbox, false);
     for (struct box **at = &outbox->first; *at;) {
         struct box *box = *at;
         send_backlog(outbox, box);
         seal(outbox, box);
-        if (box->backlog_first < box->backlog_count) {
+        if (has_backlog(box) || unsent_bytes(box)) {
             at = &box->next;
             continue;
         }
@@ -348,5 +305,8 @@ void ek_outbox_flush(struct ek_outbox *outbox)
 
 bool ek_outbox_waits(const struct ek_outbox *outbox)
 {
-    return outbox->first != NULL;
+    for (const struct box *box = outbox->first; box; box = box->next)
+        if (has_backlog(box) || box->envelope.count)
+            return true;
+    return false;
 }
