@@ -2,6 +2,7 @@
 #include "client/cli/answer.h"
 #include "client/cli/cli.h"
 #include "client/cli/connect.h"
+#include "client/cli/errand.h"
 #include "common/json.h"
 #include "client/cli/lines.h"
 #include "client/cli/operation.h"
@@ -176,6 +177,8 @@ static int send(const struct ek_cli *cli, struct transaction *txn)
             txn->text, sizeof txn->text,
             "beyond a limit: a transaction has 16 MiB, and at most 85 conditional operations or increments or 4000 others; "
             "keys have 1 to 4096 bytes, values up to 16 MiB; nothing was sent");
+    else if (txn->outcome)
+        (void)snprintf(txn->text, sizeof txn->text, "%s", ek_why_not_taken(txn->outcome));
     while (!txn->outcome && !txn->answered)
         (void)ek_client_poll(client, -1);
     int code = answer(cli, txn);
