@@ -3,6 +3,7 @@
 #include "common/directory.h"
 #include "common/rocks.h"
 #include "worker/rows.h"
+#include "worker/store_rocksdb_options.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -11,29 +12,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-enum {
-    SPACES = 2,
-    OPEN_FILES_MAX = 512,
-    BLOOM_BITS = 10,
-    TABLE_FORMAT = 5,
-    BACKGROUND_THREADS = 2,
-    WRITE_BUFFERS_MAX = 4,
-    LOG_FILES_MAX = 4,
-    SMALL_VALUE_BYTES = 4096,
-    LEVELS = 7,
-    UPPER_LEVELS = 2 /* short-lived files: not worth compressing */
-};
-#define MEMTABLE_BLOOM_SHARE    0.05 /* of a write buffer; spares gets the search of tables without their row */
-#define BLOCK_HASH_SHARE        0.75
-#define LOG_FILE_BYTES_MAX      ((size_t)4 << 20)
-#define BOOK_WRITE_BUFFER_BYTES ((size_t)32 << 20)
-#define BLOCK_BYTES             ((size_t)8 << 10)
-#define FILE_BYTES_MIN          ((uint64_t)2 << 20)
-#define FILE_BYTES_MAX          ((uint64_t)64 << 20)
-/* A start reads the whole log and inserts every row of it again, 100,000 a second while others use the processors too: a worker
- * shall serve again within 2 s. */
-#define REPLAY_BYTES_MAX    ((uint64_t)10 << 20)
-#define MANIFEST_ROOM_BYTES ((size_t)256 << 10) /* taken from the disk beforehand */
+enum { SPACES = 2, SMALL_VALUE_BYTES = 4096 };
 
 struct ek_store {
     rocksdb_t *db;
@@ -46,13 +25,18 @@ struct ek_store {
     rocksdb_writebatch_t *batch;
     struct ek_buffer scratch;
     char *directory;
+    uint64_t empty_memtable_bytes;          /* of rows: its table of lists */
     uint64_t writes;                        /* of this directory, ever */
     _Atomic uint64_t horizons[EK_PREFIXES]; /* by hash prefix: rows expired at this time may vanish */
 };
 
+/* Rows are walked through hash prefix by hash prefix (see store_rocksdb_options.h), book-keeping as a whole. */
 struct ek_store_cursor {
     rocksdb_iterator_t *iterator;
     rocksdb_readoptions_t *read;
+    bool by_prefix;
+    uint32_t prefix; /* the present one */
+    uint32_t last_prefix;
 };
 
 /*
@@ -103,77 +87,19 @@ void ek_store_set_horizon(struct ek_store *store, uint32_t first, uint32_t end, 
         atomic_store_explicit(&store->horizons[prefix], stamp_unix_ms, memory_order_relaxed);
 }
 
+static uint64_t property(struct ek_store *store, enum ek_store_space space, const char *name)
+{
+    uint64_t value = 0;
+    (void)rocksdb_property_int_cf(store->db, store->spaces[space], name, &value);
+    return value;
+}
+
+static uint64_t memtable_bytes(struct ek_store *store)
+{
+    return property(store, EK_STORE_ROWS, "rocksdb.cur-size-all-mem-tables");
+}
+
 /* ---- opening ---- */
-
-static void set_tables(rocksdb_options_t *options, rocksdb_cache_t *cache)
-{
-    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
-    rocksdb_block_based_options_set_block_cache(table, cache);
-    rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
-    rocksdb_block_based_options_set_whole_key_filtering(table, 1);
-    rocksdb_block_based_options_set_format_version(table, TABLE_FORMAT);
-    rocksdb_block_based_options_set_block_size(table, BLOCK_BYTES);
-    rocksdb_block_based_options_set_data_block_index_type(table,
-                                                          rocksdb_block_based_table_data_block_index_type_binary_search_and_hash);
-    rocksdb_block_based_options_set_data_block_hash_ratio(table, BLOCK_HASH_SHARE);
-    rocksdb_options_set_block_based_table_factory(options, table);
-    rocksdb_block_based_options_destroy(table);
-}
-
-static uint64_t at_most(uint64_t bytes, uint64_t least, uint64_t most)
-{
-    return bytes < least ? least : bytes < most ? bytes : most;
-}
-
-/*
- * A merge needs as much free disk as it reads. What one of them reads has to fit into the reserve: else a disk that is full stays
- * so, because deletes give nothing back before files are merged. Levels grow tenfold: a file is merged with some ten below it.
- */
-static void set_merges(rocksdb_options_t *options, uint64_t reserve_bytes)
-{
-    if (reserve_bytes == 0)
-        return;
-    rocksdb_options_set_target_file_size_base(options, at_most(reserve_bytes / 16, FILE_BYTES_MIN, FILE_BYTES_MAX));
-    rocksdb_options_set_max_bytes_for_level_base(options, at_most(reserve_bytes / 4, 4 * FILE_BYTES_MIN, 4 * FILE_BYTES_MAX));
-    rocksdb_options_set_max_compaction_bytes(options, at_most(reserve_bytes / 2, 8 * FILE_BYTES_MIN, 8 * FILE_BYTES_MAX));
-}
-
-/*
- * RocksDB takes a new log's room from the disk beforehand: as much as the largest write buffer, or this limit where that is less.
- * Larger than what is left of a reserve, it takes all there is for a moment, and whatever else is written then fails: on a disk
- * that is nearly full a start would end before it had begun.
- */
-static void set_logs(rocksdb_options_t *options, uint64_t reserve_bytes)
-{
-    uint64_t room_bytes = reserve_bytes ? reserve_bytes / 4 : REPLAY_BYTES_MAX;
-    rocksdb_options_set_max_total_wal_size(options, at_most(room_bytes, FILE_BYTES_MIN, REPLAY_BYTES_MAX));
-    rocksdb_options_set_manifest_preallocation_size(options, MANIFEST_ROOM_BYTES);
-}
-
-static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes, uint64_t reserve_bytes)
-{
-    rocksdb_options_t *options = ek_rocks_options();
-    rocksdb_options_set_create_missing_column_families(options, 1);
-    rocksdb_options_increase_parallelism(options, BACKGROUND_THREADS);
-    rocksdb_options_set_max_open_files(options, OPEN_FILES_MAX);
-    rocksdb_options_set_max_log_file_size(options, LOG_FILE_BYTES_MAX);
-    rocksdb_options_set_keep_log_file_num(options, LOG_FILES_MAX);
-    rocksdb_options_set_paranoid_checks(options, 1);
-    rocksdb_options_set_atomic_flush(options, 1);
-    rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
-    rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_BLOOM_SHARE);
-    rocksdb_options_set_memtable_whole_key_filtering(options, 1);
-    rocksdb_options_set_write_buffer_size(options, write_buffer_bytes);
-    rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS_MAX);
-    int levels[LEVELS];
-    for (int level = 0; level < LEVELS; level++)
-        levels[level] = level < UPPER_LEVELS ? rocksdb_no_compression : rocksdb_lz4_compression;
-    rocksdb_options_set_compression_per_level(options, levels, LEVELS);
-    set_tables(options, cache);
-    set_merges(options, reserve_bytes);
-    set_logs(options, reserve_bytes);
-    return options;
-}
 
 /* 0: there is none. */
 static enum ek_status read_number(struct ek_store *store, enum ek_store_space space, uint64_t *ret, struct ek_error *error)
@@ -220,8 +146,8 @@ enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_s
     struct ek_store *store = ek_alloc_zero(1, sizeof *store);
     store->directory = ek_copy_text(options->directory);
     store->cache = rocksdb_cache_create_lru(options->cache_bytes);
-    store->options[EK_STORE_ROWS] = options_of(store->cache, options->write_buffer_bytes, options->reserve_bytes);
-    store->options[EK_STORE_BOOK] = options_of(store->cache, BOOK_WRITE_BUFFER_BYTES, options->reserve_bytes);
+    store->options[EK_STORE_ROWS] = ek_rocksdb_options_rows(options, store->cache);
+    store->options[EK_STORE_BOOK] = ek_rocksdb_options_book(options, store->cache);
     store->filter = rocksdb_compactionfilter_create(store, keep_state, filter_row, filter_name);
     rocksdb_options_set_compaction_filter(store->options[EK_STORE_ROWS], store->filter);
     store->read = rocksdb_readoptions_create();
@@ -241,6 +167,7 @@ enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_s
         return status;
     }
     status = check_numbers(store, error);
+    store->empty_memtable_bytes = memtable_bytes(store); /* what the log had is in files by now */
     if (status != EK_OK)
         ek_store_close(&store);
     else
@@ -386,6 +313,59 @@ enum ek_status ek_store_get_many(struct ek_store *store, const struct ek_slice *
     return status;
 }
 
+enum ek_status ek_store_is_empty(struct ek_store *store, enum ek_store_space space, bool *ret, struct ek_error *error)
+{
+    char *text = NULL;
+    rocksdb_readoptions_t *read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_total_order_seek(read, 1);
+    rocksdb_iterator_t *iterator = rocksdb_create_iterator_cf(store->db, read, store->spaces[space]);
+    rocksdb_iter_seek(iterator, (const char *)first_key, sizeof first_key);
+    *ret = !rocksdb_iter_valid(iterator);
+    rocksdb_iter_get_error(iterator, &text);
+    rocksdb_iter_destroy(iterator);
+    rocksdb_readoptions_destroy(read);
+    return ek_rocks_status(text, "read from", store->directory, error);
+}
+
+/* A key of one byte, which no row has but in a damaged directory, goes with the prefix that it sorts before. */
+static bool is_in_prefix(const struct ek_store_cursor *cursor)
+{
+    size_t size;
+    if (!rocksdb_iter_valid(cursor->iterator))
+        return false;
+    const uint8_t *key = (const uint8_t *)rocksdb_iter_key(cursor->iterator, &size);
+    return (size >= EK_ROW_PREFIX_BYTES ? ek_get_u16(key) : (uint32_t)key[0] << 8) == cursor->prefix;
+}
+
+static bool has_failed(const struct ek_store_cursor *cursor)
+{
+    char *text = NULL;
+    rocksdb_iter_get_error(cursor->iterator, &text);
+    rocksdb_free(text);
+    return text != NULL;
+}
+
+/* Beyond the present prefix the iterator may pass over rows: on to the next one that has some. */
+static void find_prefix(struct ek_store_cursor *cursor)
+{
+    while (cursor->prefix < cursor->last_prefix && !is_in_prefix(cursor) && !has_failed(cursor)) {
+        uint8_t from[EK_ROW_PREFIX_BYTES];
+        ek_put_u16(from, (uint16_t)++cursor->prefix);
+        rocksdb_iter_seek(cursor->iterator, (const char *)from, from[1] ? sizeof from : 1);
+    }
+}
+
+static void walk_prefixes(struct ek_store_cursor *cursor, struct ek_slice from, struct ek_slice end)
+{
+    cursor->prefix = ek_get_u16(from.data);
+    cursor->last_prefix = EK_PREFIXES - 1;
+    if (end.size >= EK_ROW_PREFIX_BYTES)
+        cursor->last_prefix = ek_get_u16(end.data);
+    if (end.size == EK_ROW_PREFIX_BYTES && cursor->last_prefix > cursor->prefix)
+        cursor->last_prefix--; /* none of its rows */
+    find_prefix(cursor);
+}
+
 static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end,
                                     bool fills_cache)
 {
@@ -397,6 +377,9 @@ static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space 
     cursor->iterator = rocksdb_create_iterator_cf(store->db, cursor->read, store->spaces[space]);
     struct ek_slice from = first.size ? first : ek_slice_of(first_key, sizeof first_key);
     rocksdb_iter_seek(cursor->iterator, (const char *)from.data, from.size);
+    cursor->by_prefix = space == EK_STORE_ROWS;
+    if (cursor->by_prefix)
+        walk_prefixes(cursor, from, end);
     return cursor;
 }
 
@@ -413,7 +396,7 @@ struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store
 
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)
 {
-    if (!rocksdb_iter_valid(cursor->iterator))
+    if (cursor->by_prefix ? !is_in_prefix(cursor) : !rocksdb_iter_valid(cursor->iterator))
         return false;
     ret_key->data = (const uint8_t *)rocksdb_iter_key(cursor->iterator, &ret_key->size);
     ret_value->data = (const uint8_t *)rocksdb_iter_value(cursor->iterator, &ret_value->size);
@@ -423,6 +406,8 @@ bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_
 void ek_store_cursor_step(struct ek_store_cursor *cursor)
 {
     rocksdb_iter_next(cursor->iterator);
+    if (cursor->by_prefix)
+        find_prefix(cursor);
 }
 
 enum ek_status ek_store_cursor_close(struct ek_store_cursor **reference, struct ek_error *error)
@@ -440,11 +425,11 @@ enum ek_status ek_store_cursor_close(struct ek_store_cursor **reference, struct 
 
 /* ---- figures ---- */
 
-static uint64_t property(struct ek_store *store, enum ek_store_space space, const char *name)
+static uint64_t unflushed_bytes(struct ek_store *store)
 {
-    uint64_t value = 0;
-    (void)rocksdb_property_int_cf(store->db, store->spaces[space], name, &value);
-    return value;
+    uint64_t bytes = memtable_bytes(store);
+    uint64_t empty = (1 + property(store, EK_STORE_ROWS, "rocksdb.num-immutable-mem-table")) * store->empty_memtable_bytes;
+    return bytes > empty ? bytes - empty : 0;
 }
 
 static uint64_t level0_files(struct ek_store *store)
@@ -462,7 +447,7 @@ void ek_store_figures(struct ek_store *store, struct ek_store_figures *ret)
         .pending_compaction_bytes = property(store, EK_STORE_ROWS, "rocksdb.estimate-pending-compaction-bytes"),
         .delayed_bytes_per_second = property(store, EK_STORE_ROWS, "rocksdb.actual-delayed-write-rate"),
         .writes_stopped = property(store, EK_STORE_ROWS, "rocksdb.is-write-stopped") != 0,
-        .unflushed_bytes = property(store, EK_STORE_ROWS, "rocksdb.cur-size-all-mem-tables"),
+        .unflushed_bytes = unflushed_bytes(store),
         .table_bytes = property(store, EK_STORE_ROWS, "rocksdb.live-sst-files-size"),
         .keys = property(store, EK_STORE_ROWS, "rocksdb.estimate-num-keys")};
     struct statvfs disk;

@@ -285,7 +285,7 @@ acknowledged, exactly-once on.
   (a worker's of fewer, since clients send shard after shard). Snapshots of what is remembered are due after 32 MiB of such rows, which these runs do not reach.
 - **Producers together** are those of a process that have one connection, as clients of the library can; Redis's clients, and the connections of the echo, are
   always one for each.
-- **`db_bench`** has the same cache, buffers, compression and bloom filters: `{' '.join(DB_BENCH)}`.
+- **`db_bench`** has the same cache, buffers, compression and bloom filters, and RocksDB's usual memtables, skip lists: `{' '.join(DB_BENCH)}`.
 - **ZeroMQ** is [three processes](../tests/bench/echo.c): clients, `zmq_proxy`, a server that echoes.
 - **The broker alone** has one [worker that acknowledges without storing](../tests/bench/acknowledge.c), and [numbered puts in envelopes of a known
   shape](../tests/bench/envelopes.c). For CPU time the proxy carries messages as large as the envelopes, with answers as large as the replies.
