@@ -30,13 +30,13 @@ struct ek_store {
     _Atomic uint64_t horizons[EK_PREFIXES]; /* by hash prefix: rows expired at this time may vanish */
 };
 
-/* Rows are walked through hash prefix by hash prefix (see store_rocksdb_options.h), book-keeping as a whole. */
+/* Rows are walked through list by list (see store_rocksdb_options.h), book-keeping as a whole. */
 struct ek_store_cursor {
     rocksdb_iterator_t *iterator;
     rocksdb_readoptions_t *read;
-    bool by_prefix;
-    uint32_t prefix; /* the present one */
-    uint32_t last_prefix;
+    bool by_list;
+    uint32_t list; /* the present one */
+    uint32_t last_list;
 };
 
 /*
@@ -327,14 +327,13 @@ enum ek_status ek_store_is_empty(struct ek_store *store, enum ek_store_space spa
     return ek_rocks_status(text, "read from", store->directory, error);
 }
 
-/* A key of one byte, which no row has but in a damaged directory, goes with the prefix that it sorts before. */
-static bool is_in_prefix(const struct ek_store_cursor *cursor)
+static bool is_in_list(const struct ek_store_cursor *cursor)
 {
     size_t size;
     if (!rocksdb_iter_valid(cursor->iterator))
         return false;
-    const uint8_t *key = (const uint8_t *)rocksdb_iter_key(cursor->iterator, &size);
-    return (size >= EK_ROW_PREFIX_BYTES ? ek_get_u16(key) : (uint32_t)key[0] << 8) == cursor->prefix;
+    const char *key = rocksdb_iter_key(cursor->iterator, &size);
+    return ek_rocksdb_list_of(ek_slice_of(key, size)) == cursor->list;
 }
 
 static bool has_failed(const struct ek_store_cursor *cursor)
@@ -345,25 +344,22 @@ static bool has_failed(const struct ek_store_cursor *cursor)
     return text != NULL;
 }
 
-/* Beyond the present prefix the iterator may pass over rows: on to the next one that has some. */
-static void find_prefix(struct ek_store_cursor *cursor)
+/* Beyond the present list the iterator may pass over rows: on to the next one that has some. */
+static void find_list(struct ek_store_cursor *cursor)
 {
-    while (cursor->prefix < cursor->last_prefix && !is_in_prefix(cursor) && !has_failed(cursor)) {
+    while (cursor->list < cursor->last_list && !is_in_list(cursor) && !has_failed(cursor)) {
         uint8_t from[EK_ROW_PREFIX_BYTES];
-        ek_put_u16(from, (uint16_t)++cursor->prefix);
-        rocksdb_iter_seek(cursor->iterator, (const char *)from, from[1] ? sizeof from : 1);
+        ek_put_u16(from, (uint16_t)(++cursor->list * EK_ROCKSDB_PREFIXES_A_LIST));
+        rocksdb_iter_seek(cursor->iterator, (const char *)from, from[1] ? sizeof from : 1); /* {1} comes before {1, 0} */
     }
 }
 
-static void walk_prefixes(struct ek_store_cursor *cursor, struct ek_slice from, struct ek_slice end)
+static void walk_lists(struct ek_store_cursor *cursor, struct ek_slice from, struct ek_slice end)
 {
-    cursor->prefix = ek_get_u16(from.data);
-    cursor->last_prefix = EK_PREFIXES - 1;
-    if (end.size >= EK_ROW_PREFIX_BYTES)
-        cursor->last_prefix = ek_get_u16(end.data);
-    if (end.size == EK_ROW_PREFIX_BYTES && cursor->last_prefix > cursor->prefix)
-        cursor->last_prefix--; /* none of its rows */
-    find_prefix(cursor);
+    cursor->by_list = true;
+    cursor->list = ek_rocksdb_list_of(from);
+    cursor->last_list = end.size ? ek_rocksdb_list_of(end) : EK_ROCKSDB_LISTS - 1;
+    find_list(cursor);
 }
 
 static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end,
@@ -377,9 +373,8 @@ static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space 
     cursor->iterator = rocksdb_create_iterator_cf(store->db, cursor->read, store->spaces[space]);
     struct ek_slice from = first.size ? first : ek_slice_of(first_key, sizeof first_key);
     rocksdb_iter_seek(cursor->iterator, (const char *)from.data, from.size);
-    cursor->by_prefix = space == EK_STORE_ROWS;
-    if (cursor->by_prefix)
-        walk_prefixes(cursor, from, end);
+    if (space == EK_STORE_ROWS)
+        walk_lists(cursor, from, end);
     return cursor;
 }
 
@@ -396,7 +391,7 @@ struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store
 
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)
 {
-    if (cursor->by_prefix ? !is_in_prefix(cursor) : !rocksdb_iter_valid(cursor->iterator))
+    if (cursor->by_list ? !is_in_list(cursor) : !rocksdb_iter_valid(cursor->iterator))
         return false;
     ret_key->data = (const uint8_t *)rocksdb_iter_key(cursor->iterator, &ret_key->size);
     ret_value->data = (const uint8_t *)rocksdb_iter_value(cursor->iterator, &ret_value->size);
@@ -406,8 +401,8 @@ bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_
 void ek_store_cursor_step(struct ek_store_cursor *cursor)
 {
     rocksdb_iter_next(cursor->iterator);
-    if (cursor->by_prefix)
-        find_prefix(cursor);
+    if (cursor->by_list)
+        find_list(cursor);
 }
 
 enum ek_status ek_store_cursor_close(struct ek_store_cursor **reference, struct ek_error *error)

@@ -14,7 +14,8 @@ enum {
 };
 #define MEMTABLE_BLOOM_SHARE    0.05 /* of a write buffer; spares gets the search of tables without their row */
 #define BLOCK_HASH_SHARE        0.75
-#define BYTES_A_LIST            ((size_t)1 << 10) /* of a write buffer */
+#define BYTES_A_BUCKET          ((size_t)1 << 10) /* of a write buffer */
+#define BUCKETS_MAX             ((size_t)4 * EK_ROCKSDB_LISTS)
 #define LOG_FILE_BYTES_MAX      ((size_t)4 << 20)
 #define BOOK_WRITE_BUFFER_BYTES ((size_t)32 << 20)
 #define BLOCK_BYTES             ((size_t)8 << 10)
@@ -75,41 +76,46 @@ static void nothing(void *state)
     (void)state;
 }
 
-static char short_prefixes[UINT8_MAX + 1][EK_ROW_PREFIX_BYTES];
+uint32_t ek_rocksdb_list_of(struct ek_slice key)
+{
+    uint32_t prefix = key.size >= EK_ROW_PREFIX_BYTES ? ek_get_u16(key.data) : key.size ? (uint32_t)key.data[0] << 8 : 0;
+    return prefix / EK_ROCKSDB_PREFIXES_A_LIST;
+}
 
-/* No row is shorter than its prefix but in a damaged directory: such a key goes with the prefix that it sorts before. */
-static char *hash_prefix_of(void *state, const char *key, size_t key_bytes, size_t *ret_bytes)
+static char list_names[EK_ROCKSDB_LISTS][EK_ROW_PREFIX_BYTES];
+
+static char *list_name_of(void *state, const char *key, size_t key_bytes, size_t *ret_bytes)
 {
     (void)state;
     *ret_bytes = EK_ROW_PREFIX_BYTES;
-    return key_bytes < EK_ROW_PREFIX_BYTES ? short_prefixes[key_bytes ? (uint8_t)*key : 0] : (char *)key;
+    return list_names[ek_rocksdb_list_of(ek_slice_of(key, key_bytes))];
 }
 
-/* Files and their filters shall know nothing of prefixes: they serve gets of whole keys. */
+/* Files and their filters shall know nothing of lists: they serve gets of whole keys. */
 static unsigned char never(void *state, const char *key, size_t key_bytes)
 {
     (void)state, (void)key, (void)key_bytes;
     return 0;
 }
 
-static const char *prefix_name(void *state)
+static const char *transform_name(void *state)
 {
     (void)state;
-    return "evenkeel.prefix";
+    return "evenkeel.lists";
 }
 
 /*
- * A memtable of rows is a hash table of short sorted lists, by hash prefix, instead of a skip list: to put a row costs a few misses
- * of the cache instead of some twenty. What is lost is the order among prefixes: an iterator sees one prefix at a time, or else
- * RocksDB sorts the whole table for it.
+ * A memtable of rows is a hash table of short sorted lists instead of a skip list: to put a row costs a few misses of the cache
+ * instead of some twenty. What is lost is the order among lists: an iterator sees one at a time, or else RocksDB sorts the whole
+ * table for it.
  */
 static void set_memtables(rocksdb_options_t *options, size_t write_buffer_bytes)
 {
-    for (uint32_t byte = 0; byte <= UINT8_MAX; byte++)
-        short_prefixes[byte][0] = (char)byte;
+    for (uint32_t list = 0; list < EK_ROCKSDB_LISTS; list++)
+        ek_put_u16((uint8_t *)list_names[list], (uint16_t)(list * EK_ROCKSDB_PREFIXES_A_LIST));
     rocksdb_options_set_prefix_extractor(options,
-                                         rocksdb_slicetransform_create(NULL, nothing, hash_prefix_of, never, never, prefix_name));
-    rocksdb_options_set_hash_link_list_rep(options, at_most(write_buffer_bytes / BYTES_A_LIST, 1, EK_PREFIXES));
+                                         rocksdb_slicetransform_create(NULL, nothing, list_name_of, never, never, transform_name));
+    rocksdb_options_set_hash_link_list_rep(options, at_most(write_buffer_bytes / BYTES_A_BUCKET, 1, BUCKETS_MAX));
 }
 
 static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes, uint64_t reserve_bytes)
