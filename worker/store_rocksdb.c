@@ -344,7 +344,7 @@ static bool has_failed(const struct ek_store_cursor *cursor)
     return text != NULL;
 }
 
-/* Beyond the present list the iterator may pass over rows: on to the next one that has some. */
+/* At the end of a list the iterator stops: what was deleted behind it is passed over once, not again for each list. */
 static void find_list(struct ek_store_cursor *cursor)
 {
     while (cursor->list < cursor->last_list && !is_in_list(cursor) && !has_failed(cursor)) {
@@ -368,6 +368,7 @@ static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space 
     struct ek_store_cursor *cursor = ek_alloc_zero(1, sizeof *cursor);
     cursor->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_fill_cache(cursor->read, fills_cache);
+    rocksdb_readoptions_set_prefix_same_as_start(cursor->read, space == EK_STORE_ROWS);
     if (end.size)
         rocksdb_readoptions_set_iterate_upper_bound(cursor->read, (const char *)end.data, end.size);
     cursor->iterator = rocksdb_create_iterator_cf(store->db, cursor->read, store->spaces[space]);

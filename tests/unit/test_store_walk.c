@@ -7,6 +7,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,32 @@ START_TEST(rows_come_in_order_whatever_part_of_them_lies_in_memory)
 }
 END_TEST
 
+START_TEST(what_was_deleted_is_passed_over_once)
+{
+    enum { DELETED = 5000 };
+    rocksdb_perfcontext_t *counted = rocksdb_perfcontext_create();
+    for (int turn = 0; turn < 2; turn++) {
+        for (uint32_t i = 0; i < DELETED; i++) {
+            uint8_t row[KEY_BYTES] = {0};
+            ek_put_u16(row, (uint16_t)(i * (EK_PREFIXES / DELETED)));
+            if (turn == 0)
+                ek_store_put(store, EK_STORE_ROWS, ek_slice_of(row, sizeof row), ek_slice_of("a", 1), ek_slice_of(NULL, 0));
+            else
+                ek_store_delete(store, EK_STORE_ROWS, ek_slice_of(row, sizeof row));
+        }
+        ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
+        ek_store_close(&store); /* the next start brings them into files */
+        open_store();
+    }
+    rocksdb_set_perf_level(rocksdb_enable_count);
+    rocksdb_perfcontext_reset(counted);
+    draw_names(); /* none of them is there */
+    check_walk(ek_slice_of("", 0), ek_slice_of(NULL, 0));
+    ck_assert_uint_le(rocksdb_perfcontext_metric(counted, rocksdb_internal_delete_skipped_count), 2 * DELETED);
+    rocksdb_perfcontext_destroy(counted);
+}
+END_TEST
+
 START_TEST(a_walk_sees_what_was_there_when_it_began)
 {
     struct ek_slice key, value;
@@ -190,6 +217,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, rows_come_in_order_whatever_part_of_them_lies_in_memory);
+    tcase_add_test(tests, what_was_deleted_is_passed_over_once);
     tcase_add_test(tests, a_walk_sees_what_was_there_when_it_began);
     tcase_add_test(tests, a_row_that_is_no_workers_counts_too);
     suite_add_tcase(suite, tests);
