@@ -85,11 +85,14 @@ static void put_identity(struct ek_engine *engine, const struct ek_identity *ide
 /* A directory without book-keeping is ours only when it is empty. */
 static enum ek_status begin_identity(struct ek_engine *engine, struct ek_error *error)
 {
-    bool is_empty;
-    enum ek_status status = ek_store_is_empty(engine->store, EK_STORE_ROWS, &is_empty, error);
+    struct ek_store_cursor *cursor = ek_store_walk(engine->store, EK_STORE_ROWS, ek_slice_of("", 0), ek_slice_of(NULL, 0));
+    struct ek_slice key;
+    struct ek_slice value;
+    bool foreign = ek_store_cursor_entry(cursor, &key, &value);
+    enum ek_status status = ek_store_cursor_close(&cursor, error);
     if (status != EK_OK)
         return status;
-    if (!is_empty)
+    if (foreign)
         return ek_error_set(error, EK_MISMATCH, "the directory holds another program's database; give the worker an empty one");
     uuid_generate(engine->identity.worker.bytes);
     return EK_OK;

@@ -60,9 +60,6 @@ EK_MUST enum ek_status ek_store_get(struct ek_store *store, enum ek_store_space 
 EK_MUST enum ek_status ek_store_get_many(struct ek_store *store, const struct ek_slice *keys, size_t count, struct ek_pinned *ret,
                                          struct ek_error *error);
 
-/* Whether a space holds nothing at all, rows of no worker included. For a start: it may take as long as all that is in memory. */
-EK_MUST enum ek_status ek_store_is_empty(struct ek_store *store, enum ek_store_space space, bool *ret, struct ek_error *error);
-
 /* From `first` on, up to but without `end` (an empty slice: to the end of the space). Both must stay until the cursor is closed. */
 struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first,
                                       struct ek_slice end);

@@ -34,8 +34,7 @@ struct ek_store {
 struct ek_store_cursor {
     rocksdb_iterator_t *iterator;
     rocksdb_readoptions_t *read;
-    bool by_list;
-    uint32_t list; /* the present one */
+    uint32_t list; /* the present one; of book-keeping there is one */
     uint32_t last_list;
 };
 
@@ -313,29 +312,6 @@ enum ek_status ek_store_get_many(struct ek_store *store, const struct ek_slice *
     return status;
 }
 
-enum ek_status ek_store_is_empty(struct ek_store *store, enum ek_store_space space, bool *ret, struct ek_error *error)
-{
-    char *text = NULL;
-    rocksdb_readoptions_t *read = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_total_order_seek(read, 1);
-    rocksdb_iterator_t *iterator = rocksdb_create_iterator_cf(store->db, read, store->spaces[space]);
-    rocksdb_iter_seek(iterator, (const char *)first_key, sizeof first_key);
-    *ret = !rocksdb_iter_valid(iterator);
-    rocksdb_iter_get_error(iterator, &text);
-    rocksdb_iter_destroy(iterator);
-    rocksdb_readoptions_destroy(read);
-    return ek_rocks_status(text, "read from", store->directory, error);
-}
-
-static bool is_in_list(const struct ek_store_cursor *cursor)
-{
-    size_t size;
-    if (!rocksdb_iter_valid(cursor->iterator))
-        return false;
-    const char *key = rocksdb_iter_key(cursor->iterator, &size);
-    return ek_rocksdb_list_of(ek_slice_of(key, size)) == cursor->list;
-}
-
 static bool has_failed(const struct ek_store_cursor *cursor)
 {
     char *text = NULL;
@@ -344,22 +320,14 @@ static bool has_failed(const struct ek_store_cursor *cursor)
     return text != NULL;
 }
 
-/* At the end of a list the iterator stops: what was deleted behind it is passed over once, not again for each list. */
+/* At the end of a list the iterator stops, so that what was deleted behind it is passed over once, not again for each list. */
 static void find_list(struct ek_store_cursor *cursor)
 {
-    while (cursor->list < cursor->last_list && !is_in_list(cursor) && !has_failed(cursor)) {
+    while (cursor->list < cursor->last_list && !rocksdb_iter_valid(cursor->iterator) && !has_failed(cursor)) {
         uint8_t from[EK_ROW_PREFIX_BYTES];
         ek_put_u16(from, (uint16_t)(++cursor->list * EK_ROCKSDB_PREFIXES_A_LIST));
         rocksdb_iter_seek(cursor->iterator, (const char *)from, from[1] ? sizeof from : 1); /* {1} comes before {1, 0} */
     }
-}
-
-static void walk_lists(struct ek_store_cursor *cursor, struct ek_slice from, struct ek_slice end)
-{
-    cursor->by_list = true;
-    cursor->list = ek_rocksdb_list_of(from);
-    cursor->last_list = end.size ? ek_rocksdb_list_of(end) : EK_ROCKSDB_LISTS - 1;
-    find_list(cursor);
 }
 
 static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end,
@@ -374,8 +342,11 @@ static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space 
     cursor->iterator = rocksdb_create_iterator_cf(store->db, cursor->read, store->spaces[space]);
     struct ek_slice from = first.size ? first : ek_slice_of(first_key, sizeof first_key);
     rocksdb_iter_seek(cursor->iterator, (const char *)from.data, from.size);
-    if (space == EK_STORE_ROWS)
-        walk_lists(cursor, from, end);
+    if (space == EK_STORE_ROWS) {
+        cursor->list = ek_rocksdb_list_of(from);
+        cursor->last_list = end.size ? ek_rocksdb_list_of(end) : EK_ROCKSDB_LISTS - 1;
+    }
+    find_list(cursor);
     return cursor;
 }
 
@@ -392,7 +363,7 @@ struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store
 
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)
 {
-    if (cursor->by_list ? !is_in_list(cursor) : !rocksdb_iter_valid(cursor->iterator))
+    if (!rocksdb_iter_valid(cursor->iterator))
         return false;
     ret_key->data = (const uint8_t *)rocksdb_iter_key(cursor->iterator, &ret_key->size);
     ret_value->data = (const uint8_t *)rocksdb_iter_value(cursor->iterator, &ret_value->size);
@@ -402,8 +373,7 @@ bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_
 void ek_store_cursor_step(struct ek_store_cursor *cursor)
 {
     rocksdb_iter_next(cursor->iterator);
-    if (cursor->by_list)
-        find_list(cursor);
+    find_list(cursor);
 }
 
 enum ek_status ek_store_cursor_close(struct ek_store_cursor **reference, struct ek_error *error)

@@ -41,7 +41,7 @@ static void set_tables(rocksdb_options_t *options, rocksdb_cache_t *cache)
     rocksdb_block_based_options_destroy(table);
 }
 
-static uint64_t at_most(uint64_t bytes, uint64_t least, uint64_t most)
+static uint64_t within(uint64_t bytes, uint64_t least, uint64_t most)
 {
     return bytes < least ? least : bytes < most ? bytes : most;
 }
@@ -54,9 +54,9 @@ static void set_merges(rocksdb_options_t *options, uint64_t reserve_bytes)
 {
     if (reserve_bytes == 0)
         return;
-    rocksdb_options_set_target_file_size_base(options, at_most(reserve_bytes / 16, FILE_BYTES_MIN, FILE_BYTES_MAX));
-    rocksdb_options_set_max_bytes_for_level_base(options, at_most(reserve_bytes / 4, 4 * FILE_BYTES_MIN, 4 * FILE_BYTES_MAX));
-    rocksdb_options_set_max_compaction_bytes(options, at_most(reserve_bytes / 2, 8 * FILE_BYTES_MIN, 8 * FILE_BYTES_MAX));
+    rocksdb_options_set_target_file_size_base(options, within(reserve_bytes / 16, FILE_BYTES_MIN, FILE_BYTES_MAX));
+    rocksdb_options_set_max_bytes_for_level_base(options, within(reserve_bytes / 4, 4 * FILE_BYTES_MIN, 4 * FILE_BYTES_MAX));
+    rocksdb_options_set_max_compaction_bytes(options, within(reserve_bytes / 2, 8 * FILE_BYTES_MIN, 8 * FILE_BYTES_MAX));
 }
 
 /*
@@ -67,7 +67,7 @@ static void set_merges(rocksdb_options_t *options, uint64_t reserve_bytes)
 static void set_logs(rocksdb_options_t *options, uint64_t reserve_bytes)
 {
     uint64_t room_bytes = reserve_bytes ? reserve_bytes / 4 : REPLAY_BYTES_MAX;
-    rocksdb_options_set_max_total_wal_size(options, at_most(room_bytes, FILE_BYTES_MIN, REPLAY_BYTES_MAX));
+    rocksdb_options_set_max_total_wal_size(options, within(room_bytes, FILE_BYTES_MIN, REPLAY_BYTES_MAX));
     rocksdb_options_set_manifest_preallocation_size(options, MANIFEST_ROOM_BYTES);
 }
 
@@ -115,7 +115,7 @@ static void set_memtables(rocksdb_options_t *options, size_t write_buffer_bytes)
         ek_put_u16((uint8_t *)list_names[list], (uint16_t)(list * EK_ROCKSDB_PREFIXES_A_LIST));
     rocksdb_options_set_prefix_extractor(options,
                                          rocksdb_slicetransform_create(NULL, nothing, list_name_of, never, never, transform_name));
-    rocksdb_options_set_hash_link_list_rep(options, at_most(write_buffer_bytes / BYTES_A_BUCKET, 1, BUCKETS_MAX));
+    rocksdb_options_set_hash_link_list_rep(options, within(write_buffer_bytes / BYTES_A_BUCKET, 1, BUCKETS_MAX));
 }
 
 static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes, uint64_t reserve_bytes)

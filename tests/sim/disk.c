@@ -448,13 +448,6 @@ enum ek_status ek_store_get_many(struct ek_store *store, const struct ek_slice *
     return EK_OK;
 }
 
-enum ek_status ek_store_is_empty(struct ek_store *store, enum ek_store_space space, bool *ret, struct ek_error *error)
-{
-    (void)error;
-    *ret = store->disk->spaces[space].count == 0;
-    return EK_OK;
-}
-
 struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end)
 {
     struct ek_store_cursor *cursor = ek_alloc_zero(1, sizeof *cursor);
