@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 
-/* Where credit begins to fall and where it is at its lowest. RocksDB slows writes down at 20 files of level 0 and at 64 GiB of
- * compaction debt. */
-#define LEVEL0_FILES_FIRST 10u
-#define LEVEL0_FILES_LAST  20u
+/* Where credit begins to fall and where it is at its lowest. RocksDB slows writes down at so many files of level 0, of which some
+ * 16 are usual at the peak, and at 64 GiB of compaction debt. */
+#define LEVEL0_FILES_FIRST 20u
+#define LEVEL0_FILES_LAST  EK_STORE_LEVEL0_FILES_SLOW
 #define DEBT_BYTES_FIRST   (16ull << 30)
 #define DEBT_BYTES_LAST    (64ull << 30)
 #define COMMIT_US_FIRST    500000u

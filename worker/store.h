@@ -74,6 +74,8 @@ EK_MUST enum ek_status ek_store_cursor_close(struct ek_store_cursor **cursor, st
 
 /* ---- figures ---- */
 
+enum { EK_STORE_LEVEL0_FILES_SLOW = 32 }; /* from here on the store slows writes down */
+
 struct ek_store_figures {
     uint64_t level0_files;
     uint64_t pending_compaction_bytes;

@@ -13,7 +13,12 @@ enum {
     WRITE_BUFFERS_MAX = 4,
     LOG_FILES_MAX = 4,
     LEVELS = 7,
-    UPPER_LEVELS = 2 /* short-lived files: not worth compressing */
+    UPPER_LEVELS = 2, /* short-lived files: not worth compressing */
+    /* So many files of level 0 are merged at once with what lies below them, which is written anew each time: the more, the less is
+     * written. While it happens as many come anew. */
+    LEVEL0_FILES_MIN = 4,
+    LEVEL0_FILES_MAX = 8,
+    LEVEL0_FILES_STOP = 48
 };
 #define MEMTABLE_BLOOM_SHARE    0.05 /* of a write buffer; spares gets the search of tables without their row */
 #define BLOCK_HASH_SHARE        0.75
@@ -44,9 +49,9 @@ static void set_tables(rocksdb_options_t *options, rocksdb_cache_t *cache)
     rocksdb_block_based_options_destroy(table);
 }
 
-static uint64_t within(uint64_t bytes, uint64_t least, uint64_t most)
+static uint64_t within(uint64_t value, uint64_t least, uint64_t most)
 {
-    return bytes < least ? least : bytes < most ? bytes : most;
+    return value < least ? least : value < most ? value : most;
 }
 
 /*
@@ -55,6 +60,10 @@ static uint64_t within(uint64_t bytes, uint64_t least, uint64_t most)
  */
 static void set_merges(rocksdb_options_t *options, uint64_t reserve_bytes)
 {
+    uint64_t files = reserve_bytes ? reserve_bytes / 4 / REPLAY_BYTES_MAX : LEVEL0_FILES_MAX;
+    rocksdb_options_set_level0_file_num_compaction_trigger(options, (int)within(files, LEVEL0_FILES_MIN, LEVEL0_FILES_MAX));
+    rocksdb_options_set_level0_slowdown_writes_trigger(options, EK_STORE_LEVEL0_FILES_SLOW);
+    rocksdb_options_set_level0_stop_writes_trigger(options, LEVEL0_FILES_STOP);
     if (reserve_bytes == 0)
         return;
     rocksdb_options_set_target_file_size_base(options, within(reserve_bytes / 16, FILE_BYTES_MIN, FILE_BYTES_MAX));

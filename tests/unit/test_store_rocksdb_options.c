@@ -75,12 +75,28 @@ START_TEST(lists_of_memory_lie_in_the_order_of_their_rows)
 }
 END_TEST
 
+/* A merge needs as much free disk as it reads. Files of level 0 hold what a log held. */
+START_TEST(files_that_are_merged_at_once_fit_into_the_reserve)
+{
+    for (uint64_t reserve_bytes = 8 * EK_MIB; reserve_bytes <= 4096 * EK_MIB; reserve_bytes *= 2) {
+        struct ek_store_options store = {.write_buffer_bytes = 64 << 20, .reserve_bytes = reserve_bytes};
+        rocksdb_options_t *options = ek_rocksdb_options_rows(&store, cache);
+        uint64_t files = (uint64_t)rocksdb_options_get_level0_file_num_compaction_trigger(options);
+        ck_assert_uint_le(files * rocksdb_options_get_max_total_wal_size(options), reserve_bytes);
+        ck_assert_uint_gt(EK_STORE_LEVEL0_FILES_SLOW, 3 * files); /* while one merge is under way, the next one's gather */
+        ck_assert_uint_ge(files, 4);
+        rocksdb_options_destroy(options);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store_rocksdb_options");
     TCase *tests = tcase_create("store_rocksdb_options");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, lists_of_memory_lie_in_the_order_of_their_rows);
+    tcase_add_test(tests, files_that_are_merged_at_once_fit_into_the_reserve);
     suite_add_tcase(suite, tests);
     return suite;
 }
