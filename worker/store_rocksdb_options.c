@@ -31,7 +31,7 @@ enum {
 #define FILE_BYTES_MAX          ((uint64_t)64 << 20)
 /* A start reads the whole log and inserts every row of it again, 100,000 a second while others use the processors too: a worker
  * shall serve again within 2 s. */
-#define REPLAY_BYTES_MAX    ((uint64_t)10 << 20)
+#define REPLAY_BYTES_MAX    ((uint64_t)8 << 20)
 #define MANIFEST_ROOM_BYTES ((size_t)256 << 10) /* taken from the disk beforehand */
 
 static void set_tables(rocksdb_options_t *options, rocksdb_cache_t *cache)
