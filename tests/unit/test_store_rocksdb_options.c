@@ -5,7 +5,6 @@
 #include "worker/store_rocksdb_options.h"
 
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { ROWS = 20000, ROW_BYTES = EK_ROW_PREFIX_BYTES + 2 };
@@ -78,15 +77,14 @@ END_TEST
 /* A merge needs as much free disk as it reads. Files of level 0 hold what a log held. */
 START_TEST(files_that_are_merged_at_once_fit_into_the_reserve)
 {
-    for (uint64_t reserve_bytes = 8 * EK_MIB; reserve_bytes <= 4096 * EK_MIB; reserve_bytes *= 2) {
-        struct ek_store_options store = {.write_buffer_bytes = 64 << 20, .reserve_bytes = reserve_bytes};
-        rocksdb_options_t *options = ek_rocksdb_options_rows(&store, cache);
-        uint64_t files = (uint64_t)rocksdb_options_get_level0_file_num_compaction_trigger(options);
-        ck_assert_uint_le(files * rocksdb_options_get_max_total_wal_size(options), reserve_bytes);
-        ck_assert_uint_gt(EK_STORE_LEVEL0_FILES_SLOW, 3 * files); /* while one merge is under way, the next one's gather */
-        ck_assert_uint_ge(files, 4);
-        rocksdb_options_destroy(options);
-    }
+    uint64_t reserve_bytes = UINT64_C(8) * EK_MIB << _i;
+    struct ek_store_options store = {.write_buffer_bytes = 64 << 20, .reserve_bytes = reserve_bytes};
+    rocksdb_options_t *options = ek_rocksdb_options_rows(&store, cache);
+    uint64_t files = (uint64_t)rocksdb_options_get_level0_file_num_compaction_trigger(options);
+    ck_assert_uint_ge(files, 4);
+    ck_assert_uint_le(files * rocksdb_options_get_max_total_wal_size(options), reserve_bytes);
+    ck_assert_uint_gt(EK_STORE_LEVEL0_FILES_SLOW, 3 * files); /* while one merge is under way, the next one's gather */
+    rocksdb_options_destroy(options);
 }
 END_TEST
 
@@ -96,7 +94,7 @@ static Suite *suite(void)
     TCase *tests = tcase_create("store_rocksdb_options");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, lists_of_memory_lie_in_the_order_of_their_rows);
-    tcase_add_test(tests, files_that_are_merged_at_once_fit_into_the_reserve);
+    tcase_add_loop_test(tests, files_that_are_merged_at_once_fit_into_the_reserve, 0, 10); /* 8 MiB to 4 GiB */
     suite_add_tcase(suite, tests);
     return suite;
 }
