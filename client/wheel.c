@@ -2,18 +2,18 @@
 
 #include <string.h>
 
-enum { WORD_BITS = 64, WORDS = EK_WHEEL_SLOTS / WORD_BITS };
-
-_Static_assert((EK_WHEEL_SLOTS & (EK_WHEEL_SLOTS - 1)) == 0, "a slot is the low bits of a step");
+_Static_assert(EK_WHEEL_SLOTS == 1 << EK_WHEEL_SLOT_BITS, "a slot is a digit of a step");
+_Static_assert(EK_WHEEL_LEVELS *EK_WHEEL_SLOT_BITS >= 54, "every step has a level: a step is 64 bits of microseconds without ten");
+_Static_assert(EK_WHEEL_SLOTS <= 16 && EK_WHEEL_LEVELS <= 16, "16 bits name all slots of a level, and all levels");
 
 static uint64_t step_of(uint64_t time_us)
 {
     return time_us / EK_WHEEL_STEP_US;
 }
 
-static size_t slot_of(uint64_t step)
+static unsigned digit_of(uint64_t step, unsigned level)
 {
-    return (size_t)(step % EK_WHEEL_SLOTS);
+    return (unsigned)(step >> level * EK_WHEEL_SLOT_BITS) % EK_WHEEL_SLOTS;
 }
 
 void ek_wheel_init(struct ek_wheel *wheel, uint64_t now_us)
@@ -45,14 +45,35 @@ bool ek_timer_is_armed(const struct ek_timer *timer)
     return timer->link != NULL;
 }
 
+static void note_empty(struct ek_wheel *wheel, unsigned level, unsigned slot)
+{
+    wheel->occupied[level] = (uint16_t)(wheel->occupied[level] & ~(1u << slot));
+    if (!wheel->occupied[level])
+        wheel->levels = (uint16_t)(wheel->levels & ~(1u << level));
+}
+
 void ek_wheel_disarm(struct ek_wheel *wheel, struct ek_timer *timer)
 {
-    if (!timer->link)
+    struct ek_timer **link = timer->link;
+    if (!link)
         return;
-    size_t slot = slot_of(step_of(timer->due_us));
+    bool last = !timer->next;
     unlink_timer(timer);
-    if (!wheel->slots[slot])
-        wheel->occupied[slot / WORD_BITS] &= ~(UINT64_C(1) << slot % WORD_BITS);
+    uintptr_t at = ((uintptr_t)link - (uintptr_t)wheel->slots) / sizeof *link; /* huge behind another timer */
+    if (last && at < EK_WHEEL_LEVELS * EK_WHEEL_SLOTS)
+        note_empty(wheel, (unsigned)at / EK_WHEEL_SLOTS, (unsigned)at % EK_WHEEL_SLOTS);
+}
+
+/* The level is that of the highest digit in which the timer's step differs from the wheel's. */
+static void place(struct ek_wheel *wheel, struct ek_timer *timer)
+{
+    uint64_t step = step_of(timer->due_us);
+    uint64_t differs = step ^ wheel->step;
+    unsigned level = differs ? (63 - (unsigned)__builtin_clzll(differs)) / EK_WHEEL_SLOT_BITS : 0;
+    unsigned slot = digit_of(step, level);
+    insert(&wheel->slots[level][slot], timer);
+    wheel->occupied[level] = (uint16_t)(wheel->occupied[level] | 1u << slot);
+    wheel->levels = (uint16_t)(wheel->levels | 1u << level);
 }
 
 void ek_wheel_arm(struct ek_wheel *wheel, struct ek_timer *timer, uint64_t due_us)
@@ -63,47 +84,52 @@ void ek_wheel_arm(struct ek_wheel *wheel, struct ek_timer *timer, uint64_t due_u
     /* What is due already goes where the next turn looks first. */
     uint64_t first_us = wheel->step * EK_WHEEL_STEP_US;
     timer->due_us = due_us < first_us ? first_us : due_us;
-    size_t slot = slot_of(step_of(timer->due_us));
-    insert(&wheel->slots[slot], timer);
-    wheel->occupied[slot / WORD_BITS] |= UINT64_C(1) << slot % WORD_BITS;
+    place(wheel, timer);
 }
 
-/* Moves the slot's timers of this round to the expired ones; those of later rounds stay. */
-static void empty_slot(struct ek_wheel *wheel, size_t slot, uint64_t now_step)
+/* The first step of a level's first slot that holds timers. None of them lies behind the wheel's step. */
+static uint64_t first_step(const struct ek_wheel *wheel, unsigned level)
 {
-    for (struct ek_timer *timer = wheel->slots[slot], *next; timer; timer = next) {
-        next = timer->next;
-        if (step_of(timer->due_us) >= now_step)
-            continue;
-        ek_wheel_disarm(wheel, timer);
-        insert(&wheel->expired, timer);
-    }
+    unsigned shift = level * EK_WHEEL_SLOT_BITS;
+    uint64_t slot = (uint64_t)__builtin_ctz(wheel->occupied[level]);
+    return ((wheel->step >> shift) / EK_WHEEL_SLOTS * EK_WHEEL_SLOTS + slot) << shift;
 }
 
-/* The first step from `wheel->step` on whose slot is occupied, within one round; UINT64_MAX: none is. */
-static uint64_t occupied_step(const struct ek_wheel *wheel)
+/* The step at which the next slot is to be emptied, and its level; UINT64_MAX: no slot holds a timer. */
+static uint64_t next_step(const struct ek_wheel *wheel, unsigned *ret_level)
 {
-    size_t first = slot_of(wheel->step);
-    for (size_t i = 0; i <= WORDS; i++) {
-        size_t word = (first / WORD_BITS + i) % WORDS;
-        uint64_t bits = wheel->occupied[word];
-        if (i == 0)
-            bits &= UINT64_MAX << first % WORD_BITS;
-        if (bits) {
-            size_t slot = word * WORD_BITS + (size_t)__builtin_ctzll(bits);
-            return wheel->step + (slot + EK_WHEEL_SLOTS - first) % EK_WHEEL_SLOTS;
+    uint64_t next = UINT64_MAX;
+    for (unsigned left = wheel->levels; left; left &= left - 1) {
+        unsigned level = (unsigned)__builtin_ctz(left);
+        uint64_t step = first_step(wheel, level);
+        if (step < next) {
+            next = step;
+            *ret_level = level;
         }
     }
-    return UINT64_MAX;
+    return next;
+}
+
+/* The wheel has come to the slot: its timers expire, or, from a higher level, go to lower ones. */
+static void empty_slot(struct ek_wheel *wheel, unsigned level, unsigned slot)
+{
+    for (struct ek_timer *timer; (timer = wheel->slots[level][slot]);) {
+        unlink_timer(timer);
+        if (level == 0)
+            insert(&wheel->expired, timer);
+        else
+            place(wheel, timer);
+    }
+    note_empty(wheel, level, slot);
 }
 
 void ek_wheel_turn(struct ek_wheel *wheel, uint64_t now_us)
 {
     uint64_t now_step = step_of(now_us);
-    uint64_t end = now_step < wheel->step + EK_WHEEL_SLOTS ? now_step : wheel->step + EK_WHEEL_SLOTS;
-    for (uint64_t step = occupied_step(wheel); step < end; step = occupied_step(wheel)) {
-        empty_slot(wheel, slot_of(step), now_step);
-        wheel->step = step + 1;
+    unsigned level = 0;
+    for (uint64_t step; (step = next_step(wheel, &level)) < now_step;) {
+        wheel->step = step;
+        empty_slot(wheel, level, digit_of(step, level));
     }
     if (now_step > wheel->step)
         wheel->step = now_step;
@@ -119,8 +145,9 @@ struct ek_timer *ek_wheel_take(struct ek_wheel *wheel)
 
 uint64_t ek_wheel_due_us(const struct ek_wheel *wheel)
 {
+    unsigned level;
+    uint64_t step = next_step(wheel, &level);
     if (wheel->expired)
         return 0;
-    uint64_t step = occupied_step(wheel);
     return step == UINT64_MAX ? UINT64_MAX : (step + 1) * EK_WHEEL_STEP_US;
 }

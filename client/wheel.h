@@ -1,5 +1,5 @@
 /*
- * Timers by the tens of thousands: a hashed timing wheel (Varghese and Lauck, 1987, scheme 6) whose arming and disarming cost
+ * Timers by the tens of thousands: hierarchical timing wheels (Varghese and Lauck, 1987, scheme 7) whose arming and disarming cost
  * the same however many there are. It knows no clock and calls nobody back; it owns no timer. Times are microseconds. One thread at
  * a time.
  *
@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EK_WHEEL_STEP_US = 1024, EK_WHEEL_SLOTS = 4096 };
+/* Few slots, for a process may have a thousand wheels, of which its processor's cache shall hold what they use. */
+enum { EK_WHEEL_STEP_US = 1024, EK_WHEEL_SLOT_BITS = 4, EK_WHEEL_SLOTS = 16, EK_WHEEL_LEVELS = 14 };
 
 /* All zero is disarmed. */
 struct ek_timer {
@@ -22,10 +23,12 @@ struct ek_timer {
     unsigned kind; /* the owner's, to tell what holds the timer */
 };
 
+/* A step is EK_WHEEL_STEP_US. Each level has a slot for each value of one digit of a step, to base EK_WHEEL_SLOTS. */
 struct ek_wheel {
-    struct ek_timer *slots[EK_WHEEL_SLOTS];
-    uint64_t occupied[EK_WHEEL_SLOTS / 64]; /* a bit for each slot that holds a timer */
-    uint64_t step;                          /* the first that has not been looked at; a step is EK_WHEEL_STEP_US */
+    struct ek_timer *slots[EK_WHEEL_LEVELS][EK_WHEEL_SLOTS];
+    uint16_t occupied[EK_WHEEL_LEVELS]; /* a bit for each slot that holds a timer */
+    uint16_t levels;                    /* a bit for each level that does */
+    uint64_t step;                      /* the first that has not been looked at */
     struct ek_timer *expired;
 };
 
@@ -37,7 +40,7 @@ bool ek_timer_is_armed(const struct ek_timer *timer);
 /* Finds what has expired by `now_us`; the timers are then taken one by one, disarmed, until NULL. */
 void ek_wheel_turn(struct ek_wheel *wheel, uint64_t now_us);
 struct ek_timer *ek_wheel_take(struct ek_wheel *wheel);
-/* When it should be turned next: early for timers more than a turn of the wheel away, never late. UINT64_MAX: nothing is armed. */
+/* When it should be turned next: never late for a timer, and early at most once for each level. UINT64_MAX: nothing is armed. */
 uint64_t ek_wheel_due_us(const struct ek_wheel *wheel);
 
 #endif

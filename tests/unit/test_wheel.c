@@ -76,17 +76,57 @@ START_TEST(what_is_disarmed_or_moved_does_not_expire)
 }
 END_TEST
 
+/* Turns the wheel when it says, and only then, until something expires; returns when that was. */
+static uint64_t turn_when_due(size_t *ret_turns)
+{
+    uint64_t due_us;
+    size_t expired = 0;
+    for (*ret_turns = 0; expired == 0; ++*ret_turns) {
+        due_us = ek_wheel_due_us(&wheel);
+        ck_assert_uint_ne(due_us, UINT64_MAX);
+        expired = count_expired(due_us);
+    }
+    return due_us;
+}
+
 START_TEST(the_wheel_says_when_to_turn_it)
 {
+    static const uint64_t ahead_us[] = {0, 5000, 1000000, 30000000, UINT64_C(86400000000) * 49, UINT64_MAX / 2};
+    uint64_t now_us = 12345678;
     ck_assert_uint_eq(ek_wheel_due_us(&wheel), UINT64_MAX);
-    ek_wheel_arm(&wheel, &timers[0], 15000000);
-    uint64_t due_us = ek_wheel_due_us(&wheel);
-    ck_assert_uint_gt(due_us, 15000000);
-    ck_assert_uint_le(due_us, 15000000 + STEP);
-    ck_assert_uint_eq(count_expired(due_us), 1);
+    for (size_t i = 0; i < sizeof ahead_us / sizeof *ahead_us; i++) {
+        size_t turns;
+        uint64_t wanted_us = now_us + ahead_us[i];
+        ek_wheel_arm(&wheel, &timers[0], wanted_us);
+        now_us = turn_when_due(&turns);
+        ck_assert_uint_ge(now_us, wanted_us);
+        ck_assert_uint_le(now_us, wanted_us + STEP);
+        ck_assert_uint_le(turns, EK_WHEEL_LEVELS);
+    }
     /* A time that has passed already is due at once. */
     ek_wheel_arm(&wheel, &timers[0], 1);
-    ck_assert_uint_le(ek_wheel_due_us(&wheel), due_us + STEP);
+    ck_assert_uint_le(ek_wheel_due_us(&wheel), now_us + STEP);
+}
+END_TEST
+
+/* As a client does: most timers are disarmed or moved before they expire. */
+START_TEST(a_wheel_that_is_turned_when_it_says_is_never_late)
+{
+    uint64_t now_us = 12345678;
+    uint64_t seed = 1;
+    size_t expired = 0;
+    for (int turn = 0; turn < 20000; turn++) {
+        seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+        struct ek_timer *timer = &timers[(seed >> 40) % TIMERS];
+        ek_wheel_arm(&wheel, timer, turn % 3 == 0 ? UINT64_MAX : now_us + ((seed >> 20) % 1000000 << turn % 9));
+        uint64_t due_us = ek_wheel_due_us(&wheel);
+        now_us = due_us < now_us + 700 ? due_us : now_us + 700;
+        expired += count_expired(now_us);
+        for (int i = 0; i < TIMERS; i++)
+            if (ek_timer_is_armed(&timers[i]) && timers[i].due_us + STEP <= now_us)
+                ck_abort_msg("timer %d is late", i);
+    }
+    ck_assert_uint_gt(expired, 1000);
 }
 END_TEST
 
@@ -99,6 +139,7 @@ static Suite *suite(void)
     tcase_add_test(turning, a_wheel_that_stood_still_catches_up);
     tcase_add_test(turning, what_is_disarmed_or_moved_does_not_expire);
     tcase_add_test(turning, the_wheel_says_when_to_turn_it);
+    tcase_add_test(turning, a_wheel_that_is_turned_when_it_says_is_never_late);
     suite_add_tcase(result, turning);
     return result;
 }
