@@ -3,18 +3,24 @@
 #include <stdlib.h>
 
 /* What a producer and a reply count for; near what they take. */
-enum { PRODUCER_BYTES = 128, REPLY_BYTES = 40, FIRST_REPLIES = 2 };
+enum { PRODUCER_BYTES = 128, REPLY_BYTES = 40, FIRST_REPLIES = 4 };
 
 /* ---- replies in order ---- */
 
-static size_t slot_of(const struct ek_replies *replies, size_t index)
+static uint32_t room(const struct ek_replies *replies)
 {
-    return (replies->first + index) & (replies->capacity - 1);
+    return replies->ring ? replies->capacity : 1;
+}
+
+static uint32_t slot_of(const struct ek_replies *replies, size_t index)
+{
+    return (uint32_t)(replies->first + index) & (room(replies) - 1);
 }
 
 const struct ek_stored_reply *ek_replies_at(const struct ek_replies *replies, size_t index)
 {
-    return &replies->ring[slot_of(replies, index)];
+    const struct ek_stored_reply *slots = replies->ring ? replies->ring : &replies->single;
+    return &slots[slot_of(replies, index)];
 }
 
 static size_t bytes_of(const struct ek_stored_reply *reply)
@@ -24,7 +30,7 @@ static size_t bytes_of(const struct ek_stored_reply *reply)
 
 static void enlarge(struct ek_replies *replies)
 {
-    size_t capacity = replies->capacity ? replies->capacity * 2 : FIRST_REPLIES;
+    uint32_t capacity = replies->ring ? replies->capacity * 2 : FIRST_REPLIES;
     struct ek_stored_reply *ring = ek_alloc(capacity * sizeof *ring);
     for (size_t i = 0; i < replies->count; i++)
         ring[i] = *ek_replies_at(replies, i);
@@ -34,11 +40,12 @@ static void enlarge(struct ek_replies *replies)
 
 static size_t push(struct ek_replies *replies, struct ek_stored_reply reply, struct ek_slice body)
 {
-    if (replies->count == replies->capacity)
+    if (replies->count == room(replies))
         enlarge(replies);
     reply.body = ek_slice_copy(body);
     reply.body_bytes = (uint32_t)body.size;
-    replies->ring[slot_of(replies, replies->count++)] = reply;
+    struct ek_stored_reply *slots = replies->ring ? replies->ring : &replies->single;
+    slots[slot_of(replies, replies->count++)] = reply;
     return bytes_of(&reply);
 }
 
@@ -201,10 +208,16 @@ void ek_producers_expect(const struct ek_producers *producers, uint64_t producer
     if (!link)
         return;
     const struct ek_producer *first = EK_ITEM(link, const struct ek_producer, link);
-    if (step == 1)
-        __builtin_prefetch(&first->replies);
-    else if (first->replies.count)
-        __builtin_prefetch(ek_replies_at(&first->replies, 0));
+    if (step == 1) {
+        __builtin_prefetch(&first->replies, 1);
+        __builtin_prefetch(producers->newest, 1);
+        return;
+    }
+    /* It becomes the newest, so its neighbours are joined. */
+    __builtin_prefetch(first->older, 1);
+    __builtin_prefetch(first->newer, 1);
+    if (first->replies.ring)
+        __builtin_prefetch(ek_replies_at(&first->replies, 0), 1);
 }
 
 size_t ek_producers_closed(const struct ek_producers *producers)
@@ -273,12 +286,13 @@ static void record_numbered(struct ek_producers *producers, const struct ek_verd
         producer = ek_producers_restore(producers, verdict->producer, 0, 0);
     }
     producer->stamp_unix_ms = verdict->stamp_unix_ms;
+    producers->numbered_bytes -= drop_below(&producer->replies, verdict->lowest);
     if (verdict->used) {
         struct ek_stored_reply reply = kept(verdict, verdict->number);
-        producers->numbered_bytes += push(&producer->replies, reply, verdict->body);
+        if (verdict->number >= verdict->lowest)
+            producers->numbered_bytes += push(&producer->replies, reply, verdict->body);
         producer->last_number = verdict->number;
     }
-    producers->numbered_bytes -= drop_below(&producer->replies, verdict->lowest);
     while (producer->replies.count > EK_UNSETTLED_MAX)
         producers->numbered_bytes -= drop_first(&producer->replies);
     while (producers->numbered_bytes > EK_PRODUCERS_BYTES_MAX && producers->oldest != producer)

@@ -24,11 +24,13 @@ struct ek_stored_reply {
     uint8_t *body; /* owned; NULL when there is none */
 };
 
-/* Replies in the order of their numbers. All zero is empty. */
+/* Replies in the order of their numbers. All zero is empty. A producer seldom has more than one kept, which needs no memory of its
+ * own. */
 struct ek_replies {
+    struct ek_stored_reply single; /* while there is no ring */
     struct ek_stored_reply *ring;
-    size_t capacity; /* a power of two, or 0 */
-    size_t first;
+    uint32_t capacity; /* of the ring, a power of two */
+    uint32_t first;
     size_t count;
 };
 
