@@ -81,6 +81,11 @@ static void adapt_window(struct ek_lane *lane, const struct ek_pending_job *job,
     lane->window = (uint16_t)(window < 1 ? 1 : window < EK_UNSETTLED_MAX ? window : EK_UNSETTLED_MAX);
 }
 
+static bool has_something_to_send(const struct ek_lane *lane)
+{
+    return lane->resends || !TAILQ_EMPTY(&lane->writes) || !TAILQ_EMPTY(&lane->reads);
+}
+
 static void settle(struct ek_session *session, struct ek_pending_job *job, const struct ek_reply *reply)
 {
     struct ek_lane *lane = job->lane;
@@ -97,7 +102,8 @@ static void settle(struct ek_session *session, struct ek_pending_job *job, const
     lane->probe_us = EK_PROBE_US;
     session->patience_us = EK_SILENCE_US;
     end_forgotten(lane);
-    ek_session_make_ready(session, lane);
+    if (has_something_to_send(lane))
+        ek_session_make_ready(session, lane);
 }
 
 /* ---- refused: to be sent again ---- */
