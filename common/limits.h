@@ -72,7 +72,7 @@ _Static_assert(EK_BATCH_BYTES_MAX <= EK_JOB_BODY_BYTES_MAX, "the broker takes ev
 #define EK_OUTBOX_BYTES_MAX    (32u * EK_MIB) /* replies that wait for one client */
 #define EK_CANCEL_JOBS_MAX     4096u          /* cancellations that are let in beyond the limits */
 #ifndef EK_POOL_BYTES_MAX
-#define EK_POOL_BYTES_MAX (2u * EK_MIB) /* memory of jobs that have ended; 0 where every use after the end is to be seen */
+#define EK_POOL_BYTES_MAX (8u * EK_MIB) /* memory of jobs that have ended; 0 where every use after the end is to be seen */
 #endif
 
 /* Worker */
