@@ -11,7 +11,8 @@
 #include <string.h>
 #include <uuid/uuid.h>
 
-enum { SHARDS_AHEAD = 4 }; /* fetched from memory while one is encoded */
+/* Fetched from memory while one is encoded: shards, writes, and the bytes of theirs. */
+enum { SHARDS_AHEAD = 4, WRITES_AHEAD = 12, ROWS_AHEAD = 6 };
 
 static struct ek_slice key_slice(const struct ek_book_key *key)
 {
@@ -396,12 +397,27 @@ static void note_expiry(struct ek_engine *engine, const struct ek_write *write)
     shard->group_expires_unix_ms = write->expiry_unix_ms;
 }
 
+/* In their order they are all over the group's jobs, which left the cache while others were judged. */
+static void expect_rows(const struct ek_writes *writes, const struct ek_writes_order *next, size_t count)
+{
+    if (WRITES_AHEAD < count)
+        __builtin_prefetch(&writes->items[next[WRITES_AHEAD].index]);
+    if (ROWS_AHEAD < count) {
+        const struct ek_write *write = &writes->items[next[ROWS_AHEAD].index];
+        __builtin_prefetch(write->key.data);
+        __builtin_prefetch(write->value.data);
+        if (write->value.size > EK_LINE_BYTES)
+            __builtin_prefetch(write->value.data + EK_LINE_BYTES);
+    }
+}
+
 static void put_rows(struct ek_engine *engine)
 {
     struct ek_writes *writes = &engine->judge.apply.writes;
     size_t count;
     const struct ek_writes_order *order = ek_writes_sorted(writes, &count);
     for (size_t i = 0; i < count; i++) {
+        expect_rows(writes, order + i, count - i);
         const struct ek_write *write = &writes->items[order[i].index];
         put_row(engine, write);
         if (write->expiry_unix_ms)

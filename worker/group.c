@@ -65,8 +65,9 @@ static void take_probe(struct ek_engine *engine, const struct ek_parcel *parcel,
 
 static void expect(const struct ek_judge *judge, const struct ek_parcel *parcel, uint32_t index)
 {
-    for (unsigned ahead = 1; ahead <= EK_JUDGE_AHEAD && ahead < parcel->count - index; ahead++)
-        ek_judge_expect(judge, &parcel->jobs[index + ahead], ahead);
+    enum { JOBS_EACH = 2 }; /* as long as memory takes */
+    for (unsigned left = 1; left <= EK_JUDGE_STEPS && left * JOBS_EACH < parcel->count - index; left++)
+        ek_judge_expect(judge, &parcel->jobs[index + left * JOBS_EACH], left);
 }
 
 static enum ek_status judge_item(struct ek_engine *engine, struct ek_commit_item *item, struct ek_answers *answers)

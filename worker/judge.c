@@ -76,24 +76,28 @@ static void enter(struct ek_judge *judge, const struct ek_worker_job *job, bool 
                   struct ek_slice body)
 {
     struct ek_producers *memory = &judge->shards[job->shard].memory;
-    struct ek_verdict verdict = {.position = job->position,
-                                 .count = job->count,
-                                 .stamp_unix_ms = job->stamp_unix_ms,
-                                 .producer = job->producer,
-                                 .number = job->producer ? job->number : 0,
-                                 .lowest = job->producer ? job->lowest : 0,
-                                 .closed = job->closed,
-                                 .used = used,
-                                 .status = used ? status : EK_WIRE_OK,
-                                 .body = used ? body : ek_slice_of(NULL, 0)};
-    /* Said only where there is something to drop: most records are shorter without it. */
-    if (memory->thin.count)
-        verdict.confirmed = job->confirmed < memory->position ? job->confirmed : memory->position;
-    ek_producers_record(memory, &verdict);
     uint32_t index = (uint32_t)judge->entry_count++;
     judge->entries = ek_grow(judge->entries, &judge->entry_capacity, judge->entry_count, sizeof *judge->entries);
-    judge->entries[index] = (struct ek_judge_entry){.verdict = verdict, .body_at = judge->bodies.size, .next = EK_JUDGE_NONE};
-    ek_buffer_append(&judge->bodies, verdict.body.data, verdict.body.size);
+    struct ek_judge_entry *entry = &judge->entries[index];
+    uint64_t confirmed = job->confirmed < memory->position ? job->confirmed : memory->position;
+    /* In its place and whole, for a copy of what was written just now waits until all that was written before has left the
+     * processor. */
+    entry->verdict = (struct ek_verdict){.position = job->position,
+                                         .count = job->count,
+                                         .stamp_unix_ms = job->stamp_unix_ms,
+                                         .producer = job->producer,
+                                         .number = job->producer ? job->number : 0,
+                                         .lowest = job->producer ? job->lowest : 0,
+                                         /* Said only where there is something to drop: most records are shorter without it. */
+                                         .confirmed = memory->thin.count ? confirmed : 0,
+                                         .closed = job->closed,
+                                         .used = used,
+                                         .status = used ? status : EK_WIRE_OK,
+                                         .body = used ? body : ek_slice_of(NULL, 0)};
+    entry->body_at = judge->bodies.size;
+    entry->next = EK_JUDGE_NONE;
+    ek_producers_record(memory, &entry->verdict);
+    ek_buffer_append(&judge->bodies, entry->verdict.body.data, entry->verdict.body.size);
     chain(judge, job, index);
 }
 
@@ -107,54 +111,54 @@ struct ek_verdict ek_judge_verdict(const struct ek_judge *judge, const struct ek
 
 /* ---- answers that change no row ---- */
 
-static struct ek_worker_reply answer(const struct ek_worker_job *job, enum ek_wire_status status, uint64_t position)
+static void answer(struct ek_worker_reply *ret, const struct ek_worker_job *job, enum ek_wire_status status, uint64_t position)
 {
-    return (struct ek_worker_reply){.token = job->token, .status = status, .position = position};
+    *ret = (struct ek_worker_reply){.token = job->token, .status = status, .position = position};
 }
 
 /* What is kept of an earlier copy. The bytes are copied, because entering the repetition may drop them. */
-static struct ek_worker_reply stored(struct ek_judge *judge, const struct ek_worker_job *job)
+static void stored(struct ek_judge *judge, const struct ek_worker_job *job, struct ek_worker_reply *ret)
 {
     const struct ek_producers *memory = &judge->shards[job->shard].memory;
     const struct ek_stored_reply *kept = ek_producers_reply(memory, job->producer, job->producer ? job->number : job->position);
-    struct ek_worker_reply reply = answer(job, EK_WIRE_UNKNOWN, job->position);
-    reply.repeated = true;
+    answer(ret, job, EK_WIRE_UNKNOWN, job->position);
+    ret->repeated = true;
     if (!kept)
-        return reply; /* its sender has said that it needs the reply no more */
-    reply.status = kept->status;
-    reply.position = kept->position;
+        return; /* its sender has said that it needs the reply no more */
+    ret->status = kept->status;
+    ret->position = kept->position;
     if (kept->body_bytes) {
         ek_buffer_clear(&judge->reply_body);
         ek_buffer_append(&judge->reply_body, kept->body, kept->body_bytes);
-        reply.body = ek_buffer_slice(&judge->reply_body);
+        ret->body = ek_buffer_slice(&judge->reply_body);
     }
-    return reply;
 }
 
-static struct ek_worker_reply misnumbered(struct ek_judge *judge, const struct ek_worker_job *job, enum ek_numbering numbering,
-                                          uint64_t awaited)
+static void misnumbered(struct ek_judge *judge, const struct ek_worker_job *job, enum ek_numbering numbering, uint64_t awaited,
+                        struct ek_worker_reply *ret)
 {
     if (numbering == EK_NUMBER_SEEN)
-        return stored(judge, job);
-    if (numbering == EK_NUMBER_FORGOTTEN)
-        return answer(job, EK_WIRE_FORGOTTEN, job->position);
-    return answer(job, EK_WIRE_GAP, awaited);
+        stored(judge, job, ret);
+    else if (numbering == EK_NUMBER_FORGOTTEN)
+        answer(ret, job, EK_WIRE_FORGOTTEN, job->position);
+    else
+        answer(ret, job, EK_WIRE_GAP, awaited);
 }
 
 /*
  * A position that was used up before: the answer of then, as far as it is kept. It was this job that used it up, applied or not; so
  * a producer that was forgotten since must not hear FORGOTTEN, which says that what was sent only once was not applied.
  */
-static struct ek_worker_reply repeat(struct ek_judge *judge, const struct ek_worker_job *job)
+static void repeat(struct ek_judge *judge, const struct ek_worker_job *job, struct ek_worker_reply *ret)
 {
-    if (job->producer == 0)
-        return stored(judge, job);
-    uint64_t awaited;
-    enum ek_numbering numbering = ek_producers_look(&judge->shards[job->shard].memory, job->producer, job->number, &awaited);
+    uint64_t awaited = 0;
+    enum ek_numbering numbering = EK_NUMBER_SEEN; /* whoever numbers nothing is known by the position */
+    if (job->producer)
+        numbering = ek_producers_look(&judge->shards[job->shard].memory, job->producer, job->number, &awaited);
     if (numbering == EK_NUMBER_FORGOTTEN)
-        return stored(judge, job);
+        numbering = EK_NUMBER_SEEN;
     /* The awaited number at a position that is gone: it was refused there as a gap, and is sent again from this number on. */
-    return misnumbered(judge, job, numbering == EK_NUMBER_NEW ? EK_NUMBER_GAP : numbering, awaited);
+    misnumbered(judge, job, numbering == EK_NUMBER_NEW ? EK_NUMBER_GAP : numbering, awaited, ret);
 }
 
 /* ---- jobs ---- */
@@ -182,7 +186,7 @@ static enum ek_status judge_new(struct ek_judge *judge, const struct ek_worker_j
     if (status != EK_OK)
         return status;
     enter(judge, job, true, outcome.status, outcome.body);
-    *ret = answer(job, outcome.status, job->position);
+    answer(ret, job, outcome.status, job->position);
     ret->body = outcome.body;
     return EK_OK;
 }
@@ -195,7 +199,7 @@ static enum ek_status judge_next(struct ek_judge *judge, const struct ek_worker_
     enum ek_numbering numbering = job->producer ? ek_producers_look(memory, job->producer, job->number, &awaited) : EK_NUMBER_NEW;
     if (numbering == EK_NUMBER_NEW)
         return judge_new(judge, job, ret);
-    *ret = misnumbered(judge, job, numbering, awaited);
+    misnumbered(judge, job, numbering, awaited, ret);
     enter(judge, job, false, EK_WIRE_OK, ek_slice_of(NULL, 0));
     return EK_OK;
 }
@@ -204,32 +208,32 @@ enum ek_status ek_judge_write(struct ek_judge *judge, struct ek_link link, const
                               struct ek_worker_reply *ret)
 {
     if (!ek_judge_is_current(judge, link, job)) {
-        *ret = answer(job, EK_WIRE_STALE, 0);
+        answer(ret, job, EK_WIRE_STALE, 0);
         return EK_OK;
     }
     const struct ek_producers *memory = &judge->shards[job->shard].memory;
     if (job->position == 0 || job->position > memory->position + 1) {
-        *ret = answer(job, EK_WIRE_OUT_OF_ORDER, memory->position + 1);
+        answer(ret, job, EK_WIRE_OUT_OF_ORDER, memory->position + 1);
         return EK_OK;
     }
     if (job->position <= memory->position) {
-        *ret = repeat(judge, job);
+        repeat(judge, job, ret);
         return EK_OK;
     }
     return judge_next(judge, job, ret);
 }
 
-void ek_judge_expect(const struct ek_judge *judge, const struct ek_worker_job *job, unsigned ahead)
+void ek_judge_expect(const struct ek_judge *judge, const struct ek_worker_job *job, unsigned left)
 {
     if (job->shard >= judge->shard_count)
         return;
     const struct ek_judge_shard *shard = &judge->shards[job->shard];
-    if (ahead == EK_JUDGE_AHEAD) {
+    if (left == EK_JUDGE_STEPS) {
         __builtin_prefetch(shard);
         __builtin_prefetch(&shard->memory.table);
         __builtin_prefetch(&shard->group_first);
     } else
-        ek_producers_expect(&shard->memory, job->producer, EK_PRODUCERS_STEPS - ahead);
+        ek_producers_expect(&shard->memory, job->producer, EK_PRODUCERS_STEPS - left);
 }
 
 static bool same_reply(const struct ek_worker_reply *a, const struct ek_worker_reply *b)
@@ -251,13 +255,16 @@ enum ek_status ek_judge_follow(struct ek_judge *judge, const struct ek_fed *fed,
 bool ek_judge_read(const struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job, struct ek_worker_reply *ret)
 {
     if (!ek_judge_is_current(judge, link, job)) {
-        *ret = answer(job, EK_WIRE_STALE, 0);
+        answer(ret, job, EK_WIRE_STALE, 0);
         return false;
     }
     uint64_t awaited;
     enum ek_numbering numbering = ek_producers_look(&judge->shards[job->shard].memory, job->producer, job->number, &awaited);
     if (numbering == EK_NUMBER_SEEN)
         return true;
-    *ret = numbering == EK_NUMBER_FORGOTTEN ? answer(job, EK_WIRE_FORGOTTEN, 0) : answer(job, EK_WIRE_GAP, awaited);
+    if (numbering == EK_NUMBER_FORGOTTEN)
+        answer(ret, job, EK_WIRE_FORGOTTEN, 0);
+    else
+        answer(ret, job, EK_WIRE_GAP, awaited);
     return false;
 }

@@ -80,10 +80,10 @@ void ek_judge_begin(struct ek_judge *judge);
  * the group is written. Fails only when the row reader does; the process must end then. */
 EK_MUST enum ek_status ek_judge_write(struct ek_judge *judge, struct ek_link link, const struct ek_worker_job *job,
                                       struct ek_worker_reply *ret);
-/* This write is judged soon, as the `ahead`-th from now. Begins to bring what that needs from memory, a step further with each
- * call, for ahead = EK_JUDGE_AHEAD, ..., 1; changes nothing. With thousands of shards each job finds its own in no cache. */
-enum { EK_JUDGE_AHEAD = EK_PRODUCERS_STEPS + 1 };
-void ek_judge_expect(const struct ek_judge *judge, const struct ek_worker_job *job, unsigned ahead);
+/* This write is judged soon. Begins to bring what that needs from memory, a step further with each call, for left =
+ * EK_JUDGE_STEPS, ..., 1; changes nothing. With thousands of shards each job finds its own in no cache. */
+enum { EK_JUDGE_STEPS = EK_PRODUCERS_STEPS + 1 };
+void ek_judge_expect(const struct ek_judge *judge, const struct ek_worker_job *job, unsigned left);
 /* As a learner: judges a write that the shard's holder has answered, at the awaited position, and tells whether it comes to the
  * same. Whoever does not agree is no copy: the group must not be written then. */
 EK_MUST enum ek_status ek_judge_follow(struct ek_judge *judge, const struct ek_fed *fed, bool *ret_agrees);

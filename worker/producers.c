@@ -38,15 +38,15 @@ static void enlarge(struct ek_replies *replies)
     *replies = (struct ek_replies){.ring = ring, .capacity = capacity, .count = replies->count};
 }
 
-static size_t push(struct ek_replies *replies, struct ek_stored_reply reply, struct ek_slice body)
+static size_t push(struct ek_replies *replies, uint64_t number, uint64_t position, enum ek_wire_status status, struct ek_slice body)
 {
     if (replies->count == room(replies))
         enlarge(replies);
-    reply.body = ek_slice_copy(body);
-    reply.body_bytes = (uint32_t)body.size;
     struct ek_stored_reply *slots = replies->ring ? replies->ring : &replies->single;
-    slots[slot_of(replies, replies->count++)] = reply;
-    return bytes_of(&reply);
+    struct ek_stored_reply *reply = &slots[slot_of(replies, replies->count++)];
+    *reply = (struct ek_stored_reply){
+        .number = number, .position = position, .status = status, .body_bytes = (uint32_t)body.size, .body = ek_slice_copy(body)};
+    return bytes_of(reply);
 }
 
 static size_t drop_first(struct ek_replies *replies)
@@ -210,6 +210,7 @@ void ek_producers_expect(const struct ek_producers *producers, uint64_t producer
     const struct ek_producer *first = EK_ITEM(link, const struct ek_producer, link);
     if (step == 1) {
         __builtin_prefetch(&first->replies, 1);
+        __builtin_prefetch(&first->replies.count, 1); /* in the next line, or the one behind that */
         __builtin_prefetch(producers->newest, 1);
         return;
     }
@@ -252,21 +253,14 @@ struct ek_producer *ek_producers_restore(struct ek_producers *producers, uint64_
 void ek_producers_restore_reply(struct ek_producers *producers, struct ek_producer *producer, const struct ek_stored_reply *reply,
                                 struct ek_slice body)
 {
-    if (producer)
-        producers->numbered_bytes += push(&producer->replies, *reply, body);
-    else
-        producers->thin_bytes += push(&producers->thin, *reply, body);
-}
-
-static struct ek_stored_reply kept(const struct ek_verdict *verdict, uint64_t number)
-{
-    return (struct ek_stored_reply){.number = number, .position = verdict->position, .status = verdict->status};
+    size_t *bytes = producer ? &producers->numbered_bytes : &producers->thin_bytes;
+    struct ek_replies *replies = producer ? &producer->replies : &producers->thin;
+    *bytes += push(replies, reply->number, reply->position, reply->status, body);
 }
 
 static void record_thin(struct ek_producers *producers, const struct ek_verdict *verdict)
 {
-    struct ek_stored_reply reply = kept(verdict, verdict->position);
-    producers->thin_bytes += push(&producers->thin, reply, verdict->body);
+    producers->thin_bytes += push(&producers->thin, verdict->position, verdict->position, verdict->status, verdict->body);
     while (producers->thin_bytes > EK_PRODUCERS_BYTES_MAX)
         producers->thin_bytes -= drop_first(&producers->thin);
 }
@@ -288,9 +282,9 @@ static void record_numbered(struct ek_producers *producers, const struct ek_verd
     producer->stamp_unix_ms = verdict->stamp_unix_ms;
     producers->numbered_bytes -= drop_below(&producer->replies, verdict->lowest);
     if (verdict->used) {
-        struct ek_stored_reply reply = kept(verdict, verdict->number);
         if (verdict->number >= verdict->lowest)
-            producers->numbered_bytes += push(&producer->replies, reply, verdict->body);
+            producers->numbered_bytes +=
+                push(&producer->replies, verdict->number, verdict->position, verdict->status, verdict->body);
         producer->last_number = verdict->number;
     }
     while (producer->replies.count > EK_UNSETTLED_MAX)
