@@ -17,7 +17,7 @@ enum {
     /* So many files of level 0 are merged at once with what lies below them, which is written anew each time: the more, the less is
      * written. While it happens as many come anew. */
     LEVEL0_FILES_MIN = 4,
-    LEVEL0_FILES_MAX = 8,
+    LEVEL0_FILES_MAX = 6,
     LEVEL0_FILES_STOP = 48
 };
 #define MEMTABLE_BLOOM_SHARE    0.05 /* of a write buffer; spares gets the search of tables without their row */
