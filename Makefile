@@ -38,7 +38,7 @@ EXAMPLE = $(wildcard tests/integration/example.c)
 PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c tests/bench/slow.c)
 CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
 PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c tests/bench/steady.c)
-BENCH_PARTS = tests/bench/producer.c tests/bench/tool.c
+BENCH_PARTS = tests/bench/producer.c tests/bench/raw.c tests/bench/tool.c
 MEASURE = $(filter-out $(PACED) $(BENCH_PARTS) tests/bench/slow.c,$(wildcard tests/bench/*.c))
 SCRIPTS = $(wildcard tests/integration/test_*.py)
 SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED) $(MEASURE) $(BENCH_PARTS)
@@ -153,16 +153,17 @@ $(CHAOS_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,tests/sim/answers
 	@$(SAY) LD $@
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/tests/bench/openloop $(BUILD)/tests/bench/steady: $(call objects,client/cli/generator.c $(BENCH_PARTS))
+$(BUILD)/tests/bench/openloop $(BUILD)/tests/bench/steady: $(call objects,client/cli/generator.c tests/bench/producer.c tests/bench/tool.c)
 $(PACED_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/lib/libevenkeel.a
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
 	$(Q)$(CC) $(WHOLE) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LIBS)
 
+$(BUILD)/tests/bench/storage $(BUILD)/tests/bench/served: $(call objects,tests/bench/raw.c)
 $(MEASURE_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,client/cli/generator.c tests/bench/tool.c) $(call archive,worker) $(call archive,common)
 	@mkdir -p $(@D)
 	@$(SAY) LD $@
-	$(Q)$(CC) $(WHOLE) $(LDFLAGS) $^ -Wl,--as-needed -o $@ $(LIBS) $(WORKER_LIBS)
+	$(Q)$(CC) $(WHOLE) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -Wl,--as-needed -o $@ $(LIBS) $(WORKER_LIBS)
 
 # Preloaded into programs under test, which bring their own sanitizer.
 $(PRELOAD_LIBRARY): $(BUILD)/%.so: %.c

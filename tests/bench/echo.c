@@ -18,16 +18,6 @@
 
 enum { ENDPOINT_BYTES = 256, CONNECTIONS_MAX = 1000 };
 
-static void *open_socket(void *context, int kind)
-{
-    void *socket = zmq_socket(context, kind);
-    const int none = 0;
-    if (!socket || zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof none) ||
-        zmq_setsockopt(socket, ZMQ_RCVHWM, &none, sizeof none) || zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none))
-        ek_tool_fail("no socket: %s", zmq_strerror(zmq_errno()));
-    return socket;
-}
-
 static void bind_socket(void *socket, char *ret_endpoint)
 {
     size_t size = ENDPOINT_BYTES;
@@ -35,18 +25,12 @@ static void bind_socket(void *socket, char *ret_endpoint)
         ek_tool_fail("cannot listen: %s", zmq_strerror(zmq_errno()));
 }
 
-static void connect_socket(void *socket, const char *endpoint)
-{
-    if (!endpoint || zmq_connect(socket, endpoint))
-        ek_tool_fail("cannot connect: %s", zmq_strerror(zmq_errno()));
-}
-
 static void run_proxy(void *context)
 {
     char front_endpoint[ENDPOINT_BYTES];
     char back_endpoint[ENDPOINT_BYTES];
-    void *front = open_socket(context, ZMQ_ROUTER);
-    void *back = open_socket(context, ZMQ_DEALER);
+    void *front = ek_tool_socket(context, ZMQ_ROUTER);
+    void *back = ek_tool_socket(context, ZMQ_DEALER);
     bind_socket(front, front_endpoint);
     bind_socket(back, back_endpoint);
     (void)printf("ready front=%s back=%s\n", front_endpoint, back_endpoint);
@@ -54,32 +38,26 @@ static void run_proxy(void *context)
     (void)zmq_proxy(front, back, NULL);
 }
 
-static void must(int done)
-{
-    if (done < 0)
-        ek_tool_fail("%s", zmq_strerror(zmq_errno()));
-}
-
 static void run_server(void *context, const char *endpoint, size_t answer_bytes)
 {
-    void *socket = open_socket(context, ZMQ_DEALER);
+    void *socket = ek_tool_socket(context, ZMQ_DEALER);
     uint8_t *answer = ek_alloc_zero(answer_bytes + 1, 1);
-    connect_socket(socket, endpoint);
+    ek_tool_connect(socket, endpoint);
     (void)printf("ready\n");
     (void)fflush(stdout);
     for (;;) {
         zmq_msg_t address;
         zmq_msg_t body;
-        must(zmq_msg_init(&address));
-        must(zmq_msg_init(&body));
-        must(zmq_msg_recv(&address, socket, 0));
-        must(zmq_msg_recv(&body, socket, 0));
-        must(zmq_msg_send(&address, socket, ZMQ_SNDMORE));
+        ek_tool_must(zmq_msg_init(&address));
+        ek_tool_must(zmq_msg_init(&body));
+        ek_tool_must(zmq_msg_recv(&address, socket, 0));
+        ek_tool_must(zmq_msg_recv(&body, socket, 0));
+        ek_tool_must(zmq_msg_send(&address, socket, ZMQ_SNDMORE));
         if (answer_bytes == 0) {
-            must(zmq_msg_send(&body, socket, 0));
+            ek_tool_must(zmq_msg_send(&body, socket, 0));
         } else {
-            must(zmq_msg_close(&body));
-            must(zmq_send(socket, answer, answer_bytes, 0));
+            ek_tool_must(zmq_msg_close(&body));
+            ek_tool_must(zmq_send(socket, answer, answer_bytes, 0));
         }
     }
 }
@@ -107,9 +85,9 @@ static void open_lines(struct load *load, void *context, const char *endpoint)
     load->message = ek_alloc_zero(load->size, 1);
     for (uint64_t i = 0; i < load->connections; i++) {
         struct line *line = &load->lines[i];
-        line->socket = open_socket(context, ZMQ_DEALER);
+        line->socket = ek_tool_socket(context, ZMQ_DEALER);
         line->sent_us = ek_alloc((size_t)load->window * sizeof *line->sent_us);
-        connect_socket(line->socket, endpoint);
+        ek_tool_connect(line->socket, endpoint);
         load->polled[i] = (zmq_pollitem_t){.socket = line->socket, .events = ZMQ_POLLIN};
     }
 }
@@ -117,7 +95,7 @@ static void open_lines(struct load *load, void *context, const char *endpoint)
 static void close_lines(struct load *load)
 {
     for (uint64_t i = 0; i < load->connections; i++) {
-        must(zmq_close(load->lines[i].socket));
+        ek_tool_must(zmq_close(load->lines[i].socket));
         free(load->lines[i].sent_us);
     }
     free(load->lines);
@@ -129,7 +107,7 @@ static void fill(struct load *load, struct line *line)
 {
     for (; line->sent < line->received + load->window; line->sent++) {
         line->sent_us[line->sent % load->window] = load->now_us;
-        must(zmq_send(line->socket, load->message, load->size, 0));
+        ek_tool_must(zmq_send(line->socket, load->message, load->size, 0));
     }
 }
 
@@ -137,13 +115,13 @@ static void fill(struct load *load, struct line *line)
 static void empty(struct load *load, struct line *line, int flags, struct ek_histogram *latency)
 {
     zmq_msg_t answer;
-    must(zmq_msg_init(&answer));
+    ek_tool_must(zmq_msg_init(&answer));
     while (line->received < line->sent && zmq_msg_recv(&answer, line->socket, flags) >= 0) {
         load->now_us = ek_clock_monotonic_us();
         ek_histogram_add(latency, load->now_us - line->sent_us[line->received++ % load->window]);
         flags = ZMQ_DONTWAIT;
     }
-    must(zmq_msg_close(&answer));
+    ek_tool_must(zmq_msg_close(&answer));
 }
 
 static void turn(struct load *load, struct ek_histogram *latency)
@@ -154,7 +132,7 @@ static void turn(struct load *load, struct ek_histogram *latency)
         empty(load, &load->lines[0], 0, latency);
         return;
     }
-    must(zmq_poll(load->polled, (int)load->connections, -1));
+    ek_tool_must(zmq_poll(load->polled, (int)load->connections, -1));
     for (uint64_t i = 0; i < load->connections; i++)
         if (load->polled[i].revents)
             empty(load, &load->lines[i], ZMQ_DONTWAIT, latency);

@@ -26,7 +26,7 @@ SLOW_ROW_US = 300
 class Plan:
     rounds: int = 5
     seconds: int = 3
-    brief_s: int = 2  # side axes, Redis, the broker by itself, small groups
+    brief_s: int = 2  # side axes, Redis, the broker by itself, RocksDB behind ZeroMQ
     long_s: int = 4  # where what merges cost shall show
     turns: int = 3  # in a round, of what is measured side by side with what it is compared by
     keys: int = 1000000
@@ -114,25 +114,11 @@ class Kept:
 
 # ---- what lies below ----
 
-def add_small_groups(plan, samples, path):
-    """What small groups take in a loaded store: one put with its book-keeping, one behind the other and with the time between them that messages would take;
-    one get with that time between; and as many puts as there are clients, at once and by halves."""
-    rest_us = int(systems.echo(1, 1)["latency_p50_us"])
-    puts = {"shards": SHARDS}
-    for name, phase, flags in (("raw.single", "put", puts), ("raw.single.rested", "put", puts | {"pause_us": rest_us}),
-                               ("raw.get.rested", "get", {"pause_us": rest_us}), (f"raw.group.{CLIENTS}", "put", puts | {"group": CLIENTS}),
-                               (f"raw.group.{CLIENTS // 2}", "put", puts | {"group": CLIENTS // 2})):
-        (done,) = systems.storage_processes([path], (phase,), keys=plan.keys, seconds=plan.brief_s, **({"group": 1} | flags))[phase]
-        samples.add(f"{name}.p50_us", done["latency_p50_us"])
-
-
 def measure_storage(plan, samples, _):
     for processes in PROCESSES:
         with systems.directory() as path:
             paths = [path / str(number) for number in range(processes)]
             done = systems.storage(paths, ("load", "put", "get"), keys=plan.keys // processes, seconds=plan.seconds)
-            if processes == 1:
-                add_small_groups(plan, samples, paths[0])
         for phase in ("put", "get"):
             samples.add(f"raw.{phase}.{processes}", done[phase]["ops_per_second"])
 
@@ -186,13 +172,19 @@ def add_depth(samples, under_way, workload, done):
         samples.add(f"pipeline.{under_way}.{workload}.{figure}_us", done[f"latency_{figure}_us"])
 
 
-def measure_singles(plan, samples, cluster):
+def add_served(samples, path, plan, mode):
+    """One at a time, of what serves RocksDB behind ZeroMQ."""
+    samples.add(f"served.{mode}.p50_us", systems.served(path, mode, 1, plan.keys)["latency_p50_us"])
+
+
+def measure_singles(plan, samples, cluster, path):
     """One producer, one operation at a time, in turns with what that is compared by, for the time of a wake-up changes from minute to minute: medians of the turns."""
     turns = Samples()
     for _ in range(plan.turns):
         turns.add("echo.p50_us", systems.echo(1, 1)["latency_p50_us"])
         turns.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
         for workload in ("put", "get"):
+            add_served(turns, path, plan, workload)
             done = cluster.bench(workload, keys=plan.keys, seconds=plan.brief_s, pipeline=1)
             add_depth(turns, 1, workload, done)
             for figure in ("p50", "p99", "p999"):
@@ -217,12 +209,22 @@ def measure_pipelines(plan, samples, cluster):
                 add_depth(samples, pipeline, workload, cluster.bench(workload, keys=plan.keys, seconds=plan.brief_s, pipeline=pipeline))
 
 
-def measure_fifty(plan, samples, cluster, name):
+def measure_fifty(plan, samples, cluster, path, name):
+    """As many producers as Redis has clients, one put each, beside RocksDB behind ZeroMQ with as many messages under way."""
     for way, connections in (("fifty", CLIENTS), ("fifty_together", 1)):
         done = cluster.bench("put", keys=plan.keys, seconds=plan.seconds, producers=CLIENTS, connections=connections, pipeline=1)
         samples.add(f"{name}.{way}", done["ops_per_second"])
         samples.add(f"{name}.{way}.p50_us", done["latency_p50_us"])
         add_shares(samples, f"{name}.{way}", done)
+        samples.add(f"served.{way}", systems.served(path, "put", plan.brief_s, plan.keys, CLIENTS // connections, connections)["ops_per_second"])
+
+
+def measure_small(plan, samples, cluster, name):
+    """What waits for messages and syncs rather than for processors, each beside RocksDB behind ZeroMQ with as many keys."""
+    with systems.directory() as path:
+        systems.storage([path], ("load",), keys=plan.keys)
+        measure_fifty(plan, samples, cluster, path, name)
+        measure_singles(plan, samples, cluster, path)
 
 
 def add_run(samples, name, done):
@@ -266,8 +268,7 @@ def measure_evenkeel(plan, samples, _):
             samples.add(f"{name}.broker.bytes", broker)
             samples.add(f"{name}.worker.bytes", worker)
             if workers == 1:
-                measure_fifty(plan, samples, cluster, name)
-                measure_singles(plan, samples, cluster)
+                measure_small(plan, samples, cluster, name)
                 measure_rate(plan, samples, cluster, samples.of(f"{name}.put")[-1])
                 measure_pipelines(plan, samples, cluster)
 

@@ -74,13 +74,11 @@ on top, and so are the loops of workers that answer gets ([what perf says](SPEED
 
 BELOW = f"""
 *Below alone* is the same ratio for what Evenkeel stands on, by itself and on the same processors in the same round: raw RocksDB in two processes (1 to
-4; 10 as many puts as gets), or `zmq_proxy` that echoes, with as many connections (7, the producers of 13). Nothing that uses them can show more (but the producers of
-13: an echo is a message each, puts share theirs; [together](#how-it-is-measured) producers are one connection); clients, broker, exactly-once and the rows of book-keeping come on top, as [what an operation costs](#what-an-operation-costs) tells.
-Rows 5 and 6: p50 of the echo and p50 of a put of raw RocksDB that is synced by itself, or of a get of it, after a pause as
-long as the echo, for disk, processors and caches that rested take longer than those that are kept busy: about as little as what uses both can show. Row 7 on one connection: with {CLIENTS} puts
-under way raw RocksDB writes groups of {CLIENTS} with an echo between two of them, or groups of {CLIENTS // 2} one behind the other, whatever is more.
-Puts of these, and the shards of row 13, have the rows of [book-keeping](#how-it-is-measured) with them. The shards of row 13: one process of raw RocksDB, whose groups of {GROUP_ROWS:,} have the book-keeping of as many shards. How far that is
-below 1 is what more shards cost RocksDB; the rest is what they cost clients, broker and workers.
+4; 10 as many puts as gets), [RocksDB behind ZeroMQ](#how-it-is-measured) with as many connections and messages under way (5 to 7), or `zmq_proxy` that echoes, with as
+many connections (the producers of 13). Nothing that uses them can show much more (but the producers of 13: an echo is a message each, puts share theirs;
+[together](#how-it-is-measured) producers are one connection); clients, broker, exactly-once and, in rows 1 to 4 and 10, the rows of book-keeping come on top, as
+[what an operation costs](#what-an-operation-costs) tells. The shards of row 13: one process of raw RocksDB, whose groups of {GROUP_ROWS:,} have the book-keeping of as many
+shards. How far that is below 1 is what more shards cost RocksDB; the rest is what they cost clients, broker and workers.
 """
 
 
@@ -106,11 +104,10 @@ def side_by_side(samples):
     others = [("`zmq_proxy` echo of 128 bytes, 1,000 under way", "echo.pipelined", "/s"),
               ("the same on 50 connections, one under way on each", "echo.fifty", "/s"), ("the same, one at a time, p50", "echo.p50_us", " µs"),
               ("`fdatasync` of an append of 256 bytes, p50", "sync.p50_us", " µs"),
-              ("raw RocksDB, one put with its book-keeping and a sync, one at a time, p50", "raw.single.p50_us", " µs"),
-              ("the same with a pause as long as an echo before each", "raw.single.rested.p50_us", " µs"),
-              ("raw RocksDB, one get at a time with such a pause, p50", "raw.get.rested.p50_us", " µs"),
-              (f"raw RocksDB, a synced group of {CLIENTS} puts with its book-keeping, p50", f"raw.group.{CLIENTS}.p50_us", " µs"),
-              (f"the same of {CLIENTS // 2}", f"raw.group.{CLIENTS // 2}.p50_us", " µs"),
+              ("RocksDB behind ZeroMQ, one put at a time, p50", "served.put.p50_us", " µs"),
+              ("the same, one get", "served.get.p50_us", " µs"),
+              (f"the same, puts on {CLIENTS} connections, one under way on each", "served.fifty", "/s"),
+              (f"the same, {CLIENTS} under way on one connection", "served.fifty_together", "/s"),
               ("broker alone, envelopes of one job", "broker.1.jobs", "/s"), (f"broker alone, envelopes of {ENVELOPE_JOBS} jobs", "broker.100.jobs", "/s"),
               ("`zmq_proxy` echo, messages as large as the envelopes of one job", "proxy.1.messages", "/s")]
     return "\n".join([
@@ -287,6 +284,8 @@ acknowledged, exactly-once on.
   always one for each.
 - **`db_bench`** has the same cache, buffers, compression and bloom filters, and RocksDB's usual memtables, skip lists: `{' '.join(DB_BENCH)}`.
 - **ZeroMQ** is [three processes](../tests/bench/echo.c): clients, `zmq_proxy`, a server that echoes.
+- **RocksDB behind ZeroMQ** is the same clients and `zmq_proxy`, and a [server](../tests/bench/served.c) that opens a store as raw RocksDB does, with book-keeping. Before
+  it answers it puts a row for each message that is at hand, all in one synced group, or gets one: what Evenkeel does, without numbers, jobs, limits, and without a second thread.
 - **The broker alone** has one [worker that acknowledges without storing](../tests/bench/acknowledge.c), and [numbered puts in envelopes of a known
   shape](../tests/bench/envelopes.c). For CPU time the proxy carries messages as large as the envelopes, with answers as large as the replies.
 - **Redis** logs every write (`appendonly yes`), measured by `redis-benchmark`; YCSB A by [a program](../tests/bench/redis.c) with the draws of

@@ -190,28 +190,41 @@ def syncs(seconds):
 
 
 @contextlib.contextmanager
-def proxy(answer_bytes=0):
-    """A zmq_proxy and a server behind it: the proxy's process, and its endpoint for clients."""
+def proxy(server, **flags):
+    """A zmq_proxy and a server behind it, a tool: the proxy's process, its endpoint for clients, and the server's process."""
     middle = Tool(tool("echo", role="proxy"))
     try:
         endpoints = middle.ready()
-        server = Tool(tool("echo", role="server", connect=endpoints["back"], answer_size=answer_bytes))
+        behind = Tool(tool(server, connect=endpoints["back"], **flags))
         try:
-            server.ready()
-            yield middle, endpoints["front"]
+            behind.ready()
+            yield middle, endpoints["front"], behind
         finally:
-            server.kill()
+            behind.kill()
     finally:
         middle.kill()
 
 
+def ask(front, seconds, window, size=128, connections=1):
+    """Messages through the proxy to whatever is behind it, `window` under way on each connection."""
+    return together(tool("echo", role="client", connect=front, connections=connections, size=size, window=window, seconds=seconds))[0]
+
+
 def echo(seconds, window, size=128, answer_bytes=0, connections=1):
-    """Messages through the proxy, `window` under way on each connection; `cpu_us` is the proxy's for each."""
-    with proxy(answer_bytes) as (middle, front):
+    """Messages that are echoed behind the proxy; `cpu_us` is the proxy's for each."""
+    with proxy("echo", role="server", answer_size=answer_bytes) as (middle, front, _):
         before = cpu_us(middle.child.pid)
-        done = together(tool("echo", role="client", connect=front, connections=connections, size=size, window=window, seconds=seconds))[0]
+        done = ask(front, seconds, window, size, connections)
         done["cpu_us"] = (cpu_us(middle.child.pid) - before) / done["operations"]
         return done
+
+
+def served(path, mode, seconds, keys, window=1, connections=1):
+    """Messages for each of which RocksDB behind the proxy puts a row, with a worker's book-keeping, or gets one, in a store that was loaded; begun when it rests."""
+    flags = {"mode": mode, "data": path, "keys": keys} | ({"shards": SHARDS} if mode == "put" else {})
+    with proxy("served", **flags) as (_, front, server):
+        settle(server.child.pid)
+        return ask(front, seconds, window, connections=connections)
 
 
 # ---- db_bench ----

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <zmq.h>
 
 enum { FLAGS_MAX = 16 };
 
@@ -72,4 +73,26 @@ void ek_tool_report(const struct ek_tool_figures *figures, const struct ek_histo
                      (unsigned long long)ek_histogram_percentile(latency, 0.99));
     (void)printf("%s}\n", figures->extra ? figures->extra : "");
     (void)fflush(stdout);
+}
+
+void *ek_tool_socket(void *context, int kind)
+{
+    void *socket = context ? zmq_socket(context, kind) : NULL;
+    const int none = 0;
+    if (!socket || zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof none) ||
+        zmq_setsockopt(socket, ZMQ_RCVHWM, &none, sizeof none) || zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none))
+        ek_tool_fail("no socket: %s", zmq_strerror(zmq_errno()));
+    return socket;
+}
+
+void ek_tool_connect(void *socket, const char *endpoint)
+{
+    if (!endpoint || zmq_connect(socket, endpoint))
+        ek_tool_fail("cannot connect to '%s': %s", endpoint ? endpoint : "", zmq_strerror(zmq_errno()));
+}
+
+void ek_tool_must(int done)
+{
+    if (done < 0)
+        ek_tool_fail("%s", zmq_strerror(zmq_errno()));
 }

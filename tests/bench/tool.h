@@ -35,4 +35,10 @@ struct ek_tool_figures {
 /* `latency` may be NULL. */
 void ek_tool_report(const struct ek_tool_figures *figures, const struct ek_histogram *latency);
 
+/* A ZeroMQ socket without limits and without linger, and the same connected. */
+void *ek_tool_socket(void *context, int kind);
+void ek_tool_connect(void *socket, const char *endpoint);
+/* What a call of ZeroMQ returned: less than 0 ends the process with what it says. */
+void ek_tool_must(int done);
+
 #endif

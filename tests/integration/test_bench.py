@@ -81,17 +81,30 @@ class Programs(EvenkeelTest):
             systems.storage([path], ("load",), keys=1000)
             self.assertEqual(records_of(path), [])
 
-    def test_bounds_of_small_groups_and_of_many_shards_are_measured(self):
-        plan, samples = dataclasses.replace(QUICK, keys=1000, shards=(4, 512)), Samples()
-        with tempfile.TemporaryDirectory() as path:
-            systems.storage([path], ("load",), keys=plan.keys)
-            measurements.add_small_groups(plan, samples, path)
-            groups = {sum(operations for _, _, operations, number in jobs_of(record) if number) for record in records_of(path)}
-            self.assertEqual(groups, {1, 25})  # each process begins with record 1: those of 50 are written over
-        measurements.add_raw_shards(plan, samples)
-        self.assertEqual(set(samples.values), {"raw.single.p50_us", "raw.single.rested.p50_us", "raw.get.rested.p50_us", "raw.group.25.p50_us",
-                                               "raw.group.50.p50_us", "shards.4.raw", "shards.512.raw"})
+    def test_bounds_of_many_shards_are_measured(self):
+        samples = Samples()
+        measurements.add_raw_shards(dataclasses.replace(QUICK, keys=1000, shards=(4, 512)), samples)
+        self.assertEqual(set(samples.values), {"shards.4.raw", "shards.512.raw"})
         self.assertGreater(min(value for values in samples.values.values() for value in values), 0)
+
+    def test_rocksdb_behind_zeromq_puts_what_is_at_hand_in_one_group_and_then_answers(self):
+        def groups():
+            return [sum(operations for _, _, operations, _ in jobs_of(record)) for record in records_of(path)]
+
+        with tempfile.TemporaryDirectory() as path:
+            systems.storage([path], ("load",), keys=1000)
+            one = systems.served(path, "put", 1, keys=1000)
+            self.assertEqual(set(groups()), {1})
+            self.assertAlmostEqual(len(groups()), one["operations"], delta=1)  # none is answered that was not written
+            systems.served(path, "put", 1, keys=1000, window=50)  # begins with record 1 again
+            self.assertGreater(max(groups()), 10)
+            self.assertLessEqual(max(groups()), 50)
+
+    def test_rocksdb_behind_zeromq_gets_what_is_there(self):
+        with tempfile.TemporaryDirectory() as path:
+            systems.storage([path], ("load",), keys=1000)
+            self.assertGreater(systems.served(path, "get", 1, keys=1000, window=2, connections=3)["operations"], 0)
+            self.assertEqual(records_of(path), [])
 
     def test_what_singles_are_compared_by_is_measured_in_turns_with_them(self):
         order = []
@@ -105,11 +118,14 @@ class Programs(EvenkeelTest):
         cluster = mock.Mock()
         bench = {workload: answer(workload, values) for workload, values in (("put", [500, 900, 400]), ("get", [200, 100, 600]))}
         cluster.bench = lambda workload, **flags: bench[workload]()
+        served = {mode: answer(f"served {mode}", values) for mode, values in (("put", [350, 300, 310]), ("get", [190, 195, 185]))}
         samples = Samples()
-        with mock.patch.object(systems, "echo", answer("echo", [180, 170, 400])), mock.patch.object(systems, "syncs", answer("sync", [90, 80, 70])):
-            measurements.measure_singles(dataclasses.replace(QUICK, turns=3), samples, cluster)
-        self.assertEqual(order, ["echo", "sync", "put", "get"] * 3)
-        for name, median in (("echo.p50_us", 180), ("sync.p50_us", 80), ("single.put.p50_us", 500), ("single.get.p999_us", 200), ("pipeline.1.get", 1)):
+        with mock.patch.multiple(systems, echo=answer("echo", [180, 170, 400]), syncs=answer("sync", [90, 80, 70]),
+                                 served=lambda _, mode, *rest: served[mode]()):
+            measurements.measure_singles(dataclasses.replace(QUICK, turns=3), samples, cluster, None)
+        self.assertEqual(order, ["echo", "sync", "served put", "put", "served get", "get"] * 3)
+        for name, median in (("echo.p50_us", 180), ("sync.p50_us", 80), ("single.put.p50_us", 500), ("single.get.p999_us", 200), ("pipeline.1.get", 1),
+                             ("served.put.p50_us", 310), ("served.get.p50_us", 190)):
             self.assertEqual(samples.of(name), [median], name)
 
     def test_gets_are_measured_in_turns_with_those_of_db_bench(self):
@@ -135,15 +151,9 @@ class Programs(EvenkeelTest):
         for name, median in (("db_bench.multiread", 700), ("evenkeel.2.get", 200), ("evenkeel.2.get.deep", 500), ("evenkeel.2.get.p99_us", 1)):
             self.assertEqual(samples.of(name), [median], name)
 
-    def test_storage_rests_before_each_group_when_it_is_told_to(self):
-        with tempfile.TemporaryDirectory() as path:
-            (done,) = systems.storage_processes([path], ("put",), keys=1000, group=1, pause_us=20000)["put"]
-        self.assertLess(done["ops_per_second"], 50)
-        self.assertLess(done["latency_p50_us"], 20000)  # the pause is none of it
-
     def test_an_echo_keeps_its_window(self):
-        with systems.proxy() as (middle, front):
-            one, many = (systems.together(systems.tool("echo", role="client", connect=front, window=window, size=9))[0] for window in (1, 100))
+        with systems.proxy("echo", role="server") as (middle, front, _):
+            one, many = (systems.ask(front, 1, window, size=9) for window in (1, 100))
         for done in (one, many):
             self.assertGreater(done["operations"], 0)
             self.assertGreaterEqual(done["latency_p99_us"], done["latency_p50_us"])
@@ -190,22 +200,19 @@ class Report(unittest.TestCase):
         (row,) = self.judged(shards_512=[100], shards_8192=[80]).values()
         self.assertEqual((row.number, row.reached()), ("13", True))
 
-    def test_one_put_is_bound_by_the_echo_and_a_synced_put(self):
-        samples = Samples({"single.put.p50_us": [390, 300], "echo.p50_us": [200, 100], "sync.p50_us": [100, 100], "raw.single.rested.p50_us": [160, 150],
-                           "raw.single.p50_us": [130, 120]})
-        (row,) = [row for row in judge(QUICK, samples) if row.values]
-        self.assertEqual((row.number, row.values, row.alone), ("5", [1.3, 1.5], [1.2, 1.25]))
+    def test_one_at_a_time_is_bound_by_rocksdb_behind_zeromq(self):
+        samples = Samples({"single.put.p50_us": [390, 300], "echo.p50_us": [200, 100], "sync.p50_us": [100, 100], "served.put.p50_us": [360, 250],
+                           "single.get.p50_us": [250, 150], "served.get.p50_us": [240, 120]})
+        put, get = [row for row in judge(QUICK, samples) if row.values]
+        self.assertEqual((put.number, put.values, put.alone), ("5", [1.3, 1.5], [1.2, 1.25]))
+        self.assertEqual((get.number, get.values, get.alone), ("6", [1.25, 1.5], [1.2, 1.2]))
 
-    def test_one_get_is_bound_by_the_echo_and_a_get(self):
-        samples = Samples({"single.get.p50_us": [250, 240], "echo.p50_us": [200, 160], "raw.get.rested.p50_us": [40, 40]})
-        (row,) = [row for row in judge(QUICK, samples) if row.values]
-        self.assertEqual((row.number, row.values, row.alone), ("6", [1.25, 1.5], [1.2, 1.25]))
-
-    def test_fifty_puts_under_way_are_bound_by_one_group_and_the_echo_or_by_two(self):
-        samples = Samples({"evenkeel.1.fifty_together": [40000, 40000], "redis.always.put.50x1": [50000, 50000], "raw.group.50.p50_us": [800, 800],
-                           "raw.group.25.p50_us": [500, 400], "echo.p50_us": [200, 400]})
-        (row,) = [row for row in judge(QUICK, samples) if row.values and row.number == "7"]
-        self.assertEqual((row.values, row.alone), ([0.8, 0.8], [1.0, 1.25]))
+    def test_fifty_puts_under_way_are_bound_by_rocksdb_behind_zeromq(self):
+        samples = Samples({"evenkeel.1.fifty_together": [40000, 40000], "evenkeel.1.fifty": [30000, 20000], "redis.always.put.50x1": [50000, 50000],
+                           "served.fifty_together": [50000, 62500], "served.fifty": [30000, 25000]})
+        each, together = [row for row in judge(QUICK, samples) if row.values and row.number == "7"]
+        self.assertEqual((each.values, each.alone), ([0.6, 0.4], [0.6, 0.5]))
+        self.assertEqual((together.values, together.alone), ([0.8, 0.8], [1.0, 1.25]))
 
     def test_producers_are_judged_together_and_with_a_connection_each(self):
         samples = Samples({"together.10": [100], "together.1000": [80], "producers.10": [100], "producers.1000": [79], "echo.producers.10": [100],
@@ -244,8 +251,8 @@ class Report(unittest.TestCase):
             return page.read_text()
 
     def test_the_page_tells_what_the_bounds_are_made_of(self):
-        text = self.page(Samples({"echo.p50_us": [200], "sync.p50_us": [100], "raw.single.p50_us": [160], "shards.512.raw": [500000], "shards.8192.raw": [450000]}))
-        for part in ("and a sync, one at a time, p50 | 160 µs |", "| 512 | raw RocksDB with book-keeping | 500,000 | – |", "| 8,192 | raw RocksDB with book-keeping | 450,000 | – |"):
+        text = self.page(Samples({"echo.p50_us": [200], "sync.p50_us": [100], "served.put.p50_us": [360], "shards.512.raw": [500000], "shards.8192.raw": [450000]}))
+        for part in ("| RocksDB behind ZeroMQ, one put at a time, p50 | 360 µs |", "| 512 | raw RocksDB with book-keeping | 500,000 | – |", "| 8,192 | raw RocksDB with book-keeping | 450,000 | – |"):
             self.assertIn(part, text)
 
     def test_a_page_of_nothing_has_all_sections(self):
