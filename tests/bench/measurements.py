@@ -172,9 +172,10 @@ def add_depth(samples, under_way, workload, done):
         samples.add(f"pipeline.{under_way}.{workload}.{figure}_us", done[f"latency_{figure}_us"])
 
 
-def add_served(samples, path, plan, mode):
-    """One at a time, of what serves RocksDB behind ZeroMQ."""
-    samples.add(f"served.{mode}.p50_us", systems.served(path, mode, 1, plan.keys)["latency_p50_us"])
+def ask_served(plan, cluster, path, mode, window=1, connections=1):
+    """RocksDB behind ZeroMQ, once what was measured before it rests as well."""
+    cluster.settle()
+    return systems.served(path, mode, plan.brief_s, plan.keys, window, connections)
 
 
 def measure_singles(plan, samples, cluster, path):
@@ -184,7 +185,7 @@ def measure_singles(plan, samples, cluster, path):
         turns.add("echo.p50_us", systems.echo(1, 1)["latency_p50_us"])
         turns.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
         for workload in ("put", "get"):
-            add_served(turns, path, plan, workload)
+            turns.add(f"served.{workload}.p50_us", ask_served(plan, cluster, path, workload)["latency_p50_us"])
             done = cluster.bench(workload, keys=plan.keys, seconds=plan.brief_s, pipeline=1)
             add_depth(turns, 1, workload, done)
             for figure in ("p50", "p99", "p999"):
@@ -216,7 +217,7 @@ def measure_fifty(plan, samples, cluster, path, name):
         samples.add(f"{name}.{way}", done["ops_per_second"])
         samples.add(f"{name}.{way}.p50_us", done["latency_p50_us"])
         add_shares(samples, f"{name}.{way}", done)
-        samples.add(f"served.{way}", systems.served(path, "put", plan.brief_s, plan.keys, CLIENTS // connections, connections)["ops_per_second"])
+        samples.add(f"served.{way}", ask_served(plan, cluster, path, "put", CLIENTS // connections, connections)["ops_per_second"])
 
 
 def measure_small(plan, samples, cluster, name):

@@ -4,7 +4,7 @@
  *
  *     served --connect BACK --mode put|get --data DIR [--keys N] [--value-size B] [--shards N] [--seed N] [--cache SIZE]
  *
- * The store was loaded by storage. It says `ready` when it waits for messages, and ends with SIGTERM.
+ * The store was loaded by storage. It says `ready` when it waits for messages, and goes on until it is killed.
  */
 #include "tests/bench/raw.h"
 #include "tests/bench/tool.h"

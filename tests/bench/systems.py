@@ -329,6 +329,10 @@ class Evenkeel(Cluster):
         self.close()
         self.remove()
 
+    def settle(self):
+        """Waits until its workers have nothing left to flush and to merge."""
+        settle(*(worker.child.pid for worker in self.workers.values()))
+
     def used_us(self):
         """Processor time so far of the broker, and of all workers."""
         return cpu_us(self.broker.child.pid), sum(cpu_us(worker.child.pid) for worker in self.workers.values())
@@ -347,7 +351,7 @@ class Evenkeel(Cluster):
         words += ["--load", "--count", "1"] if load else ["--duration", f"{int(seconds * 1000)}ms"]
         for flag, value in flags.items():
             words += [f"--{flag.replace('_', '-')}", str(value)]
-        settle(*(worker.child.pid for worker in self.workers.values()))
+        self.settle()
         before, children_before, parts_before, processors_before = self.used_us(), children_us(), self.parts_us(), processors_us()
         code, lines = self.cli(*words, timeout_s=PATIENCE_S)
         after, children_after, parts_after, processors_after = self.used_us(), children_us(), self.parts_us(), processors_us()

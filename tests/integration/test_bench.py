@@ -87,7 +87,7 @@ class Programs(EvenkeelTest):
         self.assertEqual(set(samples.values), {"shards.4.raw", "shards.512.raw"})
         self.assertGreater(min(value for values in samples.values.values() for value in values), 0)
 
-    def test_rocksdb_behind_zeromq_puts_what_is_at_hand_in_one_group_and_then_answers(self):
+    def test_rocksdb_behind_zeromq_puts_what_is_at_hand_in_one_group(self):
         def groups():
             return [sum(operations for _, _, operations, _ in jobs_of(record)) for record in records_of(path)]
 
@@ -95,7 +95,7 @@ class Programs(EvenkeelTest):
             systems.storage([path], ("load",), keys=1000)
             one = systems.served(path, "put", 1, keys=1000)
             self.assertEqual(set(groups()), {1})
-            self.assertAlmostEqual(len(groups()), one["operations"], delta=1)  # none is answered that was not written
+            self.assertAlmostEqual(len(groups()), one["operations"], delta=1)  # one that was under way at the end may be there
             systems.served(path, "put", 1, keys=1000, window=50)  # begins with record 1 again
             self.assertGreater(max(groups()), 10)
             self.assertLessEqual(max(groups()), 50)
