@@ -69,6 +69,27 @@ START_TEST(replies_stay_until_they_are_not_needed)
 }
 END_TEST
 
+/* The usual way of a producer with one job under way, whose single reply has no memory of its own. */
+START_TEST(a_reply_takes_the_place_of_one_that_is_not_needed)
+{
+    struct ek_producers producers = {0};
+    for (uint64_t number = 1; number <= 5; number++) {
+        struct ek_verdict verdict = numbered(&producers, 7, number);
+        verdict.lowest = number;
+        ek_producers_record(&producers, &verdict);
+        ck_assert_ptr_null(ek_producers_reply(&producers, 7, number - 1));
+        ck_assert_uint_eq(ek_producers_reply(&producers, 7, number)->position, number);
+    }
+    /* One that says itself that it is not needed is used up, and not kept. */
+    struct ek_verdict verdict = numbered(&producers, 7, 6);
+    verdict.lowest = 7;
+    ek_producers_record(&producers, &verdict);
+    ck_assert_ptr_null(ek_producers_reply(&producers, 7, 6));
+    ck_assert_int_eq(look(&producers, 7, 7), EK_NUMBER_NEW);
+    ek_producers_done(&producers);
+}
+END_TEST
+
 START_TEST(a_producer_keeps_a_bounded_number_of_replies)
 {
     struct ek_producers producers = {0};
@@ -312,6 +333,7 @@ static Suite *suite(void)
     TCase *tests = tcase_create("producers");
     tcase_add_test(tests, numbers_are_taken_in_order);
     tcase_add_test(tests, replies_stay_until_they_are_not_needed);
+    tcase_add_test(tests, a_reply_takes_the_place_of_one_that_is_not_needed);
     tcase_add_test(tests, a_producer_keeps_a_bounded_number_of_replies);
     tcase_add_test(tests, a_verdict_without_a_number_moves_the_position_only);
     tcase_add_test(tests, a_full_table_forgets_whoever_was_silent_longest);
