@@ -145,9 +145,9 @@ struct ek_timer *ek_wheel_take(struct ek_wheel *wheel)
 
 uint64_t ek_wheel_due_us(const struct ek_wheel *wheel)
 {
-    unsigned level;
-    uint64_t step = next_step(wheel, &level);
     if (wheel->expired)
         return 0;
+    unsigned level;
+    uint64_t step = next_step(wheel, &level);
     return step == UINT64_MAX ? UINT64_MAX : (step + 1) * EK_WHEEL_STEP_US;
 }

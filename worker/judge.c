@@ -151,14 +151,14 @@ static void misnumbered(struct ek_judge *judge, const struct ek_worker_job *job,
  */
 static void repeat(struct ek_judge *judge, const struct ek_worker_job *job, struct ek_worker_reply *ret)
 {
+    const struct ek_producers *memory = &judge->shards[job->shard].memory;
     uint64_t awaited = 0;
-    enum ek_numbering numbering = EK_NUMBER_SEEN; /* whoever numbers nothing is known by the position */
-    if (job->producer)
-        numbering = ek_producers_look(&judge->shards[job->shard].memory, job->producer, job->number, &awaited);
-    if (numbering == EK_NUMBER_FORGOTTEN)
-        numbering = EK_NUMBER_SEEN;
-    /* The awaited number at a position that is gone: it was refused there as a gap, and is sent again from this number on. */
-    misnumbered(judge, job, numbering == EK_NUMBER_NEW ? EK_NUMBER_GAP : numbering, awaited, ret);
+    enum ek_numbering numbering =
+        job->producer ? ek_producers_look(memory, job->producer, job->number, &awaited) : EK_NUMBER_FORGOTTEN;
+    if (numbering == EK_NUMBER_FORGOTTEN || numbering == EK_NUMBER_SEEN)
+        stored(judge, job, ret);
+    else /* an awaited number, too: it was refused at this position as a gap, and is sent again from there on */
+        answer(ret, job, EK_WIRE_GAP, awaited);
 }
 
 /* ---- jobs ---- */
