@@ -4,7 +4,7 @@ PREFIX   ?= /usr/local
 DESTDIR  ?=
 BUILD    ?= build
 PYTHON   ?= /usr/bin/python3
-OPTIMIZE ?= -O2 -g
+OPTIMIZE ?= -O3 -g
 SANITIZE ?=
 # The programs and the shared library are optimized as a whole; objects keep plain code too, for those that link them otherwise.
 LTO      ?= $(if $(SANITIZE)$(findstring clang,$(CC)),,-flto=auto)
