@@ -37,7 +37,7 @@ static void expect_ready(struct ek_broker *broker, struct ek_ready *ready)
     if (SHARD_AHEAD < ready->count)
         ek_shard_expect(&broker->shards[*ready_at(ready, SHARD_AHEAD)]);
     if (JOB_AHEAD < ready->count)
-        ek_job_expect_first(&broker->shards[*ready_at(ready, JOB_AHEAD)].queue);
+        ek_job_expect_sent(broker->shards[*ready_at(ready, JOB_AHEAD)].queue.first);
 }
 
 static struct ek_shard *next_ready(struct ek_broker *broker, struct ek_worker *worker)
@@ -444,6 +444,8 @@ static size_t send_some(struct ek_broker *broker, struct ek_worker *worker, stru
     size_t sent = 0;
     while (sent < QUANTUM_JOBS && shard->queue.first) {
         struct ek_broker_job *job = shard->queue.first;
+        if (job->next)
+            ek_job_expect_sent(job->next->next);
         if (has_expired(job, now_us) && expire(broker, shard, job))
             continue;
         if (!has_credit(worker, job))

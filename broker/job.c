@@ -100,9 +100,13 @@ void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
     fetch(in_slot_of(jobs, token));
 }
 
-void ek_job_expect_first(const struct ek_job_list *list)
+/* Most bodies are not much longer than that. */
+enum { BODY_AHEAD_BYTES = 128 };
+
+void ek_job_expect_sent(const struct ek_broker_job *job)
 {
-    fetch(list->first);
+    for (size_t at = 0; job && at < sizeof *job + BODY_AHEAD_BYTES; at += EK_LINE_BYTES)
+        __builtin_prefetch((const char *)job + at, 1);
 }
 
 uint32_t ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token)

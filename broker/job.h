@@ -80,8 +80,8 @@ void ek_job_expect(const struct ek_jobs *jobs, uint64_t token);
 uint32_t ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token);
 /* A job with this number will be made findable, or looked for, soon. */
 void ek_job_expect_number(const struct ek_jobs *jobs, uint64_t producer, uint16_t shard, uint64_t number);
-/* Likewise the first job of a list. */
-void ek_job_expect_first(const struct ek_job_list *list);
+/* Likewise a job, or NULL, that will be sent. */
+void ek_job_expect_sent(const struct ek_broker_job *job);
 /* Makes a numbered write findable. */
 void ek_job_index(struct ek_jobs *jobs, struct ek_broker_job *job);
 struct ek_broker_job *ek_job_by_number(const struct ek_jobs *jobs, uint64_t producer, uint16_t shard, uint64_t number);
