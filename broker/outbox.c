@@ -33,7 +33,8 @@ struct ek_outbox {
     size_t bytes;
     struct ek_table boxes;
     struct box *first;
-    struct box *spare; /* by `next` */
+    struct box *latest; /* the one used last, since the last flush; most often the next one, too */
+    struct box *spare;  /* by `next` */
     size_t spare_count;
     ek_peer *lost;
     size_t lost_count;
@@ -126,17 +127,23 @@ static struct box *find_box(const struct ek_outbox *outbox, ek_peer peer)
     return found ? EK_ITEM(found, struct box, by_peer) : NULL;
 }
 
-static struct box *box_of(struct ek_outbox *outbox, ek_peer peer)
+static struct box *new_box(struct ek_outbox *outbox, ek_peer peer)
 {
-    struct box *box = find_box(outbox, peer);
-    if (box)
-        return box;
-    box = take_box(outbox);
+    struct box *box = take_box(outbox);
     box->peer = peer;
     ek_table_add(&outbox->boxes, &box->by_peer, ek_mix(peer));
     box->next = outbox->first;
     outbox->first = box;
     return box;
+}
+
+static struct box *box_of(struct ek_outbox *outbox, ek_peer peer)
+{
+    if (outbox->latest && outbox->latest->peer == peer)
+        return outbox->latest;
+    struct box *box = find_box(outbox, peer);
+    outbox->latest = box ? box : new_box(outbox, peer);
+    return outbox->latest;
 }
 
 static size_t unsent_bytes(const struct box *box)
@@ -290,6 +297,7 @@ void ek_outbox_offer(struct ek_outbox *outbox, ek_peer peer, struct ek_owned mes
 
 void ek_outbox_flush(struct ek_outbox *outbox)
 {
+    outbox->latest = NULL;
     for (struct box **at = &outbox->first; *at;) {
         struct box *box = *at;
         send_backlog(outbox, box);

@@ -202,9 +202,14 @@ END_TEST
 
 /* ---- envelopes ---- */
 
+static void send_job_to(ek_peer peer, uint64_t link)
+{
+    ek_outbox_job(outbox, peer, (struct ek_link){.link = link, .generation = 1}, &(struct ek_worker_job){.token = 1, .count = 1});
+}
+
 static void send_job(uint64_t link)
 {
-    ek_outbox_job(outbox, 1, (struct ek_link){.link = link, .generation = 1}, &(struct ek_worker_job){.token = 1, .count = 1});
+    send_job_to(1, link);
 }
 
 static void send_fed(uint64_t attempt)
@@ -262,6 +267,21 @@ START_TEST(an_envelope_is_of_one_kind_and_attempt)
 }
 END_TEST
 
+START_TEST(envelopes_of_many_peers_leave_with_each_flush)
+{
+    enum { PEERS = 6 }; /* more than boxes are kept for */
+    for (size_t flushes = 1; flushes <= 2; flushes++) {
+        for (ek_peer peer = PEERS; peer >= 1; peer--)
+            send_job_to(peer, peer);
+        send_job_to(PEERS, PEERS); /* the first one again, which ends last */
+        ek_outbox_flush(outbox);
+        ck_assert_uint_eq(wire.count, flushes * PEERS);
+        for (ek_peer peer = 1; peer <= PEERS; peer++)
+            ck_assert_uint_eq(link_of(wire.count - PEERS + peer - 1), peer);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("outbox");
@@ -279,6 +299,7 @@ static Suite *suite(void)
     tcase_add_test(envelopes, a_message_goes_behind_what_the_envelope_holds);
     tcase_add_test(envelopes, an_envelope_is_of_one_link);
     tcase_add_test(envelopes, an_envelope_is_of_one_kind_and_attempt);
+    tcase_add_test(envelopes, envelopes_of_many_peers_leave_with_each_flush);
     suite_add_tcase(suite, envelopes);
     return suite;
 }
