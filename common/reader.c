@@ -82,6 +82,35 @@ uint64_t ek_read_uint_of_any_length(struct ek_reader *reader)
     return 0;
 }
 
+/* The first numbers, as long as even the longest would not pass the end; returns how many. No call, and nothing but registers. */
+static size_t read_far_from_end(struct ek_reader *reader, uint64_t *values, size_t count)
+{
+    enum { UINT_BYTES_MAX = 9 };
+    const uint8_t *at = reader->at;
+    size_t i = 0;
+    if (left(reader) < count * UINT_BYTES_MAX)
+        return 0;
+    for (; i < count && (*at <= 0x7f || (*at >= 0xcc && *at <= 0xcf)); i++) {
+        uint8_t tag = *at++;
+        values[i] = tag;
+        if (tag > 0x7f) {
+            uint64_t bytes;
+            memcpy(&bytes, at, sizeof bytes);
+            unsigned width = 1u << (tag - 0xcc);
+            values[i] = be64toh(bytes) >> (64 - 8 * width);
+            at += width;
+        }
+    }
+    reader->at = at;
+    return i;
+}
+
+void ek_read_uints(struct ek_reader *reader, uint64_t *values, size_t count)
+{
+    for (size_t i = read_far_from_end(reader, values, count); i < count; i++)
+        values[i] = ek_read_uint(reader);
+}
+
 uint64_t ek_read_uint_max(struct ek_reader *reader, uint64_t max)
 {
     uint64_t value = ek_read_uint(reader);

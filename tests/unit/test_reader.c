@@ -34,6 +34,65 @@ START_TEST(whole_numbers_take_their_shortest_form)
 }
 END_TEST
 
+enum { TOGETHER = 14 };
+
+/* Reading together is told from reading one by one by nothing but its speed. */
+static void read_both_ways(struct ek_slice bytes)
+{
+    struct ek_reader together = ek_reader_of(bytes);
+    struct ek_reader single = ek_reader_of(bytes);
+    uint64_t values[TOGETHER];
+    ek_read_uints(&together, values, TOGETHER);
+    for (size_t i = 0; i < TOGETHER; i++)
+        ck_assert_uint_eq(values[i], ek_read_uint(&single));
+    ck_assert_ptr_eq(together.at, single.at);
+    ck_assert(ek_reader_ok(&together) == ek_reader_ok(&single));
+}
+
+static void write_together(struct ek_buffer *out)
+{
+    static const uint64_t values[TOGETHER] = {0,          127,        128,       255,        256,        65535,          65536,
+                                              UINT32_MAX, 1ull << 32, INT64_MAX, 1ull << 63, UINT64_MAX, UINT64_MAX - 1, 1};
+    ek_write_uints(out, values, TOGETHER);
+}
+
+START_TEST(numbers_are_read_together_as_one_by_one)
+{
+    enum { BEHIND = TOGETHER * 9 };
+    struct ek_buffer out = {0};
+    write_together(&out);
+    size_t size = out.size;
+    ck_assert_uint_eq(size, 68);
+    for (size_t i = 0; i < BEHIND; i++)
+        ek_buffer_append(&out, "\x2a", 1);
+    for (size_t there = 0; there <= out.size; there++)
+        read_both_ways(ek_slice_of(out.data, there));
+    ek_buffer_done(&out);
+}
+END_TEST
+
+START_TEST(what_is_no_number_fails_among_numbers)
+{
+    static const uint8_t others[] = {0x80, 0x90, 0xa0, 0xc0, 0xc1, 0xcb, 0xd0, 0xe0, 0xff};
+    struct ek_buffer out = {0};
+    for (size_t i = 0; i < sizeof others; i++)
+        for (size_t before = 0; before < TOGETHER; before++) {
+            ek_buffer_clear(&out);
+            for (size_t j = 0; j < TOGETHER * 9; j++)
+                ek_buffer_append(&out, "\x2a", 1);
+            out.data[before] = others[i];
+            struct ek_reader reader = ek_reader_of(ek_buffer_slice(&out));
+            uint64_t values[TOGETHER];
+            ek_read_uints(&reader, values, TOGETHER);
+            ck_assert(!ek_reader_ok(&reader));
+            for (size_t j = 0; j < TOGETHER; j++)
+                ck_assert_uint_eq(values[j], j < before ? 0x2a : 0);
+            read_both_ways(ek_buffer_slice(&out));
+        }
+    ek_buffer_done(&out);
+}
+END_TEST
+
 START_TEST(signed_numbers_keep_their_sign)
 {
     static const int64_t values[] = {
@@ -260,6 +319,8 @@ static Suite *suite(void)
     Suite *suite = suite_create("reader");
     TCase *tests = tcase_create("reader");
     tcase_add_test(tests, whole_numbers_take_their_shortest_form);
+    tcase_add_test(tests, numbers_are_read_together_as_one_by_one);
+    tcase_add_test(tests, what_is_no_number_fails_among_numbers);
     tcase_add_test(tests, signed_numbers_keep_their_sign);
     tcase_add_test(tests, signed_forms_of_every_width_are_read);
     tcase_add_test(tests, numbers_out_of_range_fail);
