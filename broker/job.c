@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALLOCATION_OVERHEAD = 48 }; /* slot, hash link and malloc's own, per job */
+enum {
+    ALLOCATION_OVERHEAD = 48, /* slot, hash link and malloc's own, per job */
+    BODY_AHEAD_BYTES = 128    /* of a body that is fetched ahead: most are not much longer */
+};
 
 static uint64_t token_of(const struct ek_jobs *jobs, uint32_t slot)
 {
@@ -89,24 +92,20 @@ void ek_job_expect_token(const struct ek_jobs *jobs, uint64_t token)
         __builtin_prefetch(&jobs->slots[(uint32_t)token]);
 }
 
-static void fetch(const struct ek_broker_job *job)
+static void fetch(const struct ek_broker_job *job, size_t body_bytes)
 {
-    for (size_t at = 0; job && at < sizeof *job; at += EK_LINE_BYTES)
+    for (size_t at = 0; job && at < sizeof *job + body_bytes; at += EK_LINE_BYTES)
         __builtin_prefetch((const char *)job + at, 1);
 }
 
 void ek_job_expect(const struct ek_jobs *jobs, uint64_t token)
 {
-    fetch(in_slot_of(jobs, token));
+    fetch(in_slot_of(jobs, token), 0);
 }
-
-/* Most bodies are not much longer than that. */
-enum { BODY_AHEAD_BYTES = 128 };
 
 void ek_job_expect_sent(const struct ek_broker_job *job)
 {
-    for (size_t at = 0; job && at < sizeof *job + BODY_AHEAD_BYTES; at += EK_LINE_BYTES)
-        __builtin_prefetch((const char *)job + at, 1);
+    fetch(job, BODY_AHEAD_BYTES);
 }
 
 uint32_t ek_job_expect_free(const struct ek_jobs *jobs, uint64_t token)
