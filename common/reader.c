@@ -90,16 +90,20 @@ static size_t read_far_from_end(struct ek_reader *reader, uint64_t *values, size
     size_t i = 0;
     if (left(reader) < count * UINT_BYTES_MAX)
         return 0;
-    for (; i < count && (*at <= 0x7f || (*at >= 0xcc && *at <= 0xcf)); i++) {
-        uint8_t tag = *at++;
-        values[i] = tag;
-        if (tag > 0x7f) {
-            uint64_t bytes;
-            memcpy(&bytes, at, sizeof bytes);
-            unsigned width = 1u << (tag - 0xcc);
-            values[i] = be64toh(bytes) >> (64 - 8 * width);
-            at += width;
+    for (; i < count; i++) {
+        uint8_t tag = *at;
+        uint64_t bytes;
+        if (tag <= 0x7f) {
+            values[i] = tag;
+            at++;
+            continue;
         }
+        if (tag < 0xcc || tag > 0xcf)
+            break;
+        unsigned width = 1u << (tag - 0xcc);
+        memcpy(&bytes, at + 1, sizeof bytes);
+        values[i] = be64toh(bytes) >> (64 - 8 * width);
+        at += 1 + width;
     }
     reader->at = at;
     return i;
