@@ -263,15 +263,6 @@ static enum ek_status read_body(struct ek_reader *fields, struct ek_slice *ret_b
     return ek_decode_operation_count(&body, ret_count);
 }
 
-/* A number that was read already. */
-static uint64_t at_most(struct ek_reader *fields, uint64_t value, uint64_t max)
-{
-    if (value <= max)
-        return value;
-    ek_read_fail(fields);
-    return 0;
-}
-
 static void read_route(struct ek_reader *fields, struct ek_route *ret)
 {
     *ret = (struct ek_route){.present = !ek_read_nil(fields)};
@@ -280,11 +271,11 @@ static void read_route(struct ek_reader *fields, struct ek_route *ret)
     uint64_t numbers[ROUTE_FIELDS];
     ek_read_array_of(fields, ROUTE_FIELDS);
     ek_read_uints(fields, numbers, ROUTE_FIELDS);
-    ret->shard = (uint16_t)at_most(fields, numbers[0], EK_SHARDS_MAX - 1);
+    ret->shard = (uint16_t)ek_read_checked(fields, numbers[0], EK_SHARDS_MAX - 1);
     ret->producer = numbers[1];
     ret->number = numbers[2];
     ret->lowest = numbers[3];
-    ret->repeated = at_most(fields, numbers[4], ROUTE_REPEATED) != 0;
+    ret->repeated = ek_read_checked(fields, numbers[4], ROUTE_REPEATED) != 0;
 }
 
 /* A numbered write has a producer and a number, and lowest is no higher than it; a cancellation needs a number to cancel. */
@@ -304,8 +295,8 @@ enum ek_status ek_decode_job(struct ek_reader *fields, struct ek_job *ret)
     ek_read_array_of(fields, JOB_FIELDS);
     ek_read_uints(fields, numbers, JOB_FIELDS - 2);
     ret->id = numbers[0];
-    ret->kind = (enum ek_job_kind)at_most(fields, numbers[1], EK_JOB_DELETE);
-    ret->deadline_ms = (uint32_t)at_most(fields, numbers[2], EK_DEADLINE_MS_MAX);
+    ret->kind = (enum ek_job_kind)ek_read_checked(fields, numbers[1], EK_JOB_DELETE);
+    ret->deadline_ms = (uint32_t)ek_read_checked(fields, numbers[2], EK_DEADLINE_MS_MAX);
     read_route(fields, &ret->route);
     if (!ek_reader_ok(fields) || !route_fits(ret->kind, &ret->route))
         return EK_MALFORMED;
@@ -342,9 +333,9 @@ enum ek_status ek_decode_reply(struct ek_reader *fields, struct ek_reply *ret)
     ek_read_array_of(fields, REPLY_FIELDS);
     ek_read_uints(fields, numbers, REPLY_FIELDS - 1);
     ret->id = numbers[0];
-    ret->status = (enum ek_wire_status)at_most(fields, numbers[1], EK_WIRE_STATUS_COUNT - 1);
+    ret->status = (enum ek_wire_status)ek_read_checked(fields, numbers[1], EK_WIRE_STATUS_COUNT - 1);
     ret->position = numbers[2];
-    ret->retry_ms = (uint32_t)at_most(fields, numbers[3], UINT32_MAX);
+    ret->retry_ms = (uint32_t)ek_read_checked(fields, numbers[3], UINT32_MAX);
     read_reply_body(fields, &ret->body);
     return read_status(fields);
 }
@@ -533,9 +524,9 @@ enum ek_status ek_decode_worker_job(struct ek_reader *fields, struct ek_worker_j
     ek_read_array_of(fields, WORKER_JOB_FIELDS);
     ek_read_uints(fields, numbers, WORKER_JOB_FIELDS - 1);
     ret->token = numbers[0];
-    ret->shard = (uint16_t)at_most(fields, numbers[1], EK_SHARDS_MAX - 1);
+    ret->shard = (uint16_t)ek_read_checked(fields, numbers[1], EK_SHARDS_MAX - 1);
     ret->epoch = numbers[2];
-    ret->kind = (enum ek_job_kind)at_most(fields, numbers[3], EK_JOB_DEAD);
+    ret->kind = (enum ek_job_kind)ek_read_checked(fields, numbers[3], EK_JOB_DEAD);
     ret->position = numbers[4];
     ret->stamp_unix_ms = numbers[5];
     ret->producer = numbers[6];
@@ -566,9 +557,9 @@ enum ek_status ek_decode_worker_reply(struct ek_reader *fields, struct ek_worker
     ek_read_array_of(fields, WORKER_REPLY_FIELDS);
     ek_read_uints(fields, numbers, WORKER_REPLY_FIELDS - 1);
     ret->token = numbers[0];
-    ret->status = (enum ek_wire_status)at_most(fields, numbers[1], EK_WIRE_STATUS_COUNT - 1);
+    ret->status = (enum ek_wire_status)ek_read_checked(fields, numbers[1], EK_WIRE_STATUS_COUNT - 1);
     ret->position = numbers[2];
-    ret->repeated = at_most(fields, numbers[3], REPLY_REPEATED) != 0;
+    ret->repeated = ek_read_checked(fields, numbers[3], REPLY_REPEATED) != 0;
     read_reply_body(fields, &ret->body);
     return read_status(fields);
 }

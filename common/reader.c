@@ -117,11 +117,7 @@ void ek_read_uints(struct ek_reader *reader, uint64_t *values, size_t count)
 
 uint64_t ek_read_uint_max(struct ek_reader *reader, uint64_t max)
 {
-    uint64_t value = ek_read_uint(reader);
-    if (value <= max)
-        return value;
-    ek_read_fail(reader);
-    return 0;
+    return ek_read_checked(reader, ek_read_uint(reader), max);
 }
 
 int64_t ek_read_int(struct ek_reader *reader)

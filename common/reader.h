@@ -21,6 +21,8 @@ bool ek_reader_ok(const struct ek_reader *reader);
 /* Nothing failed and nothing is left. */
 bool ek_reader_ended(const struct ek_reader *reader);
 
+void ek_read_fail(struct ek_reader *reader);
+
 /* Of any length; what ek_read_uint calls. */
 uint64_t ek_read_uint_of_any_length(struct ek_reader *reader);
 /* Most numbers are one byte long: no call for these. */
@@ -30,6 +32,14 @@ static inline uint64_t ek_read_uint(struct ek_reader *reader)
 }
 /* One behind the other, faster than one by one; `values` are zero from the first one that cannot be read. */
 void ek_read_uints(struct ek_reader *reader, uint64_t *values, size_t count);
+/* A number that was read already; fails above `max`. */
+static inline uint64_t ek_read_checked(struct ek_reader *reader, uint64_t value, uint64_t max)
+{
+    if (value <= max)
+        return value;
+    ek_read_fail(reader);
+    return 0;
+}
 /* Fails above `max`. */
 uint64_t ek_read_uint_max(struct ek_reader *reader, uint64_t max);
 int64_t ek_read_int(struct ek_reader *reader);
@@ -48,6 +58,5 @@ void ek_read_array_of(struct ek_reader *reader, uint32_t count);
 bool ek_read_nil(struct ek_reader *reader);
 /* True when an array comes next; consumes nothing. */
 bool ek_read_at_array(const struct ek_reader *reader);
-void ek_read_fail(struct ek_reader *reader);
 
 #endif
