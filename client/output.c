@@ -142,10 +142,7 @@ static void send_job(struct ek_session *session, struct ek_pending_job *job, uin
     job->tries++;
     job->sends += !job->cancel;
     job->lowest_sent = wire.route.lowest;
-    job->sent_serial = ++session->send_serial;
-    job->sent_us = now_us;
-    job->out = true;
-    TAILQ_INSERT_TAIL(&session->in_flight, job, in_progress);
+    ek_session_take_off(session, job, now_us);
     job->lane->writes_in_flight = (uint16_t)(job->lane->writes_in_flight + !read);
 }
 
@@ -265,7 +262,8 @@ bool ek_session_output(struct ek_session *session, uint64_t now_us, struct ek_ow
         return false;
     if (session->ready.count)
         (void)ek_buffer_reserve(&session->envelope.bytes, session->envelope_bytes);
-    for (uint32_t shard; !ek_envelope_full(&session->envelope) && ek_sweep_next(&session->ready, &shard);)
+    for (uint32_t shard; !ek_envelope_full(&session->envelope) && !ek_session_flight_is_full(session, now_us) &&
+                         ek_sweep_next(&session->ready, &shard);)
         if (!send_one(session, &session->lanes[shard], now_us))
             ek_sweep_remove(&session->ready, shard);
     if (session->ready.count == 0) {

@@ -4,6 +4,7 @@
  *
  *   submit.c    requests are checked, encoded and grouped into jobs
  *   output.c    what leaves next, and under which number
+ *   flight.c    what is in flight, and how much may be
  *   input.c     the broker's messages: WELCOME, REPLIES, ANSWER, ERROR
  *   verdicts.c  what a reply means for its job: settled, refused, a gap, forgotten
  *   deadlines.c operations whose caller stops waiting
@@ -38,6 +39,7 @@ enum {
     EK_WINDOW_FIRST = 4,                 /* writes of one shard under way before any was answered */
     EK_READ_OPERATIONS_MAX = 512,        /* of one read job, while replies have room */
     EK_FRESH_BYTES_GOAL = 64 * 1024,     /* with this much to send nothing lingers */
+    EK_FLIGHT_OPERATIONS_MIN = 8192,     /* so many may always be in flight */
     EK_STAGED_MAX = 16,                  /* submissions that are placed together */
     EK_STAGED_BYTES_MAX = 1024,          /* of one of them */
     EK_BODY_HEAD_BYTES = 3,              /* room for an array's head in front of a body: EK_JOB_OPERATIONS_MAX needs three */
@@ -49,7 +51,8 @@ enum {
 #define EK_HELLO_MAX_US     UINT64_C(2000000) /* and at last, while the broker was never there */
 #define EK_SILENCE_US       UINT64_C(1000000) /* unanswered for so long: ask whether the broker still knows us */
 #define EK_SILENCE_MAX_US   UINT64_C(8000000)
-#define EK_PROBE_US         5000000u /* a shard's oldest unanswered write is sent again after this */
+#define EK_FLIGHT_US        UINT64_C(250000) /* unanswered for so long a job does not keep others from leaving */
+#define EK_PROBE_US         5000000u         /* a shard's oldest unanswered write is sent again after this */
 #define EK_PROBE_MAX_US     60000000u
 #define EK_PROBE_STEP_US    UINT64_C(100000)  /* between looks for such writes at least */
 #define EK_PROBE_LOOK_US    UINT64_C(1000000) /* and at most: an answer makes another write the oldest of its shard, however old */
@@ -183,10 +186,12 @@ struct ek_session {
     struct ek_pending_job *lobby; /* operations from before the first WELCOME */
     struct ek_sweep ready;        /* shards with something that may leave */
     struct ek_table by_id;
-    struct ek_jobs in_flight; /* by time of sending */
-    uint64_t probe_from_us;   /* the next look for writes that were unanswered for long, if there are any by then */
-    struct ek_jobs finished;  /* with a verdict, until drained */
-    struct ek_calls given_up; /* until drained */
+    struct ek_jobs in_flight;      /* by time of sending */
+    struct ek_pending_job *recent; /* of those the first that counts as recent; NULL: none */
+    uint64_t recent_operations;    /* of it and of all behind it */
+    uint64_t probe_from_us;        /* the next look for writes that were unanswered for long, if there are any by then */
+    struct ek_jobs finished;       /* with a verdict, until drained */
+    struct ek_calls given_up;      /* until drained */
     uint64_t last_id;
     uint64_t send_serial;
     uint64_t linger_until_us;
@@ -252,6 +257,21 @@ void ek_session_strip_job(struct ek_session *session, struct ek_pending_job *job
 /* Takes the operations of calls that were given up out of a body that was not sent. */
 void ek_session_drop_given_up(struct ek_session *session, struct ek_pending_job *job);
 void ek_session_free_pools(struct ek_session *session);
+
+/* ---- flight.c ---- */
+
+/* Half of what is pending may be in flight, the other half is gathered meanwhile: with many shards a job has then twice as many
+ * operations as if each left as soon as its shard could take one more, and each process has half as many jobs. What is answered
+ * lets the next ones go. Jobs that go unanswered, because their worker is away, hold up the others for EK_FLIGHT_US at most. */
+
+/* The job was put into an envelope. */
+void ek_session_take_off(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us);
+/* It was answered, or is taken back. */
+void ek_session_land(struct ek_session *session, struct ek_pending_job *job);
+/* No more jobs may leave now. */
+bool ek_session_flight_is_full(struct ek_session *session, uint64_t now_us);
+/* When they may even if nothing is answered; 0: now. */
+uint64_t ek_session_flight_due_us(const struct ek_session *session);
 
 /* ---- submit.c ---- */
 

@@ -103,6 +103,14 @@ void ek_session_tick(struct ek_session *session, uint64_t now_us)
         probe(session, now_us);
 }
 
+/* When jobs may leave that may not yet, if nothing is received. */
+static uint64_t jobs_due_us(const struct ek_session *session)
+{
+    uint64_t flight_us = ek_session_flight_due_us(session);
+    uint64_t due_us = flight_us > session->linger_until_us ? flight_us : session->linger_until_us;
+    return session->ready.count && due_us ? due_us : UINT64_MAX;
+}
+
 uint64_t ek_session_due_us(struct ek_session *session)
 {
     ek_session_place_staged(session);
@@ -115,9 +123,8 @@ uint64_t ek_session_due_us(struct ek_session *session)
     uint64_t probe_us = probe_due_us(session);
     if (probe_us < due_us)
         due_us = probe_us;
-    if (session->ready.count && session->linger_until_us && session->linger_until_us < due_us)
-        due_us = session->linger_until_us;
-    return due_us;
+    uint64_t jobs_us = jobs_due_us(session);
+    return jobs_us < due_us ? jobs_us : due_us;
 }
 
 size_t ek_session_pending(const struct ek_session *session)

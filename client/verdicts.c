@@ -5,8 +5,7 @@
 void ek_session_take_back(struct ek_session *session, struct ek_pending_job *job)
 {
     struct ek_lane *lane = job->lane;
-    TAILQ_REMOVE(&session->in_flight, job, in_progress);
-    job->out = false;
+    ek_session_land(session, job);
     if (job->kind == EK_JOB_READ) {
         lane->reads_in_flight--;
         job->queued = true;
@@ -25,21 +24,22 @@ void ek_session_detach(struct ek_session *session, struct ek_pending_job *job)
     if (job->id)
         ek_table_remove(&session->by_id, &job->by_id);
     job->id = 0;
-    if (job->out)
-        TAILQ_REMOVE(&session->in_flight, job, in_progress);
+    bool was_out = job->out;
+    if (was_out)
+        ek_session_land(session, job);
     if (job->queued)
         TAILQ_REMOVE(read ? &lane->reads : &lane->writes, job, in_lane);
     else if (read)
         lane->reads_in_flight--;
     else {
         TAILQ_REMOVE(&lane->unsettled, job, in_lane);
-        lane->resends -= !job->out;
-        lane->writes_in_flight = (uint16_t)(lane->writes_in_flight - job->out);
+        lane->resends -= !was_out;
+        lane->writes_in_flight = (uint16_t)(lane->writes_in_flight - was_out);
         lane->unsettled_bytes -= job->lane_bytes;
         job->lane_bytes = 0;
         job->number = 0;
     }
-    job->out = job->queued = false;
+    job->queued = false;
 }
 
 void ek_session_resend_all(struct ek_session *session)
