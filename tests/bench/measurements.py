@@ -184,8 +184,9 @@ def measure_singles(plan, samples, cluster, path):
     for _ in range(plan.turns):
         turns.add("echo.p50_us", systems.echo(1, 1)["latency_p50_us"])
         turns.add("sync.p50_us", systems.syncs(1)["latency_p50_us"])
+        for mode in ("put-inline", "put", "get"):
+            turns.add(f"served.{mode}.p50_us", ask_served(plan, cluster, path, mode)["latency_p50_us"])
         for workload in ("put", "get"):
-            turns.add(f"served.{workload}.p50_us", ask_served(plan, cluster, path, workload)["latency_p50_us"])
             done = cluster.bench(workload, keys=plan.keys, seconds=plan.brief_s, pipeline=1)
             add_depth(turns, 1, workload, done)
             for figure in ("p50", "p99", "p999"):

@@ -105,6 +105,7 @@ def side_by_side(samples):
               ("the same on 50 connections, one under way on each", "echo.fifty", "/s"), ("the same, one at a time, p50", "echo.p50_us", " µs"),
               ("`fdatasync` of an append of 256 bytes, p50", "sync.p50_us", " µs"),
               ("RocksDB behind ZeroMQ, one put at a time, p50", "served.put.p50_us", " µs"),
+              ("the same, synced by the thread that reads the messages", "served.put-inline.p50_us", " µs"),
               ("the same, one get", "served.get.p50_us", " µs"),
               (f"the same, puts on {CLIENTS} connections, one under way on each", "served.fifty", "/s"),
               (f"the same, {CLIENTS} under way on one connection", "served.fifty_together", "/s"),
@@ -285,7 +286,8 @@ acknowledged, exactly-once on.
 - **`db_bench`** has the same cache, buffers, compression and bloom filters, and RocksDB's usual memtables, skip lists: `{' '.join(DB_BENCH)}`.
 - **ZeroMQ** is [three processes](../tests/bench/echo.c): clients, `zmq_proxy`, a server that echoes.
 - **RocksDB behind ZeroMQ** is the same clients and `zmq_proxy`, and a [server](../tests/bench/served.c) that opens a store as raw RocksDB does, with book-keeping. Before
-  it answers it puts a row for each message that is at hand, all in one synced group, or gets one: what Evenkeel does, without numbers, jobs, limits, and without a second thread.
+  it answers it puts a row for each message that is at hand, all in one synced group, or gets one: what Evenkeel does, without numbers, jobs and limits. Groups are synced by a thread of their own, as a worker's are, whose
+  reads have to go on meanwhile; only where it is told by the thread that reads the messages.
 - **The broker alone** has one [worker that acknowledges without storing](../tests/bench/acknowledge.c), and [numbered puts in envelopes of a known
   shape](../tests/bench/envelopes.c). For CPU time the proxy carries messages as large as the envelopes, with answers as large as the replies.
 - **Redis** logs every write (`appendonly yes`), measured by `redis-benchmark`; YCSB A by [a program](../tests/bench/redis.c) with the draws of

@@ -220,8 +220,11 @@ def echo(seconds, window, size=128, answer_bytes=0, connections=1):
 
 
 def served(path, mode, seconds, keys, window=1, connections=1):
-    """Messages for each of which RocksDB behind the proxy puts a row, with a worker's book-keeping, or gets one, in a store that was loaded; begun when it rests."""
-    flags = {"mode": mode, "data": path, "keys": keys} | ({"shards": SHARDS} if mode == "put" else {})
+    """
+    Messages for each of which RocksDB behind the proxy puts a row, with a worker's book-keeping, or gets one, in a store that was loaded; begun when it rests.
+    Puts are synced by a thread of their own, or (put-inline) by the one that reads the messages.
+    """
+    flags = {"mode": mode, "data": path, "keys": keys} | ({} if mode == "get" else {"shards": SHARDS})
     with proxy("served", **flags) as (_, front, server):
         settle(server.child.pid)
         return ask(front, seconds, window, connections=connections)
