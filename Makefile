@@ -35,11 +35,12 @@ FUZZ    = $(wildcard tests/fuzz/*.c)
 SIM     = $(wildcard tests/sim/*.c)
 PLANNER_SIM = $(wildcard tests/planner/*.c)
 EXAMPLE = $(wildcard tests/integration/example.c)
-PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c tests/bench/slow.c)
+BENCH_PRELOAD = tests/bench/slow.c tests/bench/timeline.c
+PRELOAD = $(wildcard tests/chaos/deadly.c tests/chaos/fail_sync.c tests/chaos/powercut.c $(BENCH_PRELOAD))
 CHAOS   = $(wildcard tests/chaos/load.c tests/chaos/judge.c)
 PACED   = $(wildcard tests/chaos/counter.c tests/bench/openloop.c tests/bench/steady.c)
 BENCH_PARTS = tests/bench/producer.c tests/bench/raw.c tests/bench/tool.c
-MEASURE = $(filter-out $(PACED) $(BENCH_PARTS) tests/bench/slow.c,$(wildcard tests/bench/*.c))
+MEASURE = $(filter-out $(PACED) $(BENCH_PARTS) $(BENCH_PRELOAD),$(wildcard tests/bench/*.c))
 SCRIPTS = $(wildcard tests/integration/test_*.py)
 SOURCES = $(COMMON) $(wildcard broker/*.c worker/*.c client/*.c client/cli/*.c) $(SUPPORT) $(UNIT) $(FUZZ) $(SIM) $(PLANNER_SIM) $(EXAMPLE) $(PRELOAD) $(CHAOS) $(PACED) $(MEASURE) $(BENCH_PARTS)
 HEADERS = $(wildcard common/*.h broker/*.h worker/*.h client/*.h client/cli/*.h tests/support/*.h tests/sim/*.h tests/planner/*.h tests/chaos/*.h tests/bench/*.h)
@@ -279,7 +280,7 @@ skew: deps ## a zipfian load that begins on the shards of one of three workers: 
 .PHONY: bench
 bench: deps ## everything measured side by side, written to docs/BENCHMARKS.md: up to 45 minutes; QUICK=1: up to 5
 	@sh compose/deps.sh bench plots
-	$(SUBMAKE) programs $(MEASURE_PROGRAMS) $(BUILD)/tests/bench/slow.so
+	$(SUBMAKE) programs $(MEASURE_PROGRAMS) $(BENCH_PRELOAD:%.c=$(BUILD)/%.so)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/report.py $(if $(QUICK),--quick)
 
 # Without the pool of jobs, in which a sanitizer would not see what is used after its end.

@@ -20,6 +20,8 @@ CLIENTS = 50
 PROCESSES = (1, 2)  # of workers, or of RocksDB by itself with as many keys in all
 ENVELOPE_JOBS, ENVELOPE_WINDOW, JOB_WINDOW = 100, 100, 1000
 SLOW_ROW_US = 300
+STAGES = ("handed", "begun", "logged", "synced", "applied", "answered", "messages")  # what lies between the moments of timeline.c, and the next put's first
+TIMELINE_PUTS = 2000  # the last ones: at the beginning keys are loaded
 
 
 @dataclasses.dataclass
@@ -192,6 +194,19 @@ def measure_singles(plan, samples, cluster, path):
             for figure in ("p50", "p99", "p999"):
                 turns.add(f"single.{workload}.{figure}_us", done[f"latency_{figure}_us"])
     samples.add_medians(turns)
+
+
+def measure_timeline(plan, samples, _):
+    """How long one put at a time waits for what: timeline.c tells of seven moments of each in the worker."""
+    with systems.directory() as path:
+        with Evenkeel(preload=("timeline", {"TIMELINE": path / "puts"})) as cluster:
+            cluster.bench("put", keys=plan.keys, load=True, pipeline=UNDER_WAY)
+            cluster.bench("put", keys=plan.keys, seconds=plan.brief_s, pipeline=1)
+            cluster.stop()
+        puts = [[int(moment) / 1000 for moment in line.split()] for line in (path / "puts").read_text().splitlines()][-TIMELINE_PUTS:]
+    rounds = [(*put, following[0]) for put, following in zip(puts, puts[1:])]
+    for number, stage in enumerate(STAGES):
+        samples.add(f"timeline.{stage}_us", statistics.median(moments[number + 1] - moments[number] for moments in rounds))
 
 
 def measure_rate(plan, samples, cluster, peak):
@@ -391,14 +406,14 @@ def measure_shards(plan, samples, _):
 
 
 def measure_full_queue(plan, samples, _):
-    with Evenkeel(max_queue=plan.max_queue, row_us=SLOW_ROW_US) as cluster:
+    with Evenkeel(max_queue=plan.max_queue, preload=("slow", {"SLOW_ROW_US": SLOW_ROW_US})) as cluster:
         queued, peak = cluster.fill_queue(plan.queue_jobs)
     samples.add("memory.broker.queued", queued)
     samples.add("memory.broker.full", peak)
     samples.add("memory.broker.over", peak - systems.number_of(plan.max_queue))
 
 
-ALL = (measure_storage, measure_evenkeel, measure_db_bench, measure_redis, measure_echo, measure_broker, measure_sizes, measure_few_keys,
+ALL = (measure_storage, measure_evenkeel, measure_timeline, measure_db_bench, measure_redis, measure_echo, measure_broker, measure_sizes, measure_few_keys,
        measure_many_keys, measure_producers, measure_shards, measure_full_queue)
 
 

@@ -6,7 +6,7 @@ import re
 import statistics
 import subprocess
 
-from measurements import CLIENTS, DEEP, ENVELOPE_JOBS, PROCESSES, UNDER_WAY, Plan
+from measurements import CLIENTS, DEEP, ENVELOPE_JOBS, PROCESSES, STAGES, UNDER_WAY, Plan
 from rows import MIB, best, best_depth, best_workers, depth, judge, title
 from systems import BUILD, CACHE, DB_BENCH, GROUP_ROWS, WRITE_BUFFER
 
@@ -166,6 +166,21 @@ def shares(plan, samples):
     return table(("row and run", *PARTS.values(), "the rest"), lines) + SHARES
 
 
+WAITS = {"messages": ("ZeroMQ, the broker and the client, there and back", "echo.p50_us", "the whole echo"),
+         "handed": ("the worker's loop takes it, its storage thread wakes", None, ""),
+         "begun": ("judged, made a batch, RocksDB until it writes its log", None, ""), "logged": ("RocksDB's log is written", None, ""),
+         "synced": ("`fdatasync`", "sync.p50_us", "with the write, in a loop that does nothing else"),
+         "applied": ("RocksDB puts the rows into memory, the loop wakes", None, ""), "answered": ("the loop takes what is done and answers", None, "")}
+
+
+def waits(samples):
+    """What one put at a time waits for."""
+    lines = [(text, spread(samples.of(f"timeline.{stage}_us"), " µs"), f"{spread(samples.of(other), ' µs')}: {what}" if other else "")
+             for stage, (text, other, what) in WAITS.items()]
+    each = [samples.of(f"timeline.{stage}_us") for stage in STAGES]
+    return table(("row 5: one put waits for", "p50", "beside"), [*lines, ("all of them", spread([sum(values) for values in zip(*each)], " µs"), "")])
+
+
 def axes(plan, samples):
     def of(name, unit="", scale=1):
         return spread(samples.of(name), unit, scale)
@@ -267,6 +282,11 @@ def draw_all(directory, plan, samples):
 
 # ---- the page ----
 
+WAITED = """The same in a run with [a library](../tests/bench/timeline.c) in the worker that notes the time at seven moments of each put. The two changes between the
+worker's threads are what lets reads go on beside a sync. A sync takes longer here than in a loop by itself, as disk and processors have rested meanwhile; so do
+the messages, whose processes find their caches taken by others.
+"""
+
 HOW = f"""Everything shares one machine, its disk and its processors: broker, workers and load generator. Each system is measured alone, one
 after the other, and the whole turn is repeated; a figure is the median of the rounds, with the least and the greatest behind it. A ratio is
 taken in each round. What rows 4 (with {PROCESSES[-1]} workers), 5 and 6 compare is measured in {{turns}} turns within a round, of which the median is the
@@ -312,6 +332,6 @@ def write(path, plan, samples, run):
     if run["failures"]:
         parts += ["These could not be measured:\n", *(f"- {text}" for text in run["failures"]), ""]
     parts += ["## How it is measured\n", HOW.format(keys=plan.keys, turns=plan.turns), "## Side by side\n", picture("overview"), side_by_side(samples), ycsb(samples),
-              latencies(samples), "## Where the time goes\n", shares(plan, samples), "## What an operation costs\n", costs(samples), "## One axis at a time\n", axes(plan, samples)]
+              latencies(samples), "## Where the time goes\n", shares(plan, samples), waits(samples), WAITED, "## What an operation costs\n", costs(samples), "## One axis at a time\n", axes(plan, samples)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(parts))

@@ -316,14 +316,16 @@ class Redis:
 class Evenkeel(Cluster):
     """A broker and workers with the flags that they have by themselves."""
 
-    def __init__(self, workers=1, shards=SHARDS, cache=CACHE, max_queue="256M", row_us=0):
-        self.slow = ["env", f"LD_PRELOAD={BUILD}/tests/bench/slow.so", f"SLOW_ROW_US={row_us}"] if row_us else []
+    def __init__(self, workers=1, shards=SHARDS, cache=CACHE, max_queue="256M", preload=None):
+        """`preload`: the name and the environment of a library for the workers."""
+        library, environment = preload or (None, {})
+        self.around = ["env", f"LD_PRELOAD={BUILD}/tests/bench/{library}.so", *(f"{name}={value}" for name, value in environment.items())] if library else []
         self.max_queue = max_queue
         super().__init__(workers, shards, ["--max-queue", max_queue],
                          ["--cache", cache, "--write-buffer", WRITE_BUFFER, "--reserve", RESERVE])
 
     def worker_command(self, name, *flags):
-        return self.slow + super().worker_command(name, *flags)
+        return self.around + super().worker_command(name, *flags)
 
     def __enter__(self):
         return self

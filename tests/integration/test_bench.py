@@ -107,6 +107,14 @@ class Programs(EvenkeelTest):
             self.assertGreater(systems.served(path, "get", 1, keys=1000, window=2, connections=3)["operations"], 0)
             self.assertEqual(records_of(path), [])
 
+    def test_a_put_is_followed_through_the_worker(self):
+        samples = Samples()
+        measurements.measure_timeline(dataclasses.replace(QUICK, keys=1000), samples, None)
+        waited = {stage: samples.of(f"timeline.{stage}_us")[0] for stage in measurements.STAGES}
+        self.assertEqual(sum(len(values) for values in samples.values.values()), len(waited))
+        self.assertGreater(min(waited.values()), 0)
+        self.assertEqual(max(("handed", "begun", "logged", "synced", "applied", "answered"), key=waited.get), "synced")
+
     def test_what_singles_are_compared_by_is_measured_in_turns_with_them(self):
         order = []
 
@@ -254,6 +262,11 @@ class Report(unittest.TestCase):
     def test_the_page_tells_what_the_bounds_are_made_of(self):
         text = self.page(Samples({"echo.p50_us": [200], "sync.p50_us": [100], "served.put.p50_us": [360], "served.put-inline.p50_us": [340], "shards.512.raw": [500000], "shards.8192.raw": [450000]}))
         for part in ("| RocksDB behind ZeroMQ, one put at a time, p50 | 360 µs |", "| the same, synced by the thread that reads the messages | 340 µs |", "| 512 | raw RocksDB with book-keeping | 500,000 | – |", "| 8,192 | raw RocksDB with book-keeping | 450,000 | – |"):
+            self.assertIn(part, text)
+
+    def test_the_page_tells_what_one_put_waits_for(self):
+        text = self.page(Samples({f"timeline.{stage}_us": [10.0 * (number + 1)] for number, stage in enumerate(measurements.STAGES)} | {"echo.p50_us": [131]}))
+        for part in ("| ZeroMQ, the broker and the client, there and back | 70 µs | 131 µs: the whole echo |", "| `fdatasync` | 40 µs |", "| all of them | 280 µs |"):
             self.assertIn(part, text)
 
     def test_a_page_of_nothing_has_all_sections(self):
