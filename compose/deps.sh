@@ -7,7 +7,7 @@ packages_of() {
     case $1 in
     build) echo gcc libc6-dev make pkg-config libzmq3-dev libczmq-dev libmsgpack-dev librocksdb-dev libjansson-dev libcsv-dev libedit-dev \
         libxxhash-dev uuid-dev ;;
-    test) echo check libsubunit-dev python3 python3-zmq python3-msgpack ;;
+    test) echo check libsubunit-dev patch python3 python3-zmq python3-msgpack ;;
     lint) echo clang clang-tidy clang-format cppcheck libclang-rt-14-dev ;;
     bench) echo rocksdb-tools redis-server redis-tools ;;
     plots) echo gnuplot-nox ;;
