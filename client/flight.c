@@ -36,6 +36,8 @@ void ek_session_land(struct ek_session *session, struct ek_pending_job *job)
         age(session);
     else if (is_recent(session, job))
         session->recent_operations -= size_of(job);
+    if (job->sent_us > session->landed_us)
+        session->landed_us = job->sent_us;
     TAILQ_REMOVE(&session->in_flight, job, in_progress);
     job->out = false;
 }
@@ -45,9 +47,15 @@ static bool is_full(const struct ek_session *session)
     return session->recent_operations >= EK_FLIGHT_OPERATIONS_MIN && session->recent_operations >= session->pending_calls / 2;
 }
 
+/* Its worker is away, or slower than others. */
+static bool is_late(const struct ek_session *session, const struct ek_pending_job *job, uint64_t now_us)
+{
+    return job->sent_us + EK_OVERTAKEN_US <= session->landed_us || job->sent_us + EK_FLIGHT_US <= now_us;
+}
+
 bool ek_session_flight_is_full(struct ek_session *session, uint64_t now_us)
 {
-    while (is_full(session) && session->recent->sent_us + EK_FLIGHT_US <= now_us)
+    while (is_full(session) && is_late(session, session->recent, now_us))
         age(session);
     return is_full(session);
 }

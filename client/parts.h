@@ -51,7 +51,8 @@ enum {
 #define EK_HELLO_MAX_US     UINT64_C(2000000) /* and at last, while the broker was never there */
 #define EK_SILENCE_US       UINT64_C(1000000) /* unanswered for so long: ask whether the broker still knows us */
 #define EK_SILENCE_MAX_US   UINT64_C(8000000)
-#define EK_FLIGHT_US        UINT64_C(250000) /* unanswered for so long a job does not keep others from leaving */
+#define EK_OVERTAKEN_US     100000u /* behind answers to jobs that were sent so much later a job does not keep others from leaving */
+#define EK_FLIGHT_US        UINT64_C(250000) /* nor unanswered for so long */
 #define EK_PROBE_US         5000000u         /* a shard's oldest unanswered write is sent again after this */
 #define EK_PROBE_MAX_US     60000000u
 #define EK_PROBE_STEP_US    UINT64_C(100000)  /* between looks for such writes at least */
@@ -189,6 +190,7 @@ struct ek_session {
     struct ek_jobs in_flight;      /* by time of sending */
     struct ek_pending_job *recent; /* of those the first that counts as recent; NULL: none */
     uint64_t recent_operations;    /* of it and of all behind it */
+    uint64_t landed_us;            /* when the latest sent of those was sent that have come back */
     uint64_t probe_from_us;        /* the next look for writes that were unanswered for long, if there are any by then */
     struct ek_jobs finished;       /* with a verdict, until drained */
     struct ek_calls given_up;      /* until drained */
@@ -260,9 +262,10 @@ void ek_session_free_pools(struct ek_session *session);
 
 /* ---- flight.c ---- */
 
-/* Half of what is pending may be in flight, the other half is gathered meanwhile: with many shards a job has then twice as many
- * operations as if each left as soon as its shard could take one more, and each process has half as many jobs. What is answered
- * lets the next ones go. Jobs that go unanswered, because their worker is away, hold up the others for EK_FLIGHT_US at most. */
+/* Half of what is pending may be in flight, the other half is gathered meanwhile: with many shards a job has then half as many
+ * operations again as if each left as soon as its shard could take one more. What is answered lets the next ones go. Jobs whose
+ * worker is away count only until jobs that were sent EK_OVERTAKEN_US later are answered, or for EK_FLIGHT_US: they shall not hold
+ * up the others. */
 
 /* The job was put into an envelope. */
 void ek_session_take_off(struct ek_session *session, struct ek_pending_job *job, uint64_t now_us);

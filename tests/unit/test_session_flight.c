@@ -114,6 +114,31 @@ START_TEST(what_goes_unanswered_holds_up_the_others_for_a_quarter_of_a_second)
 }
 END_TEST
 
+/* What leaves after `later_us` is answered before what left first. */
+static void overtake(uint64_t later_us)
+{
+    put(MANY);
+    size_t later = rig.job_count;
+    ek_rig_advance(&rig, later_us);
+    reply_ok(0);
+    ck_assert_uint_gt(rig.job_count, later);
+    reply_ok(later);
+}
+
+START_TEST(what_later_jobs_have_overtaken_holds_up_nobody)
+{
+    overtake(100 * MS);
+    ck_assert_uint_eq(operations(0), MANY);
+}
+END_TEST
+
+START_TEST(what_was_overtaken_by_a_little_counts)
+{
+    overtake(99 * MS);
+    ck_assert_uint_lt(operations(0), MANY / 2 + 4 * JOB_AT_MOST);
+}
+END_TEST
+
 START_TEST(what_was_late_does_not_count_when_it_is_answered)
 {
     put(MANY);
@@ -167,6 +192,8 @@ static Suite *suite(void)
     tcase_add_test(flight, of_a_few_more_some_leave_at_once);
     tcase_add_test(flight, half_of_many_leaves_and_each_answer_lets_more_go);
     tcase_add_test(flight, what_goes_unanswered_holds_up_the_others_for_a_quarter_of_a_second);
+    tcase_add_test(flight, what_later_jobs_have_overtaken_holds_up_nobody);
+    tcase_add_test(flight, what_was_overtaken_by_a_little_counts);
     tcase_add_test(flight, what_was_late_does_not_count_when_it_is_answered);
     tcase_add_test(flight, what_is_sent_again_is_half_of_all_as_well);
     tcase_add_test(flight, a_transaction_counts_as_one_submission);
