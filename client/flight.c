@@ -1,7 +1,6 @@
 #include "client/parts.h"
 
-/* A transaction is a job by itself: it gains nothing by waiting, and counts as what its caller submitted, as all that is pending.
- */
+/* A transaction is a job by itself, which gains nothing by waiting: it counts once, as it does in what is pending. */
 static uint32_t size_of(const struct ek_pending_job *job)
 {
     return job->kind == EK_JOB_TRANSACTION ? 1 : job->operations;

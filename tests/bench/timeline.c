@@ -4,7 +4,6 @@
  * blanks.
  */
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
