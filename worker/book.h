@@ -6,7 +6,7 @@
  *   1                identity
  *   2 shard (u16)    role: epoch and state
  *   3 shard (u16)    snapshot of a shard's memory, exact at its position
- *   4 sequence (u64) record of one group
+ *   4 sequence (u64) record of one group: the number of the batch that wrote it (ek_store_put_record)
  *   5 shard (u16) position (u64) dead letter (worker/letters.h)
  * Numbers are varints (7 bits a byte, low first) unless told otherwise; each value begins with its format. A record sorts its jobs
  * by shard, where positions follow on each other, and writes them as differences: some 16 bytes for a job whose reply has no body.

@@ -469,10 +469,9 @@ static void encode_record(struct ek_engine *engine)
 
 static size_t put_record(struct ek_engine *engine)
 {
-    uint64_t sequence = engine->live.next_sequence;
     encode_record(engine);
     size_t bytes = engine->scratch.size;
-    put_book(engine, EK_BOOK_RECORD, sequence);
+    uint64_t sequence = ek_store_put_record(engine->store, ek_buffer_slice(&engine->scratch));
     ek_live_add(&engine->live, sequence, bytes);
     for (size_t i = 0; i < engine->judge.touched_count; i++)
         ek_live_touch(&engine->live, engine->judge.touched[i], sequence);

@@ -8,7 +8,7 @@ enum { FIRST_RECORDS = 64 };
 
 void ek_live_init(struct ek_live *live, size_t bytes_max)
 {
-    *live = (struct ek_live){.bytes_max = bytes_max, .next_sequence = 1, .oldest = EK_LIVE_NONE, .newest = EK_LIVE_NONE};
+    *live = (struct ek_live){.bytes_max = bytes_max, .oldest = EK_LIVE_NONE, .newest = EK_LIVE_NONE};
 }
 
 void ek_live_done(struct ek_live *live)
@@ -36,7 +36,6 @@ void ek_live_add(struct ek_live *live, uint64_t sequence, size_t bytes)
     }
     *record_at(live, live->count++) = (struct ek_live_record){.sequence = sequence, .bytes = bytes};
     live->bytes += bytes;
-    live->next_sequence = sequence + 1;
 }
 
 void ek_live_touch(struct ek_live *live, uint16_t shard, uint64_t sequence)
@@ -86,7 +85,7 @@ uint16_t ek_live_oldest(const struct ek_live *live)
 
 bool ek_live_drop(struct ek_live *live, uint64_t *ret_sequence)
 {
-    if (live->count == 0)
+    if (live->count <= 1)
         return false;
     const struct ek_live_record *record = record_at(live, 0);
     if (live->oldest != EK_LIVE_NONE && live->shards[live->oldest].since <= record->sequence)

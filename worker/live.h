@@ -2,7 +2,8 @@
  * Which group records a restart still needs, and which shard's snapshot would free the oldest of them. Pure arithmetic; it neither
  * encodes nor stores anything. One thread at a time.
  *
- * A shard is dirty from its first entry behind its last snapshot. Records older than the oldest dirty entry are needed by nobody.
+ * A shard is dirty from its first entry behind its last snapshot. Records older than the oldest dirty entry are needed by nobody,
+ * but the newest one stays (ek_store_put_record).
  */
 #ifndef EK_WORKER_LIVE_H
 #define EK_WORKER_LIVE_H
@@ -33,8 +34,7 @@ struct ek_live {
     size_t count;
     size_t bytes;     /* of all live records */
     size_t bytes_max; /* beyond it snapshots are due */
-    uint64_t next_sequence;
-    uint16_t oldest; /* dirty shards in the order of `since`; EK_LIVE_NONE = none */
+    uint16_t oldest;  /* dirty shards in the order of `since`; EK_LIVE_NONE = none */
     uint16_t newest;
     uint32_t dirty;
     struct ek_live_shard shards[EK_SHARDS_MAX];
@@ -55,7 +55,7 @@ void ek_live_settle(struct ek_live *live, uint16_t shard);
 uint32_t ek_live_snapshots_due(const struct ek_live *live, size_t record_bytes);
 /* The dirty shard with the oldest entry, or EK_LIVE_NONE. */
 uint16_t ek_live_oldest(const struct ek_live *live);
-/* Takes the oldest record out when nobody needs it any more: false when there is none. */
+/* Takes the oldest record out when nobody needs it any more and it is not the newest: false when there is none. */
 bool ek_live_drop(struct ek_live *live, uint64_t *ret_sequence);
 
 #endif

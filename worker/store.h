@@ -36,6 +36,10 @@ void ek_store_enter_thread(void);
 /* Adds to the batch under construction. Bytes are copied; the value is `head`, then `value`. */
 void ek_store_put(struct ek_store *store, enum ek_store_space space, struct ek_slice key, struct ek_slice head,
                   struct ek_slice value);
+/* Likewise, into the book-keeping: the record of this batch, which has one at most, under the batch's number (ek_book_key_of),
+ * which it returns. Numbers rise, across restarts as well. The record with the highest one must stay: it tells how far the
+ * book-keeping goes. */
+uint64_t ek_store_put_record(struct ek_store *store, struct ek_slice value);
 void ek_store_delete(struct ek_store *store, enum ek_store_space space, struct ek_slice key);
 /* Likewise: deletes everything from `first` to below `end` (an empty slice: to the end of the space). */
 void ek_store_delete_range(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end);

@@ -2,6 +2,7 @@
 
 #include "common/directory.h"
 #include "common/rocks.h"
+#include "worker/book.h"
 #include "worker/rows.h"
 #include "worker/store_rocksdb_options.h"
 
@@ -27,6 +28,7 @@ struct ek_store {
     char *directory;
     uint64_t empty_memtable_bytes;          /* of rows: its table of lists */
     uint64_t writes;                        /* of this directory, ever */
+    bool has_record;                        /* the batch */
     _Atomic uint64_t horizons[EK_PREFIXES]; /* by hash prefix: rows expired at this time may vanish */
 };
 
@@ -42,7 +44,8 @@ struct ek_store_cursor {
  * When the sync of a log fails for want of room, RocksDB goes on by itself: it flushes its memtables, which do not have the failed
  * batch, and gives up the log, which has it. Had it flushed one space when the process ends, a start would find the batch in the
  * log for the other one alone: a write that is remembered but not there. So flushes are atomic; and each batch writes its number
- * into both spaces, under a key below all others, by which a start sees that they belong together.
+ * into both spaces, under a key below all others, by which a start sees that they belong together. The key of a record has the
+ * number as well: a row less to put, and records are put in their order, which spares RocksDB the search for their place.
  */
 static const uint8_t number_key[] = {0};
 static const uint8_t first_key[] = {0, 0}; /* all others have at least two bytes, or begin with more */
@@ -115,6 +118,24 @@ static enum ek_status read_number(struct ek_store *store, enum ek_store_space sp
     return status;
 }
 
+static enum ek_status read_last_record(struct ek_store *store, uint64_t *ret_number, struct ek_error *error)
+{
+    struct ek_book_key last = ek_book_key_of(EK_BOOK_RECORD, UINT64_MAX);
+    rocksdb_iterator_t *iterator = rocksdb_create_iterator_cf(store->db, store->read, store->spaces[EK_STORE_BOOK]);
+    enum ek_book_kind kind = EK_BOOK_IDENTITY;
+    uint64_t number = 0;
+    struct ek_slice key = {0};
+    rocksdb_iter_seek_for_prev(iterator, (const char *)last.bytes, last.size);
+    if (rocksdb_iter_valid(iterator))
+        key.data = (const uint8_t *)rocksdb_iter_key(iterator, &key.size);
+    bool found = ek_book_parse_key(key, &kind, &number) == EK_OK && kind == EK_BOOK_RECORD;
+    *ret_number = found ? number : 0;
+    char *text = NULL;
+    rocksdb_iter_get_error(iterator, &text);
+    rocksdb_iter_destroy(iterator);
+    return text ? failed(store, "read", text, error) : EK_OK;
+}
+
 static enum ek_status check_numbers(struct ek_store *store, struct ek_error *error)
 {
     uint64_t numbers[SPACES] = {0};
@@ -123,6 +144,12 @@ static enum ek_status check_numbers(struct ek_store *store, struct ek_error *err
         if (status != EK_OK)
             return status;
     }
+    uint64_t record;
+    enum ek_status status = read_last_record(store, &record, error);
+    if (status != EK_OK)
+        return status;
+    if (record > numbers[EK_STORE_BOOK])
+        numbers[EK_STORE_BOOK] = record;
     store->writes = numbers[EK_STORE_ROWS];
     if (numbers[EK_STORE_ROWS] == numbers[EK_STORE_BOOK])
         return EK_OK;
@@ -224,6 +251,15 @@ void ek_store_put(struct ek_store *store, enum ek_store_space space, struct ek_s
                               (const char *)store->scratch.data, store->scratch.size);
 }
 
+uint64_t ek_store_put_record(struct ek_store *store, struct ek_slice value)
+{
+    uint64_t number = store->writes + 1;
+    struct ek_book_key key = ek_book_key_of(EK_BOOK_RECORD, number);
+    ek_store_put(store, EK_STORE_BOOK, ek_slice_of(key.bytes, key.size), value, ek_slice_of(NULL, 0));
+    store->has_record = true;
+    return number;
+}
+
 void ek_store_delete(struct ek_store *store, enum ek_store_space space, struct ek_slice key)
 {
     rocksdb_writebatch_delete_cf(store->batch, store->spaces[space], (const char *)key.data, key.size);
@@ -239,14 +275,22 @@ void ek_store_delete_range(struct ek_store *store, enum ek_store_space space, st
                                        (const char *)to.data, to.size);
 }
 
+static void put_number(struct ek_store *store, enum ek_store_space space)
+{
+    uint8_t number[sizeof store->writes];
+    ek_put_u64(number, store->writes);
+    rocksdb_writebatch_put_cf(store->batch, store->spaces[space], (const char *)number_key, sizeof number_key, (const char *)number,
+                              sizeof number);
+}
+
 enum ek_status ek_store_commit(struct ek_store *store, struct ek_error *error)
 {
     char *text = NULL;
-    uint8_t number[sizeof store->writes];
-    ek_put_u64(number, ++store->writes);
-    for (size_t i = 0; i < SPACES; i++)
-        rocksdb_writebatch_put_cf(store->batch, store->spaces[i], (const char *)number_key, sizeof number_key, (const char *)number,
-                                  sizeof number);
+    store->writes++;
+    put_number(store, EK_STORE_ROWS);
+    if (!store->has_record)
+        put_number(store, EK_STORE_BOOK);
+    store->has_record = false;
     rocksdb_write(store->db, store->write, store->batch, &text);
     if (text)
         return failed(store, "write to", text, error);

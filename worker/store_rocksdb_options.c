@@ -20,7 +20,7 @@ enum {
     LEVEL0_FILES_MAX = 6,
     LEVEL0_FILES_STOP = 48
 };
-#define MEMTABLE_BLOOM_SHARE    0.05 /* of a write buffer; spares gets the search of tables without their row */
+#define MEMTABLE_BLOOM_SHARE    0.05 /* of a write buffer of rows; spares gets the search of tables without their row */
 #define BLOCK_HASH_SHARE        0.75
 #define BYTES_A_BUCKET          ((size_t)1 << 10) /* of a write buffer */
 #define BUCKETS_MAX             ((size_t)4 * EK_ROCKSDB_LISTS)
@@ -153,6 +153,8 @@ static void set_memtables(rocksdb_options_t *options, size_t write_buffer_bytes)
     rocksdb_options_set_prefix_extractor(options,
                                          rocksdb_slicetransform_create(NULL, nothing, list_name_of, never, never, transform_name));
     rocksdb_options_set_hash_link_list_rep(options, within(write_buffer_bytes / BYTES_A_BUCKET, 1, BUCKETS_MAX));
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_BLOOM_SHARE);
+    rocksdb_options_set_memtable_whole_key_filtering(options, 1);
 }
 
 static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer_bytes, uint64_t reserve_bytes)
@@ -167,8 +169,6 @@ static rocksdb_options_t *options_of(rocksdb_cache_t *cache, size_t write_buffer
     rocksdb_options_set_atomic_flush(options, 1);
     rocksdb_options_set_allow_concurrent_memtable_write(options, 0); /* one thread writes */
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
-    rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_BLOOM_SHARE);
-    rocksdb_options_set_memtable_whole_key_filtering(options, 1);
     rocksdb_options_set_write_buffer_size(options, write_buffer_bytes);
     rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS_MAX);
     int levels[LEVELS];

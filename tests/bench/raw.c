@@ -70,8 +70,7 @@ static void put_record(struct ek_raw *raw, size_t count)
         verdict.count = (uint32_t)(end - at);
         record_job(raw, &record, shard, &verdict);
     }
-    struct ek_book_key key = ek_book_key_of(EK_BOOK_RECORD, ++raw->records);
-    ek_store_put(raw->store, EK_STORE_BOOK, ek_slice_of(key.bytes, key.size), ek_buffer_slice(&raw->scratch), ek_slice_of(NULL, 0));
+    (void)ek_store_put_record(raw->store, ek_buffer_slice(&raw->scratch));
 }
 
 void ek_raw_put(struct ek_raw *raw, size_t count)

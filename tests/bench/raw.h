@@ -30,7 +30,6 @@ struct ek_raw {
     uint8_t *values;
     uint8_t (*rows)[EK_RAW_KEY_BYTES]; /* keys of a group */
     uint64_t version;
-    uint64_t records; /* written so far */
     struct {
         uint64_t position; /* the last one used up */
         uint64_t jobs;

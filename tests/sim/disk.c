@@ -33,6 +33,7 @@ struct ek_store {
     struct change *batch;
     size_t count;
     size_t capacity;
+    uint64_t next_record;
     bool writing;                           /* the batch is on its way to the disk */
     struct horizon horizons[EK_SHARDS_MAX]; /* of ranges that do not overlap */
     size_t horizon_count;
@@ -325,6 +326,16 @@ void sim_disk_compact(struct sim_disk *disk)
 
 /* ---- worker/store.h: opening ---- */
 
+static uint64_t last_record(const struct sim_disk *disk)
+{
+    const struct sim_rows *book = &disk->spaces[EK_STORE_BOOK];
+    uint64_t last = 0;
+    for (size_t i = 0; i < book->count; i++)
+        if (kind_of(EK_STORE_BOOK, key_of(&book->rows[i])) == EK_BOOK_RECORD)
+            last = ek_get_u64(book->rows[i].key + 1);
+    return last;
+}
+
 enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_store **ret, struct ek_error *error)
 {
     struct sim_disk *disk = sim_disk_of((unsigned)strtoul(options->directory, NULL, 10));
@@ -333,6 +344,7 @@ enum ek_status ek_store_open(const struct ek_store_options *options, struct ek_s
     sim_sleep_us(sim_delay_us(disk->sync_us * 4));
     struct ek_store *store = ek_alloc_zero(1, sizeof *store);
     store->disk = disk;
+    store->next_record = last_record(disk) + 1;
     disk->store = store;
     disk->used = true;
     *ret = store;
@@ -375,6 +387,13 @@ void ek_store_put(struct ek_store *store, enum ek_store_space space, struct ek_s
     ek_buffer_append(&joined, value.data, value.size);
     change->row.value_size = joined.size;
     change->row.value = ek_buffer_take(&joined);
+}
+
+uint64_t ek_store_put_record(struct ek_store *store, struct ek_slice value)
+{
+    struct ek_book_key key = ek_book_key_of(EK_BOOK_RECORD, store->next_record);
+    ek_store_put(store, EK_STORE_BOOK, ek_slice_of(key.bytes, key.size), value, ek_slice_of(NULL, 0));
+    return store->next_record++;
 }
 
 void ek_store_delete(struct ek_store *store, enum ek_store_space space, struct ek_slice key)

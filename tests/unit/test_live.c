@@ -24,10 +24,28 @@ START_TEST(a_record_goes_when_no_shard_needs_it)
     ck_assert_uint_eq(sequence, 1);
     ck_assert_uint_eq(live->bytes, 60);
     ck_assert(!ek_live_drop(live, &sequence));
+    ek_live_add(live, 3, 60);
     ek_live_settle(live, 6);
     ck_assert(ek_live_drop(live, &sequence));
+    ck_assert_uint_eq(sequence, 2);
     ck_assert_uint_eq(ek_live_oldest(live), EK_LIVE_NONE);
+    ek_live_done(live);
+    free(live);
+}
+END_TEST
+
+START_TEST(the_newest_record_stays)
+{
+    struct ek_live *live = malloc(sizeof *live);
+    uint64_t sequence;
+    ek_live_init(live, 100);
+    ek_live_add(live, 7, 60);
+    ck_assert(!ek_live_drop(live, &sequence)); /* though no shard needs it */
+    ek_live_add(live, 9, 60);
+    ck_assert(ek_live_drop(live, &sequence));
+    ck_assert_uint_eq(sequence, 7);
     ck_assert(!ek_live_drop(live, &sequence));
+    ck_assert_uint_eq(live->bytes, 60);
     ek_live_done(live);
     free(live);
 }
@@ -45,11 +63,11 @@ START_TEST(records_leave_in_order_however_many_there_are)
         ck_assert(ek_live_drop(live, &sequence));
     for (uint64_t i = FIRST + 1; i <= MORE; i++)
         ek_live_add(live, i, 1);
-    for (uint64_t i = FIRST; i <= MORE; i++) {
+    for (uint64_t i = FIRST; i < MORE; i++) {
         ck_assert(ek_live_drop(live, &sequence));
         ck_assert_uint_eq(sequence, i);
     }
-    ck_assert_uint_eq(live->bytes, 0);
+    ck_assert_uint_eq(live->bytes, 1);
     ek_live_done(live);
     free(live);
 }
@@ -89,7 +107,7 @@ START_TEST(live_records_stay_below_twice_the_limit)
     uint64_t snapshots = 0;
     ek_live_init(live, LIMIT);
     for (int group = 0; group < groups; group++) {
-        uint64_t sequence = live->next_sequence;
+        uint64_t sequence = (uint64_t)group + 1;
         size_t bytes = 1 + (size_t)rand_r(&seed) % kinds_of_groups[_i].bytes_max;
         ek_live_add(live, sequence, bytes);
         for (uint32_t i = 0; i < touched; i++)
@@ -113,6 +131,7 @@ static Suite *suite(void)
     Suite *suite = suite_create("live");
     TCase *tests = tcase_create("live");
     tcase_add_test(tests, a_record_goes_when_no_shard_needs_it);
+    tcase_add_test(tests, the_newest_record_stays);
     tcase_add_test(tests, records_leave_in_order_however_many_there_are);
     tcase_add_test(tests, nothing_is_due_below_the_limit);
     tcase_add_loop_test(tests, live_records_stay_below_twice_the_limit, 0, 2);

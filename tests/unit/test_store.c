@@ -1,5 +1,6 @@
 /* What a store leaves for its next start to do, and to find, when a sync fails on the way. */
 #include "tests/support/run_suite.h"
+#include "worker/book.h"
 #include "worker/store.h"
 
 #include <check.h>
@@ -144,6 +145,7 @@ static void fail_and_end(int syncs, bool rows_before, bool book_before)
         _exit(EXIT_FAILURE);
     put_value(store, EK_STORE_ROWS, "2");
     put_value(store, EK_STORE_BOOK, "2");
+    (void)ek_store_put_record(store, ek_slice_text("2"));
     while (sem_trywait(&synced) == 0)
         continue;
     atomic_store(&syncs_left, syncs);
@@ -207,9 +209,31 @@ START_TEST(a_write_whose_sync_fails_is_there_as_a_whole_or_not_at_all)
 }
 END_TEST
 
-START_TEST(spaces_that_do_not_belong_together_are_not_opened)
+/* Behind the store's back: a number, or NULL for a key that shall go. */
+static void put_into_book(const char *key, size_t key_bytes, const char *number)
 {
     static const char *const names[] = {"default", "book"};
+    char *text = NULL;
+    rocksdb_options_t *options = rocksdb_options_create();
+    const rocksdb_options_t *both[] = {options, options};
+    rocksdb_column_family_handle_t *spaces[2];
+    rocksdb_writeoptions_t *write = rocksdb_writeoptions_create();
+    rocksdb_t *raw = rocksdb_open_column_families(options, directory, 2, names, both, spaces, &text);
+    ck_assert_ptr_null(text);
+    if (number)
+        rocksdb_put_cf(raw, write, spaces[1], key, key_bytes, number, sizeof(uint64_t), &text);
+    else
+        rocksdb_delete_cf(raw, write, spaces[1], key, key_bytes, &text);
+    ck_assert_ptr_null(text);
+    for (int i = 0; i < 2; i++)
+        rocksdb_column_family_handle_destroy(spaces[i]);
+    rocksdb_close(raw);
+    rocksdb_writeoptions_destroy(write);
+    rocksdb_options_destroy(options);
+}
+
+START_TEST(spaces_that_do_not_belong_together_are_not_opened)
+{
     struct ek_error error = {0};
     struct ek_store *store;
     ck_assert_int_eq(open_store(&store, NULL), EK_OK);
@@ -221,24 +245,51 @@ START_TEST(spaces_that_do_not_belong_together_are_not_opened)
     ck_assert(!ek_store_cursor_entry(cursor, &key, &value)); /* what keeps them together is not shown */
     ck_assert_int_eq(ek_store_cursor_close(&cursor, NULL), EK_OK);
     ek_store_close(&store);
-
-    char *text = NULL;
-    rocksdb_options_t *options = rocksdb_options_create();
-    const rocksdb_options_t *both[] = {options, options};
-    rocksdb_column_family_handle_t *spaces[2];
-    rocksdb_writeoptions_t *write = rocksdb_writeoptions_create();
-    rocksdb_t *raw = rocksdb_open_column_families(options, directory, 2, names, both, spaces, &text);
-    ck_assert_ptr_null(text);
-    rocksdb_put_cf(raw, write, spaces[1], "\0", 1, "\0\0\0\0\0\0\0\7", 8, &text);
-    ck_assert_ptr_null(text);
-    for (int i = 0; i < 2; i++)
-        rocksdb_column_family_handle_destroy(spaces[i]);
-    rocksdb_close(raw);
-    rocksdb_writeoptions_destroy(write);
-    rocksdb_options_destroy(options);
-
+    put_into_book("\0", 1, "\0\0\0\0\0\0\0\7");
     ck_assert_int_eq(open_store(&store, &error), EK_CORRUPT);
     ck_assert_ptr_nonnull(strstr(error.text, "book-keeping"));
+}
+END_TEST
+
+static uint64_t commit_record(struct ek_store *store)
+{
+    uint64_t number = ek_store_put_record(store, ek_slice_text("record"));
+    ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
+    return number;
+}
+
+START_TEST(a_record_has_the_number_of_its_batch)
+{
+    struct ek_store *store;
+    ck_assert_int_eq(open_store(&store, NULL), EK_OK);
+    ck_assert_uint_eq(commit_record(store), 1);
+    put_value(store, EK_STORE_ROWS, "1");
+    ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
+    ck_assert_uint_eq(commit_record(store), 3);
+    ek_store_close(&store);
+    ck_assert_int_eq(open_store(&store, NULL), EK_OK);
+    ck_assert_uint_eq(commit_record(store), 4);
+    put_value(store, EK_STORE_ROWS, "1"); /* without a record, what ends the book-keeping is another one's */
+    ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
+    ek_store_close(&store);
+    ck_assert_int_eq(open_store(&store, NULL), EK_OK);
+    ck_assert_uint_eq(commit_record(store), 6);
+    ek_store_close(&store);
+}
+END_TEST
+
+START_TEST(a_store_without_its_last_record_is_not_opened)
+{
+    struct ek_error error = {0};
+    struct ek_store *store;
+    ck_assert_int_eq(open_store(&store, NULL), EK_OK);
+    (void)commit_record(store);
+    uint64_t last = commit_record(store);
+    ek_store_close(&store);
+    struct ek_book_key key = ek_book_key_of(EK_BOOK_RECORD, last);
+    put_into_book((const char *)key.bytes, key.size, NULL);
+    ck_assert_int_eq(open_store(&store, &error), EK_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(error.text, "write 2 and its book-keeping with write 1"));
 }
 END_TEST
 
@@ -251,6 +302,8 @@ static Suite *suite(void)
     tcase_add_test(tests, a_start_has_little_log_to_replay_whatever_was_written);
     tcase_add_test(tests, a_write_whose_sync_fails_is_there_as_a_whole_or_not_at_all);
     tcase_add_test(tests, spaces_that_do_not_belong_together_are_not_opened);
+    tcase_add_test(tests, a_record_has_the_number_of_its_batch);
+    tcase_add_test(tests, a_store_without_its_last_record_is_not_opened);
     suite_add_tcase(suite, tests);
     return suite;
 }
