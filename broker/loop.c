@@ -4,6 +4,7 @@
 #include "broker/keeper.h"
 #include "broker/outbox.h"
 #include "broker/stats.h"
+#include "common/burst.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -24,8 +25,20 @@ enum {
     SLOW_RETRY_MS = 100
 };
 
+struct loop;
+
+/* Where messages come from. */
+struct source {
+    struct ek_socket *socket;
+    enum ek_status (*take)(struct loop *loop, ek_peer peer, struct ek_slice bytes);
+    enum ek_message_type error_type; /* tells a sender why its message was not read */
+    struct ek_burst burst;
+};
+
 struct loop {
     struct ek_broker_loop_options options;
+    struct source workers;
+    struct source clients;
     struct ek_inbound *inbound;
     struct ek_outbox *to_clients;
     struct ek_outbox *to_workers;
@@ -231,28 +244,6 @@ static enum ek_status take_worker_message(struct loop *loop, ek_peer peer, struc
     return status;
 }
 
-/* Takes what is there, up to a bound, so that no peer keeps the others waiting. */
-static void receive(struct loop *loop, struct ek_socket *socket,
-                    enum ek_status (*take)(struct loop *loop, ek_peer peer, struct ek_slice bytes), enum ek_message_type error_type)
-{
-    size_t bytes = 0;
-    for (int i = 0; i < MESSAGES_A_TURN && bytes < BYTES_A_TURN && !loop->failed; i++) {
-        struct ek_frame frame;
-        ek_peer peer;
-        enum ek_status status = ek_socket_receive(socket, &frame, &peer);
-        if (status == EK_AGAIN)
-            return;
-        if (status == EK_OK) {
-            struct ek_slice message = ek_frame_bytes(&frame);
-            bytes += message.size;
-            status = take(loop, peer, message);
-            ek_frame_done(&frame);
-        }
-        if (status != EK_OK)
-            answer_unreadable(socket, error_type, status);
-    }
-}
-
 static void report_lost(struct loop *loop, struct ek_outbox *outbox, enum ek_event_type type)
 {
     struct ek_event event = {.type = type};
@@ -270,6 +261,36 @@ static void send_out(struct loop *loop)
     ek_outbox_flush(loop->to_clients);
     report_lost(loop, loop->to_workers, EK_EVENT_WORKER_LOST);
     report_lost(loop, loop->to_clients, EK_EVENT_CLIENT_LOST);
+}
+
+/* Takes a message; false when there is none. */
+static bool receive_one(struct loop *loop, struct source *source, size_t *bytes)
+{
+    struct ek_frame frame;
+    ek_peer peer;
+    enum ek_status status = ek_socket_receive(source->socket, &frame, &peer);
+    if (status == EK_AGAIN)
+        return false;
+    if (status == EK_OK) {
+        struct ek_slice message = ek_frame_bytes(&frame);
+        *bytes += message.size;
+        status = source->take(loop, peer, message);
+        ek_frame_done(&frame);
+    }
+    if (status != EK_OK)
+        answer_unreadable(source->socket, source->error_type, status);
+    return true;
+}
+
+/* Takes what is there, up to a bound, so that no peer keeps the others waiting. */
+static void receive(struct loop *loop, struct source *source)
+{
+    size_t bytes = 0;
+    ek_burst_begin(&source->burst);
+    for (int i = 0; i < MESSAGES_A_TURN && bytes < BYTES_A_TURN && !loop->failed && receive_one(loop, source, &bytes); i++)
+        if (ek_burst_took(&source->burst))
+            send_out(loop);
+    ek_burst_end(&source->burst);
 }
 
 /* ---- beside the jobs ---- */
@@ -346,7 +367,7 @@ static int64_t wait_ms(const struct loop *loop)
 static void turn(struct loop *loop)
 {
     struct ek_poll_item items[] = {
-        {.socket = loop->options.workers},  {.socket = loop->options.clients}, {.fd = loop->signals},
+        {.socket = loop->workers.socket},   {.socket = loop->clients.socket}, {.fd = loop->signals},
         {.fd = ek_keeper_fd(loop->keeper)}, {.fd = ek_stats_fd(loop->stats)},
     };
     enum ek_status status = ek_poll(items, sizeof items / sizeof *items, wait_ms(loop));
@@ -358,9 +379,9 @@ static void turn(struct loop *loop)
     if (items[2].readable)
         begin_to_stop(loop);
     if (items[0].readable)
-        receive(loop, loop->options.workers, take_worker_message, EK_MESSAGE_WORKER_REFUSED);
+        receive(loop, &loop->workers);
     if (items[1].readable)
-        receive(loop, loop->options.clients, take_client_message, EK_MESSAGE_ERROR);
+        receive(loop, &loop->clients);
     if (items[3].readable || items[4].readable)
         take_results(loop);
     run_timers(loop);
@@ -375,6 +396,9 @@ static bool start(struct loop *loop)
     (void)sigaddset(&stops, SIGTERM);
     (void)sigaddset(&stops, SIGINT);
     loop->signals = signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
+    loop->workers =
+        (struct source){.socket = loop->options.workers, .take = take_worker_message, .error_type = EK_MESSAGE_WORKER_REFUSED};
+    loop->clients = (struct source){.socket = loop->options.clients, .take = take_client_message, .error_type = EK_MESSAGE_ERROR};
     loop->keeper = ek_keeper_new(loop->options.meta);
     loop->stats = ek_stats_new(loop->options.stats);
     loop->inbound = ek_inbound_new();

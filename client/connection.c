@@ -163,11 +163,19 @@ static size_t run_callbacks_of_heard(struct ek_connection *connection)
     return ran;
 }
 
-/* `now_us` is brought up to date behind each message, whose callbacks may take long. */
-static size_t receive_all(struct ek_connection *connection, uint64_t *now_us, bool *ret_heard)
+static void send_due(struct ek_connection *connection, uint64_t now_us)
+{
+    for (uint32_t slot = 0; slot < connection->set.count; slot++)
+        if (connection->slots[slot].due_us == 0)
+            ek_connection_send(connection, slot, now_us);
+}
+
+/* What callbacks submit leaves behind all messages that are there; but behind the first one where one comes at a time. `now_us` is
+ * brought up to date behind each message, whose callbacks may take long. */
+static size_t receive_all(struct ek_connection *connection, uint64_t *now_us)
 {
     size_t ran = 0;
-    *ret_heard = false;
+    ek_burst_begin(&connection->burst);
     for (int i = 0; i < RECEIVE_MAX; i++) {
         struct ek_frame frame;
         enum ek_status status = ek_socket_receive(connection->socket, &frame, NULL);
@@ -177,10 +185,12 @@ static size_t receive_all(struct ek_connection *connection, uint64_t *now_us, bo
             continue;
         ek_session_set_receive(&connection->set, ek_frame_bytes(&frame), *now_us);
         ran += run_callbacks_of_heard(connection);
-        *ret_heard = true;
-        ek_frame_done(&frame);
         *now_us = ek_clock_monotonic_us();
+        if (ek_burst_took(&connection->burst))
+            send_due(connection, *now_us);
+        ek_frame_done(&frame);
     }
+    ek_burst_end(&connection->burst);
     return ran;
 }
 
@@ -206,16 +216,15 @@ static uint64_t earliest_due_us(const struct ek_connection *connection)
 }
 
 /* What callbacks submit leaves in the same pass, and so does what a WELCOME sets free. */
-static size_t pass(struct ek_connection *connection, uint64_t *now_us, bool *ret_heard)
+static size_t pass(struct ek_connection *connection, uint64_t *now_us)
 {
     size_t ran = 0;
     for (uint32_t slot = 0; slot < connection->set.count; slot++)
         if (connection->slots[slot].due_us <= *now_us)
             ran += attend(connection, slot, now_us);
-    ran += receive_all(connection, now_us, ret_heard);
-    for (uint32_t slot = 0; *ret_heard && slot < connection->set.count; slot++)
-        if (connection->slots[slot].due_us == 0)
-            ek_connection_send(connection, slot, *now_us);
+    ran += receive_all(connection, now_us);
+    if (connection->burst.count)
+        send_due(connection, *now_us);
     connection->due_us = earliest_due_us(connection);
     return ran;
 }
@@ -246,9 +255,8 @@ static uint64_t later_us(uint64_t now_us, int timeout_ms)
 /* As ek_connection_step; `now_us` is brought up to date. */
 static size_t step(struct ek_connection *connection, uint64_t until_us, uint64_t *now_us)
 {
-    bool heard;
-    size_t ran = pass(connection, now_us, &heard);
-    if (ran == 0 && !heard && *now_us < until_us) {
+    size_t ran = pass(connection, now_us);
+    if (ran == 0 && connection->burst.count == 0 && *now_us < until_us) {
         wait_for_messages(&(struct ek_poll_item){.socket = connection->socket}, 1, wait_ms(connection, until_us, *now_us));
         *now_us = ek_clock_monotonic_us();
     }

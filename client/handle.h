@@ -6,6 +6,7 @@
 #define EK_CLIENT_HANDLE_H
 
 #include "client/session.h"
+#include "common/burst.h"
 #include "common/transport.h"
 
 /* A socket to the broker and the sessions on it, by slot. */
@@ -19,6 +20,7 @@ struct ek_connection {
     uint32_t taken_below; /* every slot below is taken */
     uint32_t clients;     /* open ones */
     uint32_t clients_max;
+    struct ek_burst burst;  /* of what comes */
     bool lingers;           /* one of the clients does */
     bool inside;            /* a callback runs */
     bool idle;              /* ek_client_wait found nothing to do; that holds for one poll, and until the next submission */

@@ -64,16 +64,27 @@ static void hand_back(struct ek_commit *commit, struct ek_commit_done *done)
     (void)eventfd_write(commit->event_fd, 1);
 }
 
-struct ek_commit_done *ek_commit_take(struct ek_commit *commit)
+static struct ek_commit_done *take_first(struct ek_commit *commit)
 {
-    eventfd_t count;
-    (void)eventfd_read(commit->event_fd, &count);
     (void)pthread_mutex_lock(&commit->mutex);
     struct ek_commit_done *done = commit->done_first;
-    commit->done_first = NULL;
-    commit->done_last = NULL;
+    if (done)
+        commit->done_first = done->next;
+    if (!commit->done_first)
+        commit->done_last = NULL;
     (void)pthread_mutex_unlock(&commit->mutex);
     return done;
+}
+
+/* The descriptor is read behind the last one, not before the first, whose answers somebody waits for. */
+struct ek_commit_done *ek_commit_take(struct ek_commit *commit)
+{
+    struct ek_commit_done *done = take_first(commit);
+    if (done)
+        return done;
+    eventfd_t count;
+    (void)eventfd_read(commit->event_fd, &count);
+    return take_first(commit); /* what came in between told nobody else */
 }
 
 /* ---- the thread ---- */
@@ -99,7 +110,7 @@ static void carry_out(struct ek_commit *commit, struct ek_commit_done *done)
     if (ek_group_run(commit->engine, done, &error) != EK_OK)
         die(commit, done, &error);
     done->took_us = ek_clock_monotonic_us() - began_us;
-    ek_group_note_load(commit->engine, done, commit->load);
+    ek_group_note_expiry(commit->engine, done, commit->load);
     atomic_fetch_add_explicit(&commit->busy_us, done->took_us, memory_order_relaxed);
     atomic_store_explicit(&commit->began_us, 0, memory_order_relaxed);
 }
@@ -112,11 +123,15 @@ static void *run(void *context)
     for (bool stopping = false; !stopping;) {
         struct ek_commit_done *done = ek_alloc_zero(1, sizeof *done);
         done->items = take_group(commit);
-        stopping = done->items->kind == EK_COMMIT_STOP;
+        enum ek_commit_kind kind = done->items->kind;
+        stopping = kind == EK_COMMIT_STOP;
         carry_out(commit, done);
+        uint64_t took_us = done->took_us;
         if (stopping)
             atomic_store(&commit->ended, true);
         hand_back(commit, done);
+        if (kind == EK_COMMIT_JOBS)
+            ek_group_note_jobs(commit->engine, took_us, commit->load);
     }
     return NULL;
 }
@@ -164,10 +179,8 @@ void ek_commit_destroy(struct ek_commit **reference)
     if (!commit)
         return;
     (void)pthread_join(commit->thread, NULL);
-    for (struct ek_commit_done *done = ek_commit_take(commit), *next; done; done = next) {
-        next = done->next;
+    for (struct ek_commit_done *done; (done = ek_commit_take(commit));)
         ek_commit_done_destroy(done);
-    }
     (void)pthread_mutex_destroy(&commit->mutex);
     (void)pthread_cond_destroy(&commit->arrived);
     (void)close(commit->event_fd);

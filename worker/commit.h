@@ -18,7 +18,8 @@ struct ek_commit *ek_commit_start(struct ek_engine *engine, struct ek_load *load
 void ek_commit_push(struct ek_commit *commit, struct ek_commit_item *item);
 /* Becomes readable when something is done. */
 int ek_commit_fd(const struct ek_commit *commit);
-/* Takes all that is done, oldest first; NULL when nothing is. ek_commit_done_destroy frees each. */
+/* Takes the oldest thing that is done, which ek_commit_done_destroy frees. NULL: nothing is. Whoever waits for the descriptor has
+ * to have seen NULL before. */
 struct ek_commit_done *ek_commit_take(struct ek_commit *commit);
 
 /* How long the present group has been under way; 0 when idle. */

@@ -108,7 +108,7 @@ static double work_of(const struct ek_judge_shard *shard)
     return ek_cost_work(shard->group_operations, shard->group_bytes);
 }
 
-static void note_jobs(const struct ek_engine *engine, uint64_t took_us, struct ek_load *load)
+void ek_group_note_jobs(const struct ek_engine *engine, uint64_t took_us, struct ek_load *load)
 {
     const struct ek_judge *judge = &engine->judge;
     double work = 0;
@@ -123,7 +123,7 @@ static void note_jobs(const struct ek_engine *engine, uint64_t took_us, struct e
     }
 }
 
-void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_done *done, struct ek_load *load)
+void ek_group_note_expiry(const struct ek_engine *engine, const struct ek_commit_done *done, struct ek_load *load)
 {
     const struct ek_judge *judge = &engine->judge;
     /* A start knows of expiring rows from the book-keeping alone. */
@@ -133,8 +133,6 @@ void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_d
     bool assigns = (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS) && done->status == EK_OK;
     for (size_t i = 0; assigns && i < done->items->holding_count; i++)
         ek_load_expires(load, done->items->holdings[i].shard, ek_engine_expiry(engine, done->items->holdings[i].shard));
-    if (done->items->kind == EK_COMMIT_JOBS)
-        note_jobs(engine, done->took_us, load);
 }
 
 static enum ek_status run_jobs(struct ek_engine *engine, struct ek_commit_done *done, struct ek_error *error)

@@ -71,8 +71,11 @@ struct ek_commit_item *ek_group_end(struct ek_commit_item *first);
 /* Carries out done->items, which are such a group, and fills in the rest but for `took_us`. Everything in `answers` is synced when
  * it returns EK_OK; anything else is the store's failure, told in `error`. */
 EK_MUST enum ek_status ek_group_run(struct ek_engine *engine, struct ek_commit_done *done, struct ek_error *error);
-/* Adds the group that was just run to the load: to each shard what its operations added (cost.h). Notes what expires. */
-void ek_group_note_load(const struct ek_engine *engine, const struct ek_commit_done *done, struct ek_load *load);
+/* Notes in the load what expires since what was just run, unless it was jobs. */
+void ek_group_note_expiry(const struct ek_engine *engine, const struct ek_commit_done *done, struct ek_load *load);
+/* Adds the group of jobs that was just run to the load, to each shard what its operations added (cost.h), and what expires. The
+ * group may have been handed on: nothing of it is looked at. */
+void ek_group_note_jobs(const struct ek_engine *engine, uint64_t took_us, struct ek_load *load);
 /* Frees it with its items and what is left of its answers; parcels lose their user. */
 void ek_commit_done_destroy(struct ek_commit_done *done);
 

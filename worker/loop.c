@@ -1,5 +1,6 @@
 #include "worker/loop.h"
 
+#include "common/burst.h"
 #include "common/clock.h"
 #include "common/codec.h"
 #include "common/log.h"
@@ -43,6 +44,7 @@ struct loop {
     struct ek_answers outbox;
     size_t parcel_bytes; /* of jobs that the storage thread has */
     bool more_reads;
+    struct ek_burst burst; /* of the broker's messages */
     bool announced;
     bool stopping;
     struct ek_error *error;
@@ -233,6 +235,8 @@ static void opened_survey(struct loop *loop, struct ek_commit_item *item)
 static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
 {
     struct ek_pulse_work work = {0};
+    ek_answers_move(&loop->outbox, &done->answers);
+    flush_outbox(loop); /* first of all: somebody waits for it */
     ek_serve_synced(loop->serve, done->positions, done->position_count);
     for (struct ek_commit_item *item = done->items; item; item = item->next) {
         loop->parcel_bytes -= item->parcel->bytes;
@@ -242,7 +246,6 @@ static void finished_jobs(struct loop *loop, struct ek_commit_done *done)
         for (uint32_t i = 0; i < item->passed_count; i++)
             ek_serve_add(loop->serve, item->parcel, &item->parcel->jobs[item->passed[i]]);
     }
-    ek_answers_move(&loop->outbox, &done->answers);
     if (done->position_count)
         ek_pulse_committed(loop->pulse, done->took_us, &work);
     if (ek_pulse_is_overdue(loop->pulse))
@@ -271,27 +274,30 @@ static void say_bye(struct loop *loop, enum ek_bye_cause cause)
     (void)send_or_drop(loop, ek_owned_of(&out));
 }
 
+static void finished(struct loop *loop, struct ek_commit_done *done)
+{
+    loop->pulse->dead_kept = done->dead_kept;
+    if (done->items->kind == EK_COMMIT_JOBS)
+        finished_jobs(loop, done);
+    else if (done->items->kind == EK_COMMIT_ADOPT)
+        adopted(loop, done);
+    else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
+        assigned(loop, done);
+    else if (done->items->kind == EK_COMMIT_LEARN)
+        finished_step(loop, done->items->step);
+    else if (done->items->kind == EK_COMMIT_SURVEY)
+        opened_survey(loop, done->items);
+    else if (done->items->kind == EK_COMMIT_FLUSH && done->items->begun)
+        loop->pulse->wants_flush = false;
+}
+
 static void take_done(struct loop *loop)
 {
-    for (struct ek_commit_done *done = ek_commit_take(loop->commit), *next; done; done = next) {
-        next = done->next;
-        if (done->failed) {
+    for (struct ek_commit_done *done; loop->verdict == EK_OK && (done = ek_commit_take(loop->commit));) {
+        if (done->failed)
             loop->verdict = ek_error_set(loop->error, EK_IO, "%s", done->error.text);
-            return;
-        }
-        loop->pulse->dead_kept = done->dead_kept;
-        if (done->items->kind == EK_COMMIT_JOBS)
-            finished_jobs(loop, done);
-        else if (done->items->kind == EK_COMMIT_ADOPT)
-            adopted(loop, done);
-        else if (done->items->kind == EK_COMMIT_ASSIGN || done->items->kind == EK_COMMIT_LOSS)
-            assigned(loop, done);
-        else if (done->items->kind == EK_COMMIT_LEARN)
-            finished_step(loop, done->items->step);
-        else if (done->items->kind == EK_COMMIT_SURVEY)
-            opened_survey(loop, done->items);
-        else if (done->items->kind == EK_COMMIT_FLUSH && done->items->begun)
-            loop->pulse->wants_flush = false;
+        else
+            finished(loop, done);
         ek_commit_done_destroy(done);
     }
 }
@@ -447,18 +453,6 @@ static bool may_receive(const struct loop *loop)
     return !loop->stopping && loop->parcel_bytes < PARCEL_BYTES_MAX && loop->serve->wait_count < 2 * EK_CREDIT_READS_MAX;
 }
 
-static void receive(struct loop *loop)
-{
-    for (int i = 0; i < FRAMES_PER_TURN && may_receive(loop) && loop->verdict == EK_OK; i++) {
-        struct ek_frame frame;
-        enum ek_status status = ek_socket_receive(loop->broker, &frame, NULL);
-        if (status == EK_AGAIN)
-            return;
-        if (status == EK_OK)
-            take_frame(loop, &frame);
-    }
-}
-
 /* ---- turns ---- */
 
 static void serve_reads(struct loop *loop)
@@ -472,6 +466,26 @@ static void serve_reads(struct loop *loop)
     ek_answers_seal(&answers);
     ek_answers_move(&loop->outbox, &answers);
     ek_answers_done(&answers);
+}
+
+static bool receive_one(struct loop *loop)
+{
+    struct ek_frame frame;
+    enum ek_status status = ek_socket_receive(loop->broker, &frame, NULL);
+    if (status == EK_OK)
+        take_frame(loop, &frame);
+    return status != EK_AGAIN;
+}
+
+static void receive(struct loop *loop)
+{
+    ek_burst_begin(&loop->burst);
+    for (int i = 0; i < FRAMES_PER_TURN && may_receive(loop) && loop->verdict == EK_OK && receive_one(loop); i++)
+        if (ek_burst_took(&loop->burst)) {
+            serve_reads(loop);
+            flush_outbox(loop);
+        }
+    ek_burst_end(&loop->burst);
 }
 
 static bool may_survey(const struct loop *loop)

@@ -63,7 +63,9 @@ static void store_jobs(void *context)
             sim_exit(EXIT_FAILURE);
         }
         done->took_us = ek_clock_monotonic_us() - commit->began_us;
-        ek_group_note_load(commit->engine, done, commit->load);
+        ek_group_note_expiry(commit->engine, done, commit->load);
+        if (done->items->kind == EK_COMMIT_JOBS)
+            ek_group_note_jobs(commit->engine, done->took_us, commit->load);
         commit->busy_us += done->took_us;
         commit->began_us = 0;
         commit->ended = stopping;
@@ -85,10 +87,13 @@ struct ek_commit *ek_commit_start(struct ek_engine *engine, struct ek_load *load
 
 struct ek_commit_done *ek_commit_take(struct ek_commit *commit)
 {
-    (void)sim_fd_take(commit->fd);
     struct ek_commit_done *done = commit->done_first;
-    commit->done_first = NULL;
-    commit->done_last = NULL;
+    if (done)
+        commit->done_first = done->next;
+    else
+        (void)sim_fd_take(commit->fd);
+    if (!commit->done_first)
+        commit->done_last = NULL;
     return done;
 }
 
@@ -117,10 +122,8 @@ void ek_commit_destroy(struct ek_commit **reference)
     struct ek_commit *commit = *reference;
     if (!commit)
         return;
-    for (struct ek_commit_done *done = ek_commit_take(commit), *next; done; done = next) {
-        next = done->next;
+    for (struct ek_commit_done *done; (done = ek_commit_take(commit));)
         ek_commit_done_destroy(done);
-    }
     free(commit);
     *reference = NULL;
 }

@@ -73,15 +73,19 @@ static struct ek_parcel *parcel_of(struct ek_link link, const struct ek_worker_j
 /* Waits for the next thing that is done. */
 static struct ek_commit_done *next_done(void)
 {
-    static struct ek_commit_done *taken;
-    while (!taken) {
+    struct ek_commit_done *done;
+    while (!(done = ek_commit_take(commit))) {
         struct pollfd event = {.fd = ek_commit_fd(commit), .events = POLLIN};
         ck_assert_int_eq(poll(&event, 1, WAIT_MS), 1);
-        taken = ek_commit_take(commit);
     }
-    struct ek_commit_done *done = taken;
-    taken = done->next;
     return done;
+}
+
+/* Waits until the storage thread is through with all that it had to do: what a group cost is noted behind its answers. */
+static void wait_for_rest(void)
+{
+    push(EK_COMMIT_FLUSH, NULL);
+    ek_commit_done_destroy(next_done());
 }
 
 static size_t read_replies(struct ek_answers *answers, struct ek_worker_reply *ret, size_t room)
@@ -143,6 +147,7 @@ START_TEST(replies_come_in_the_order_of_the_jobs)
         ek_commit_done_destroy(done);
     }
     ck_assert_uint_gt(ek_commit_busy_us(commit), 0);
+    wait_for_rest();
     struct ek_shard_load told[EK_RIG_SHARDS];
     ck_assert_uint_eq(ek_load_changed(load, EK_RIG_SHARDS, told), 1);
     ck_assert_uint_eq(told[0].operations, ENVELOPES * JOBS);
@@ -164,6 +169,7 @@ START_TEST(a_shard_is_charged_for_its_part_in_the_work_of_groups)
         push(EK_COMMIT_JOBS, parcel_of(rig.link, jobs, FEW + MANY));
         ek_commit_done_destroy(next_done());
     }
+    wait_for_rest();
     struct ek_shard_load told[EK_RIG_SHARDS];
     ck_assert_uint_eq(ek_load_changed(load, EK_RIG_SHARDS, told), 2);
     const struct ek_shard_load *of_many = &told[told[0].shard == many ? 0 : 1];

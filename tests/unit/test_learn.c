@@ -581,14 +581,14 @@ START_TEST(a_new_owner_knows_until_when_its_rows_expire)
     struct ek_commit_item item = {.kind = EK_COMMIT_ASSIGN, .link = learn.target.link, .holdings = &holding, .holding_count = 1};
     struct ek_commit_done done = {.items = &item};
     ck_assert_int_eq(ek_group_run(learn.target.engine, &done, &error), EK_OK);
-    ek_group_note_load(learn.target.engine, &done, load);
+    ek_group_note_expiry(learn.target.engine, &done, load);
     ck_assert_int_eq(state(), EK_HOLDING_SERVING);
     ck_assert_uint_eq(load->shards[learn.attempt.shard].expires_unix_ms, STAMP + 5000);
     item.link.link++; /* of a link that has ended: nothing is carried out, nothing is noted */
     ek_load_expires(load, learn.attempt.shard, 77);
     done = (struct ek_commit_done){.items = &item};
     ck_assert_int_eq(ek_group_run(learn.target.engine, &done, &error), EK_OK);
-    ek_group_note_load(learn.target.engine, &done, load);
+    ek_group_note_expiry(learn.target.engine, &done, load);
     ck_assert_uint_eq(load->shards[learn.attempt.shard].expires_unix_ms, 77);
     ek_load_destroy(&load);
 }

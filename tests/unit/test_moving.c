@@ -75,8 +75,7 @@ static void set_up(void)
 static bool take_done(void)
 {
     bool found = false;
-    for (struct ek_commit_done *done = ek_commit_take(commit), *next; done; done = next, found = true) {
-        next = done->next;
+    for (struct ek_commit_done *done; (done = ek_commit_take(commit)); found = true) {
         ck_assert(!done->failed);
         if (done->items->kind == EK_COMMIT_LEARN)
             ek_moving_done(moving, done->items->step, &answers);
