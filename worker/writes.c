@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_MIN = 256, PREFIX_VALUES = 256, HEAD_KEY_BYTES = 6 };
+enum { BUCKETS_MIN = 256, PREFIX_VALUES = 256, HEAD_KEY_BYTES = 6, DISTRIBUTED_MIN = 8 };
 
 void ek_writes_done(struct ek_writes *writes)
 {
@@ -152,7 +152,8 @@ static void distribute(const struct ek_writes_order *from, struct ek_writes_orde
         to[starts[(from[i].head >> shift) & 0xff]++] = from[i];
 }
 
-/* Hash prefixes are spread evenly, so two passes over them leave short runs for the comparing sort. */
+/* Hash prefixes are spread evenly, so two passes over them leave short runs for the comparing sort. A pass goes through its
+ * counters, however few the writes are. */
 static void sort(struct ek_writes *writes)
 {
     size_t count = writes->count;
@@ -160,6 +161,10 @@ static void sort(struct ek_writes *writes)
     writes->spare = ek_grow(writes->spare, &writes->spare_capacity, count, sizeof *writes->spare);
     for (size_t i = 0; i < count; i++)
         writes->order[i] = (struct ek_writes_order){.head = head_of(&writes->items[i]), .index = (uint32_t)i};
+    if (count < DISTRIBUTED_MIN) {
+        qsort_r(writes->order, count, sizeof *writes->order, compare_order, writes->items);
+        return;
+    }
     distribute(writes->order, writes->spare, count, 48);
     distribute(writes->spare, writes->order, count, 56);
     for (size_t i = 0; i < count;) {
