@@ -18,11 +18,20 @@ struct slot {
     bool modifies; /* a get, behind which a put of the same key belongs to the operation */
 };
 
+struct drawn {
+    bool known;
+    bool modifies;
+    enum ek_operation_kind kind;
+    uint64_t key;
+    const uint8_t *value; /* of a put; NULL: a counter's */
+};
+
 struct ek_bench_producer {
     struct ek_bench_thread *thread;
     struct ek_client *client;
     uint64_t number; /* among all producers */
     uint64_t random;
+    struct drawn next;
     uint64_t submitted, wanted;
     struct slot *slots;
     struct slot **unused; /* a stack */
@@ -125,43 +134,55 @@ static uint64_t draw_key(struct ek_bench_producer *producer, const struct ek_ben
     return ek_random_below(&producer->random, plan->keys);
 }
 
+static bool has_counters(const struct ek_bench_plan *plan)
+{
+    return plan->workload->rest == EK_BENCH_INCREMENT;
+}
+
 /* Operations that are all of one kind draw nothing. */
 static bool draw_get(struct ek_bench_producer *producer, const struct ek_workload *workload)
 {
     return workload->gets > 0 && (workload->gets >= 1 || ek_random_unit(&producer->random) < workload->gets);
 }
 
-/* Draws what the slot is to do, and says with what it begins. */
-static enum ek_operation_kind draw(struct ek_bench_producer *producer, struct slot *slot)
+static const uint8_t *draw_value(struct ek_bench_producer *producer)
 {
     const struct ek_bench_plan *plan = producer->thread->plan;
-    bool gets = !plan->loading && draw_get(producer, plan->workload);
-    slot->key = draw_key(producer, plan);
-    slot->modifies = !plan->loading && !gets && plan->workload->rest == EK_BENCH_MODIFY;
-    if (gets || slot->modifies)
-        return EK_GET;
-    return !plan->loading && plan->workload->rest == EK_BENCH_INCREMENT ? EK_INCREMENT : EK_PUT;
+    const uint8_t *value = plan->values + ek_random_below(&producer->random, EK_BENCH_BLOCK_BYTES);
+    /* It is seldom in the cache, and will be copied soon. */
+    __builtin_prefetch(value);
+    __builtin_prefetch(value + plan->value_bytes);
+    return value;
 }
 
-static enum ek_outcome submit(struct ek_bench_producer *producer, struct slot *slot, enum ek_operation_kind kind)
+/* What the producer does next, unless that is known already. */
+static void draw(struct ek_bench_producer *producer)
+{
+    const struct ek_bench_plan *plan = producer->thread->plan;
+    struct drawn *next = &producer->next;
+    if (next->known)
+        return;
+    bool gets = !plan->loading && draw_get(producer, plan->workload);
+    bool modifies = !plan->loading && !gets && plan->workload->rest == EK_BENCH_MODIFY;
+    bool increments = !plan->loading && plan->workload->rest == EK_BENCH_INCREMENT;
+    *next = (struct drawn){.known = true, .key = draw_key(producer, plan), .modifies = modifies};
+    next->kind = gets || modifies ? EK_GET : increments ? EK_INCREMENT : EK_PUT;
+    if (next->kind == EK_PUT && !has_counters(plan))
+        next->value = draw_value(producer);
+}
+
+static enum ek_outcome submit(struct ek_bench_producer *producer, struct slot *slot, enum ek_operation_kind kind,
+                              const uint8_t *value)
 {
     struct ek_bench_thread *thread = producer->thread;
     const struct ek_bench_plan *plan = thread->plan;
-    bool counters = plan->workload->rest == EK_BENCH_INCREMENT;
     char key[EK_BENCH_KEY_BYTES];
     struct ek_request request = {.kind = kind, .key = key, .key_size = sizeof key, .by = 1};
-    if (kind == EK_PUT && counters) {
-        request.value = "0";
-        request.value_size = 1;
-    } else if (kind == EK_PUT) {
-        const uint8_t *value = plan->values + ek_random_below(&producer->random, EK_BENCH_BLOCK_BYTES);
-        request.value = value;
-        request.value_size = (size_t)plan->value_bytes;
-        /* It is seldom in the cache, and will be copied in a moment. */
-        __builtin_prefetch(value);
-        __builtin_prefetch(value + request.value_size);
+    if (kind == EK_PUT) {
+        request.value = value ? (const void *)value : "0";
+        request.value_size = value ? (size_t)plan->value_bytes : 1;
     }
-    ek_bench_key(key, counters ? "cntr" : "user", slot->key);
+    ek_bench_key(key, has_counters(plan) ? "cntr" : "user", slot->key);
     enum ek_outcome outcome = ek_submit(producer->client, &request, plan->timeout_ms, complete, slot);
     if (outcome != EK_OUTCOME_BUSY)
         thread->bytes += sizeof key + request.value_size;
@@ -174,15 +195,17 @@ static enum ek_outcome submit(struct ek_bench_producer *producer, struct slot *s
 static bool submit_next(struct ek_bench_producer *producer, uint64_t start_us)
 {
     struct slot *slot = producer->unused[producer->unused_count - 1];
-    uint64_t random = producer->random; /* drawn again when it is submitted again */
-    enum ek_operation_kind kind = draw(producer, slot);
+    struct drawn *next = &producer->next;
+    draw(producer);
+    slot->key = next->key;
+    slot->modifies = next->modifies;
     slot->start_us = start_us;
     producer->unused_count--;
-    if (submit(producer, slot, kind) == EK_OUTCOME_BUSY) {
+    if (submit(producer, slot, next->kind, next->value) == EK_OUTCOME_BUSY) {
         producer->unused_count++;
-        producer->random = random;
         return false;
     }
+    next->known = false;
     producer->submitted++;
     return true;
 }
@@ -194,7 +217,7 @@ static size_t submit_puts(struct ek_bench_producer *producer)
     for (; producer->read_count; count++) {
         struct slot *slot = producer->read[producer->read_count - 1];
         uint64_t random = producer->random;
-        if (submit(producer, slot, EK_PUT) == EK_OUTCOME_BUSY) {
+        if (submit(producer, slot, EK_PUT, draw_value(producer)) == EK_OUTCOME_BUSY) {
             producer->random = random;
             break;
         }
@@ -235,6 +258,7 @@ static size_t submit_and_flush(struct ek_bench_producer *producer)
     size_t count = submit_all(producer);
     if (count)
         ek_client_flush(producer->client);
+    draw(producer); /* while what was sent is under way: that is no part of what an operation takes */
     return count;
 }
 
@@ -284,6 +308,7 @@ static void begin(struct ek_bench_thread *thread)
     for (size_t i = 0; i < thread->count; i++) {
         struct ek_bench_producer *producer = &thread->producers[i];
         producer->random = ek_mix(plan->seed * 0x9e3779b97f4a7c15u + producer->number + 1);
+        producer->next.known = false;
         producer->submitted = 0;
         producer->wanted = total == UINT64_MAX ? total : total / plan->producers + (producer->number < total % plan->producers);
     }
