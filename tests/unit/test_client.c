@@ -5,10 +5,12 @@
 #include "common/transport.h"
 #include "tests/support/run_suite.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zmq.h>
 
 static struct ek_context *context;
 static struct ek_socket *router;
@@ -16,6 +18,36 @@ static char endpoint[EK_TEXT_BYTES_MAX];
 static pthread_t thread;
 static atomic_bool stopping;
 static struct ek_client *client;
+
+/* ---- what the client's thread asks of ZeroMQ ---- */
+
+static _Thread_local char asked[256]; /* 'r' received, '-' nothing was there, 's' sent; while it is watched */
+static _Thread_local size_t asked_count;
+static _Thread_local bool watched;
+
+static void note(char call)
+{
+    if (watched && asked_count + 1 < sizeof asked)
+        asked[asked_count++] = call;
+}
+
+/* In place of ZeroMQ's. */
+__attribute__((visibility("default"))) int zmq_msg_recv(zmq_msg_t *message, void *socket, int flags)
+{
+    int (*real)(zmq_msg_t *, void *, int);
+    *(void **)&real = dlsym(RTLD_NEXT, "zmq_msg_recv");
+    int result = real(message, socket, flags);
+    note(result < 0 ? '-' : 'r');
+    return result;
+}
+
+__attribute__((visibility("default"))) int zmq_msg_send(zmq_msg_t *message, void *socket, int flags)
+{
+    int (*real)(zmq_msg_t *, void *, int);
+    *(void **)&real = dlsym(RTLD_NEXT, "zmq_msg_send");
+    note('s');
+    return real(message, socket, flags);
+}
 
 /* ---- the broker ---- */
 
@@ -241,6 +273,24 @@ START_TEST(callbacks_submit_but_do_not_wait)
 }
 END_TEST
 
+START_TEST(what_a_lone_answer_sets_free_leaves_before_more_is_asked_for)
+{
+    struct chain chain = {.left = 3};
+    ck_assert_int_eq(ek_put(client, "k", 1, NULL, 0, NULL, NULL), EK_OUTCOME_OK);
+    watched = true;
+    ck_assert_int_eq(ek_submit(client, &(struct ek_request){.kind = EK_DELETE, .key = "x", .key_size = 1}, 0, go_on, &chain),
+                     EK_OUTCOME_OK);
+    while (ek_client_pending(client))
+        (void)ek_client_poll(client, -1);
+    watched = false;
+    int received = 0;
+    for (size_t i = 0; i < asked_count; i++)
+        if (asked[i] == 'r')
+            ck_assert_msg(asked[i + 1] == (received++ < 3 ? 's' : '-'), "answer %d: %s", received, asked);
+    ck_assert_int_eq(received, 4);
+}
+END_TEST
+
 START_TEST(clients_share_one_thread_for_io)
 {
     struct ek_client *second = NULL;
@@ -437,6 +487,7 @@ static Suite *suite(void)
     tcase_add_test(handle, a_broker_shows_itself);
     tcase_add_test(handle, a_broker_carries_out_what_it_may);
     tcase_add_test(handle, callbacks_submit_but_do_not_wait);
+    tcase_add_test(handle, what_a_lone_answer_sets_free_leaves_before_more_is_asked_for);
     tcase_add_test(handle, clients_share_one_thread_for_io);
     tcase_add_test(handle, several_are_waited_for_together);
     tcase_add_test(handle, a_wait_for_none_ends_with_its_time);
