@@ -192,7 +192,7 @@ unit-one: $(BUILD)/tests/unit/test_$(TEST) ## one unit test: make unit-one TEST=
 # ---- simulation ----
 
 # The product without its sockets, disks, threads and clocks, for which tests/sim has its own, and with limits that are soon reached.
-SIM_EDGES = common/transport.c common/clock.c common/directory.c common/log.c common/mailbox.c common/rocks.c common/args.c \
+SIM_EDGES = common/transport.c common/together.c common/clock.c common/directory.c common/log.c common/mailbox.c common/rocks.c common/args.c \
     broker/main.c broker/beside.c broker/keeper.c broker/stats.c broker/stats_json.c broker/meta_rocksdb.c worker/main.c \
     worker/commit.c worker/options.c worker/store_rocksdb.c worker/store_rocksdb_options.c
 SIM_PARTS = $(filter-out $(SIM_EDGES),$(COMMON) $(BROKER) $(WORKER) $(CLIENT)) $(SIM) tests/support/seed_arguments.c

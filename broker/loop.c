@@ -7,6 +7,7 @@
 #include "common/burst.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/together.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -39,6 +40,8 @@ struct loop {
     struct ek_broker_loop_options options;
     struct source workers;
     struct source clients;
+    struct ek_together *together;
+    size_t jobs; /* and replies, of the present pass */
     struct ek_inbound *inbound;
     struct ek_outbox *to_clients;
     struct ek_outbox *to_workers;
@@ -173,6 +176,8 @@ static void perform(struct loop *loop, const struct ek_action *action)
 
 static void step(struct loop *loop, struct ek_event *event)
 {
+    if (event->type == EK_EVENT_CLIENT_JOBS || event->type == EK_EVENT_WORKER_REPLIES)
+        loop->jobs += event->count;
     event->now_us = ek_clock_monotonic_us();
     size_t count;
     const struct ek_action *actions = ek_broker_step(loop->options.broker, event, &count);
@@ -286,11 +291,13 @@ static bool receive_one(struct loop *loop, struct source *source, size_t *bytes)
 static void receive(struct loop *loop, struct source *source)
 {
     size_t bytes = 0;
+    loop->jobs = 0;
     ek_burst_begin(&source->burst);
     for (int i = 0; i < MESSAGES_A_TURN && bytes < BYTES_A_TURN && !loop->failed && receive_one(loop, source, &bytes); i++)
         if (ek_burst_took(&source->burst))
             send_out(loop);
     ek_burst_end(&source->burst);
+    ek_together_pass(loop->together, loop->jobs, bytes);
 }
 
 /* ---- beside the jobs ---- */
@@ -399,6 +406,7 @@ static bool start(struct loop *loop)
     loop->workers =
         (struct source){.socket = loop->options.workers, .take = take_worker_message, .error_type = EK_MESSAGE_WORKER_REFUSED};
     loop->clients = (struct source){.socket = loop->options.clients, .take = take_client_message, .error_type = EK_MESSAGE_ERROR};
+    loop->together = ek_together_new(loop->options.context);
     loop->keeper = ek_keeper_new(loop->options.meta);
     loop->stats = ek_stats_new(loop->options.stats);
     loop->inbound = ek_inbound_new();
@@ -424,6 +432,7 @@ int ek_broker_loop_run(const struct ek_broker_loop_options *options)
     ek_keeper_destroy(&loop.keeper);
     ek_stats_destroy(&loop.stats);
     ek_inbound_destroy(&loop.inbound);
+    ek_together_destroy(&loop.together);
     free(loop.floors);
     if (loop.signals >= 0)
         (void)close(loop.signals);

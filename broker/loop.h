@@ -12,9 +12,10 @@
 struct ek_broker_loop_options {
     struct ek_broker *broker;
     struct ek_meta *meta;
-    struct ek_socket *clients; /* bound; stays the caller's */
-    struct ek_socket *workers; /* likewise */
-    struct ek_socket *stats;   /* bound PUB; closed by the loop */
+    const struct ek_context *context; /* of these sockets */
+    struct ek_socket *clients;        /* bound; stays the caller's */
+    struct ek_socket *workers;        /* likewise */
+    struct ek_socket *stats;          /* bound PUB; closed by the loop */
     uint64_t queue_bytes_max;
 };
 

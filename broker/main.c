@@ -171,6 +171,7 @@ static int serve(struct parts *parts, const struct flags *flags)
     struct ek_broker_loop_options loop = {
         .broker = parts->broker,
         .meta = parts->meta,
+        .context = parts->context,
         .clients = parts->clients,
         .workers = parts->workers,
         .stats = parts->stats,

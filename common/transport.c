@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -22,7 +23,8 @@ enum {
      * must not be raised while connections last: whoever waits at the old mark is not woken up. */
     ROUTER_RECEIVED_MAX = 64,
     ROUTE_BYTES = 5, /* of an automatic routing id: a zero byte and 32 bits */
-    ROUTING_ID_MAX = 255
+    ROUTING_ID_MAX = 255,
+    THREAD_NAME_BYTES = 17 /* with its end, and with that of the line that tells it */
 };
 
 #define DELIMITED ((ek_peer)1 << 32)
@@ -30,6 +32,7 @@ enum {
 
 struct ek_context {
     void *zmq;
+    int number; /* the names of its threads begin with it */
 };
 
 /* What messages still hold; outlives its owner when ZeroMQ lingers over them. */
@@ -63,12 +66,16 @@ struct ek_context *ek_context_new(int io_threads, int sockets_max)
     void *zmq = zmq_ctx_new();
     if (!zmq)
         return NULL;
-    if (zmq_ctx_set(zmq, ZMQ_IO_THREADS, io_threads) || zmq_ctx_set(zmq, ZMQ_MAX_SOCKETS, sockets_max)) {
+    static _Atomic int contexts;
+    int number = atomic_fetch_add(&contexts, 1);
+    if (zmq_ctx_set(zmq, ZMQ_IO_THREADS, io_threads) || zmq_ctx_set(zmq, ZMQ_MAX_SOCKETS, sockets_max) ||
+        zmq_ctx_set(zmq, ZMQ_THREAD_NAME_PREFIX, number)) {
         (void)zmq_ctx_term(zmq);
         return NULL;
     }
     struct ek_context *context = ek_alloc_zero(1, sizeof *context);
     context->zmq = zmq;
+    context->number = number;
     return context;
 }
 
@@ -80,6 +87,35 @@ void ek_context_destroy(struct ek_context **context)
         ;
     free(*context);
     *context = NULL;
+}
+
+static bool has_name(const char *thread, const char *name)
+{
+    char path[300];
+    char found[THREAD_NAME_BYTES] = "";
+    (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", thread);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool read = fgets(found, sizeof found, file) != NULL;
+    (void)fclose(file);
+    found[strcspn(found, "\n")] = 0;
+    return read && strcmp(found, name) == 0;
+}
+
+pid_t ek_context_io_thread(const struct ek_context *context)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "%d/ZMQbg/IO/0", context->number);
+    name[THREAD_NAME_BYTES - 2] = 0; /* as the system keeps it */
+    DIR *tasks = opendir("/proc/self/task");
+    pid_t found = 0;
+    for (const struct dirent *task; tasks && !found && (task = readdir(tasks));)
+        if (has_name(task->d_name, name))
+            found = (pid_t)strtol(task->d_name, NULL, 10);
+    if (tasks)
+        (void)closedir(tasks);
+    return found;
 }
 
 /* ---- what has not left yet ---- */

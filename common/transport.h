@@ -11,6 +11,7 @@
 #include "common/status.h"
 
 #include <stdalign.h>
+#include <sys/types.h>
 
 struct ek_context;
 struct ek_socket;
@@ -30,6 +31,9 @@ struct ek_frame {
 struct ek_context *ek_context_new(int io_threads, int sockets_max);
 /* Ends all I/O; every socket of it must have been closed. Lets unsent messages go for at most half a second. */
 void ek_context_destroy(struct ek_context **context);
+
+/* The first thread that does I/O for this context, as gettid(2) names it; 0: there is none yet, or the system does not tell. */
+pid_t ek_context_io_thread(const struct ek_context *context);
 
 EK_MUST enum ek_status ek_socket_open(struct ek_context *context, enum ek_socket_kind kind, struct ek_socket **ret);
 void ek_socket_close(struct ek_socket **socket);

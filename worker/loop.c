@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/codec.h"
 #include "common/log.h"
+#include "common/together.h"
 #include "worker/commit.h"
 #include "worker/link.h"
 #include "worker/moving.h"
@@ -45,6 +46,8 @@ struct loop {
     size_t parcel_bytes; /* of jobs that the storage thread has */
     bool more_reads;
     struct ek_burst burst; /* of the broker's messages */
+    struct ek_together *together;
+    size_t jobs; /* of the present pass */
     bool announced;
     bool stopping;
     struct ek_error *error;
@@ -380,6 +383,7 @@ static enum ek_status take_jobs(struct loop *loop, struct ek_frame *frame)
     enum ek_status status = ek_parcel_take(frame, &parcel);
     if (status != EK_OK)
         return status;
+    loop->jobs += parcel->count;
     ek_worker_link_heard(&loop->link, parcel->link, ek_clock_monotonic_us());
     for (uint32_t i = 0; i < parcel->count && parcel->for_commit < parcel->count; i++)
         if (ek_job_is_plain_read(&parcel->jobs[i]))
@@ -468,24 +472,29 @@ static void serve_reads(struct loop *loop)
     ek_answers_done(&answers);
 }
 
-static bool receive_one(struct loop *loop)
+static bool receive_one(struct loop *loop, size_t *bytes)
 {
     struct ek_frame frame;
     enum ek_status status = ek_socket_receive(loop->broker, &frame, NULL);
-    if (status == EK_OK)
+    if (status == EK_OK) {
+        *bytes += ek_frame_bytes(&frame).size;
         take_frame(loop, &frame);
+    }
     return status != EK_AGAIN;
 }
 
 static void receive(struct loop *loop)
 {
+    size_t bytes = 0;
+    loop->jobs = 0;
     ek_burst_begin(&loop->burst);
-    for (int i = 0; i < FRAMES_PER_TURN && may_receive(loop) && loop->verdict == EK_OK && receive_one(loop); i++)
+    for (int i = 0; i < FRAMES_PER_TURN && may_receive(loop) && loop->verdict == EK_OK && receive_one(loop, &bytes); i++)
         if (ek_burst_took(&loop->burst)) {
             serve_reads(loop);
             flush_outbox(loop);
         }
     ek_burst_end(&loop->burst);
+    ek_together_pass(loop->together, loop->jobs, bytes);
 }
 
 static bool may_survey(const struct loop *loop)
@@ -602,6 +611,7 @@ enum ek_status ek_worker_loop_run(const struct ek_worker_settings *settings, str
         close_sockets(&loop);
         return status;
     }
+    loop.together = ek_together_new(loop.context);
     loop.load = ek_load_new();
     loop.serve = ek_serve_new(store, &engine->stamps, loop.load);
     loop.pulse = ek_pulse_new(store, loop.load, settings->reserve_bytes);
@@ -622,6 +632,7 @@ enum ek_status ek_worker_loop_run(const struct ek_worker_settings *settings, str
         say_bye(&loop, EK_BYE_STORAGE);
     ek_moving_destroy(&loop.moving);
     ek_survey_destroy(&loop.survey);
+    ek_together_destroy(&loop.together);
     close_sockets(&loop);
     if (loop.commit && !ek_commit_ended(loop.commit))
         return loop.verdict == EK_OK ? EK_AGAIN : loop.verdict;

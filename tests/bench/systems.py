@@ -32,13 +32,13 @@ def cpu_us(pid):
 
 
 def thread_parts(pid, main, others):
-    """Processor time of each part of a process so far. `others`: what the names of its threads begin with, and the part that they are."""
+    """Processor time of each part of a process so far. `others`: what the names of its threads contain, and the part that they are."""
     parts = {}
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
             name, _, fields = (task / "stat").read_text().partition("(")[2].rpartition(")")
             used = sum(map(int, fields.split()[11:13])) * TICK_US
-            known = [part for start, part in others.items() if name.startswith(start)]
+            known = [part for word, part in others.items() if word in name]
             part = main if int(task.name) == pid else known[0] if known else f"{main}'s other threads"
             parts[part] = parts.get(part, 0) + used
     return parts

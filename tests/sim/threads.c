@@ -1,7 +1,8 @@
-/* The threads beside the loops, as fibers: worker/commit.h, broker/keeper.h and broker/stats.h. */
+/* The threads beside the loops, as fibers: worker/commit.h, broker/keeper.h and broker/stats.h. Nothing chooses a processor. */
 #include "broker/keeper.h"
 #include "broker/stats.h"
 #include "common/clock.h"
+#include "common/together.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/net.h"
 #include "worker/commit.h"
@@ -126,6 +127,24 @@ void ek_commit_destroy(struct ek_commit **reference)
         ek_commit_done_destroy(done);
     free(commit);
     *reference = NULL;
+}
+
+/* ---- common/together.h ---- */
+
+struct ek_together *ek_together_new(const struct ek_context *context)
+{
+    (void)context;
+    return NULL;
+}
+
+void ek_together_pass(struct ek_together *together, size_t jobs, size_t bytes)
+{
+    (void)together, (void)jobs, (void)bytes;
+}
+
+void ek_together_destroy(struct ek_together **together)
+{
+    (void)together;
 }
 
 /* ---- broker/keeper.h ---- */
