@@ -41,7 +41,7 @@ struct loop {
     struct source workers;
     struct source clients;
     struct ek_together *together;
-    size_t jobs; /* and replies, of the present pass */
+    size_t jobs; /* and replies, of the present message */
     struct ek_inbound *inbound;
     struct ek_outbox *to_clients;
     struct ek_outbox *to_workers;
@@ -276,6 +276,7 @@ static bool receive_one(struct loop *loop, struct source *source, size_t *bytes)
     enum ek_status status = ek_socket_receive(source->socket, &frame, &peer);
     if (status == EK_AGAIN)
         return false;
+    loop->jobs = 0;
     if (status == EK_OK) {
         struct ek_slice message = ek_frame_bytes(&frame);
         *bytes += message.size;
@@ -291,13 +292,12 @@ static bool receive_one(struct loop *loop, struct source *source, size_t *bytes)
 static void receive(struct loop *loop, struct source *source)
 {
     size_t bytes = 0;
-    loop->jobs = 0;
     ek_burst_begin(&source->burst);
     for (int i = 0; i < MESSAGES_A_TURN && bytes < BYTES_A_TURN && !loop->failed && receive_one(loop, source, &bytes); i++)
-        if (ek_burst_took(&source->burst))
+        if (ek_burst_took(&source->burst, loop->jobs))
             send_out(loop);
     ek_burst_end(&source->burst);
-    ek_together_pass(loop->together, loop->jobs, bytes);
+    ek_together_pass(loop->together, source->burst.jobs, bytes);
 }
 
 /* ---- beside the jobs ---- */

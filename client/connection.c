@@ -175,6 +175,7 @@ static void send_due(struct ek_connection *connection, uint64_t now_us)
 static size_t receive_all(struct ek_connection *connection, uint64_t *now_us)
 {
     size_t ran = 0;
+    connection->heard = false;
     ek_burst_begin(&connection->burst);
     for (int i = 0; i < RECEIVE_MAX; i++) {
         struct ek_frame frame;
@@ -184,9 +185,11 @@ static size_t receive_all(struct ek_connection *connection, uint64_t *now_us)
         if (status != EK_OK)
             continue;
         ek_session_set_receive(&connection->set, ek_frame_bytes(&frame), *now_us);
-        ran += run_callbacks_of_heard(connection);
+        size_t answers = run_callbacks_of_heard(connection);
+        ran += answers;
+        connection->heard = true;
         *now_us = ek_clock_monotonic_us();
-        if (ek_burst_took(&connection->burst))
+        if (ek_burst_took(&connection->burst, answers))
             send_due(connection, *now_us);
         ek_frame_done(&frame);
     }
@@ -223,7 +226,7 @@ static size_t pass(struct ek_connection *connection, uint64_t *now_us)
         if (connection->slots[slot].due_us <= *now_us)
             ran += attend(connection, slot, now_us);
     ran += receive_all(connection, now_us);
-    if (connection->burst.count)
+    if (connection->heard)
         send_due(connection, *now_us);
     connection->due_us = earliest_due_us(connection);
     return ran;
@@ -256,7 +259,7 @@ static uint64_t later_us(uint64_t now_us, int timeout_ms)
 static size_t step(struct ek_connection *connection, uint64_t until_us, uint64_t *now_us)
 {
     size_t ran = pass(connection, now_us);
-    if (ran == 0 && connection->burst.count == 0 && *now_us < until_us) {
+    if (ran == 0 && !connection->heard && *now_us < until_us) {
         wait_for_messages(&(struct ek_poll_item){.socket = connection->socket}, 1, wait_ms(connection, until_us, *now_us));
         *now_us = ek_clock_monotonic_us();
     }

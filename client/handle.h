@@ -20,7 +20,8 @@ struct ek_connection {
     uint32_t taken_below; /* every slot below is taken */
     uint32_t clients;     /* open ones */
     uint32_t clients_max;
-    struct ek_burst burst;  /* of what comes */
+    struct ek_burst burst;  /* of answers */
+    bool heard;             /* something came in the last pass */
     bool lingers;           /* one of the clients does */
     bool inside;            /* a callback runs */
     bool idle;              /* ek_client_wait found nothing to do; that holds for one poll, and until the next submission */

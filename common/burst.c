@@ -2,16 +2,17 @@
 
 void ek_burst_begin(struct ek_burst *burst)
 {
-    burst->count = 0;
+    burst->jobs = 0;
 }
 
-bool ek_burst_took(struct ek_burst *burst)
+bool ek_burst_took(struct ek_burst *burst, size_t jobs)
 {
-    return ++burst->count == 1 && burst->lone;
+    burst->jobs += jobs;
+    return burst->lone && jobs == 1 && burst->jobs == 1;
 }
 
 void ek_burst_end(struct ek_burst *burst)
 {
-    if (burst->count)
-        burst->lone = burst->count == 1;
+    if (burst->jobs)
+        burst->lone = burst->jobs == 1;
 }

@@ -47,7 +47,7 @@ struct loop {
     bool more_reads;
     struct ek_burst burst; /* of the broker's messages */
     struct ek_together *together;
-    size_t jobs; /* of the present pass */
+    size_t jobs; /* of the present message */
     bool announced;
     bool stopping;
     struct ek_error *error;
@@ -383,7 +383,7 @@ static enum ek_status take_jobs(struct loop *loop, struct ek_frame *frame)
     enum ek_status status = ek_parcel_take(frame, &parcel);
     if (status != EK_OK)
         return status;
-    loop->jobs += parcel->count;
+    loop->jobs = parcel->count;
     ek_worker_link_heard(&loop->link, parcel->link, ek_clock_monotonic_us());
     for (uint32_t i = 0; i < parcel->count && parcel->for_commit < parcel->count; i++)
         if (ek_job_is_plain_read(&parcel->jobs[i]))
@@ -476,6 +476,7 @@ static bool receive_one(struct loop *loop, size_t *bytes)
 {
     struct ek_frame frame;
     enum ek_status status = ek_socket_receive(loop->broker, &frame, NULL);
+    loop->jobs = 0;
     if (status == EK_OK) {
         *bytes += ek_frame_bytes(&frame).size;
         take_frame(loop, &frame);
@@ -486,15 +487,14 @@ static bool receive_one(struct loop *loop, size_t *bytes)
 static void receive(struct loop *loop)
 {
     size_t bytes = 0;
-    loop->jobs = 0;
     ek_burst_begin(&loop->burst);
     for (int i = 0; i < FRAMES_PER_TURN && may_receive(loop) && loop->verdict == EK_OK && receive_one(loop, &bytes); i++)
-        if (ek_burst_took(&loop->burst)) {
+        if (ek_burst_took(&loop->burst, loop->jobs)) {
             serve_reads(loop);
             flush_outbox(loop);
         }
     ek_burst_end(&loop->burst);
-    ek_together_pass(loop->together, loop->jobs, bytes);
+    ek_together_pass(loop->together, loop->burst.jobs, bytes);
 }
 
 static bool may_survey(const struct loop *loop)
