@@ -26,10 +26,20 @@ static enum ek_nearness_step change(struct ek_nearness *nearness)
     return nearness->met ? EK_NEARNESS_MEET : EK_NEARNESS_PART;
 }
 
+/* Signs of life, copies and the like. */
+static enum ek_nearness_step came_without_jobs(struct ek_nearness *nearness)
+{
+    if (!nearness->met || ++nearness->idle < EK_NEARNESS_IDLE_MAX)
+        return EK_NEARNESS_STAY;
+    nearness->idle = 0;
+    return change(nearness);
+}
+
 enum ek_nearness_step ek_nearness_pass(struct ek_nearness *nearness, size_t jobs, size_t bytes)
 {
     if (jobs == 0)
-        return EK_NEARNESS_STAY;
+        return came_without_jobs(nearness);
+    nearness->idle = 0;
     if (jobs > 1 || bytes > EK_NEARNESS_BYTES_MAX)
         return others_came(nearness);
     nearness->run++;

@@ -16,6 +16,7 @@ enum {
     EK_NEARNESS_RUN_MIN = 64,         /* lone jobs until they meet */
     EK_NEARNESS_RUN_MAX = 64 * 1024,  /* likewise, for those that had to part again and again */
     EK_NEARNESS_TURN = 2048,          /* lone jobs until they part by themselves */
+    EK_NEARNESS_IDLE_MAX = 8,         /* passes without a job until they part: whatever else they do is not one at a time */
     EK_NEARNESS_BYTES_MAX = 4 * 1024, /* of a job: a larger one gives both threads enough to do */
 };
 
@@ -25,6 +26,7 @@ struct ek_nearness {
     bool met;
     uint32_t run;    /* lone jobs since they met or parted, or since others came */
     uint32_t wanted; /* of these, until they meet */
+    uint32_t idle;   /* passes without a job, one behind the other */
 };
 
 void ek_nearness_init(struct ek_nearness *nearness);
