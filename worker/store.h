@@ -1,7 +1,7 @@
 /*
  * The ordered, durable map that a worker keeps its rows and its book-keeping in. Chosen when the program is linked: store_rocksdb.c
  * in the product, another one in a simulator. It knows neither jobs nor the meaning of rows, except that expired ones may vanish
- * (see ek_store_set_horizon).
+ * (see ek_store_set_horizon), and that records of the book-keeping are named after their batch (see ek_store_put_record).
  *
  * Threads: one at a time opens, writes and closes; reads and figures may come from any thread at any time in between.
  * After a failure of ek_store_commit the process must end: what the disk holds is then unknown, and a retry would lie.

@@ -164,7 +164,7 @@ static void draw(struct ek_bench_producer *producer)
         return;
     bool gets = !plan->loading && draw_get(producer, plan->workload);
     bool modifies = !plan->loading && !gets && plan->workload->rest == EK_BENCH_MODIFY;
-    bool increments = !plan->loading && plan->workload->rest == EK_BENCH_INCREMENT;
+    bool increments = !plan->loading && has_counters(plan);
     *next = (struct drawn){.known = true, .key = draw_key(producer, plan), .modifies = modifies};
     next->kind = gets || modifies ? EK_GET : increments ? EK_INCREMENT : EK_PUT;
     if (next->kind == EK_PUT && !has_counters(plan))
