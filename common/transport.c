@@ -22,6 +22,9 @@ enum {
     /* Per peer: what lies here was not yet judged against any limit in bytes. ZeroMQ changes threads at each half of it, and it
      * must not be raised while connections last: whoever waits at the old mark is not woken up. */
     ROUTER_RECEIVED_MAX = 64,
+    /* Connections that wait to be taken up: with ZeroMQ's 100 a thousand clients that come at once, as they do behind a restart,
+     * try again only after whole seconds (TCP's). Linux holds it to net.core.somaxconn, 4096 since 5.4. */
+    WAITING_CONNECTIONS_MAX = 4096,
     ROUTE_BYTES = 5, /* of an automatic routing id: a zero byte and 32 bits */
     ROUTING_ID_MAX = 255,
     THREAD_NAME_BYTES = 17 /* with its end, and with that of the line that tells it */
@@ -181,7 +184,8 @@ static bool set_limits(void *zmq, enum ek_socket_kind kind)
     bool done = set(zmq, ZMQ_LINGER, LINGER_MS) && set(zmq, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
                 set(zmq, ZMQ_SNDHWM, MESSAGES_MAX) &&
                 set(zmq, ZMQ_RCVHWM, kind == EK_SOCKET_ROUTER ? ROUTER_RECEIVED_MAX : MESSAGES_MAX) &&
-                set(zmq, ZMQ_RECONNECT_IVL, RECONNECT_MS) && set(zmq, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) &&
+                set(zmq, ZMQ_BACKLOG, WAITING_CONNECTIONS_MAX) && set(zmq, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
+                set(zmq, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) &&
                 zmq_setsockopt(zmq, ZMQ_MAXMSGSIZE, &message_bytes_max, sizeof message_bytes_max) == 0;
     return done && (kind != EK_SOCKET_ROUTER || set(zmq, ZMQ_ROUTER_MANDATORY, 1));
 }

@@ -4,10 +4,13 @@
 #include "common/clock.h"
 #include "tests/support/run_suite.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -314,6 +317,34 @@ START_TEST(a_free_port_is_named)
 }
 END_TEST
 
+/* Of the only socket of this process that listens: how many connections may wait on it, as the kernel tells (tcp_info of a listener
+ * has that bound where another one has its selective acknowledgements). */
+static unsigned waiting_connections_max(void)
+{
+    for (int fd = 3; fd < sysconf(_SC_OPEN_MAX); fd++) {
+        int listens = 0;
+        socklen_t size = sizeof listens;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) || !listens)
+            continue;
+        struct tcp_info info = {0};
+        size = sizeof info;
+        ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+        return info.tcpi_sacked;
+    }
+    ck_abort_msg("no socket listens");
+}
+
+START_TEST(a_thousand_connections_may_come_at_once)
+{
+    FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+    ck_assert_ptr_nonnull(file);
+    unsigned system_max = 0;
+    ck_assert_int_eq(fscanf(file, "%u", &system_max), 1); /* NOLINT(cert-err34-c): the kernel's own number */
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_uint_eq(waiting_connections_max(), system_max < 4096 ? system_max : 4096);
+}
+END_TEST
+
 START_TEST(waiting_ends_in_time_or_at_a_descriptor)
 {
     int ends[2];
@@ -418,6 +449,7 @@ static Suite *suite(void)
     tcase_add_test(tests, subscribers_get_their_topic);
     tcase_add_test(tests, endpoints_that_cannot_be_are_refused);
     tcase_add_test(tests, a_free_port_is_named);
+    tcase_add_test(tests, a_thousand_connections_may_come_at_once);
     tcase_add_test(tests, waiting_ends_in_time_or_at_a_descriptor);
     tcase_add_test(tests, what_came_before_a_send_is_not_slept_through);
     tcase_add_test(tests, news_of_something_else_than_a_message_do_not_end_the_wait);
