@@ -6,7 +6,11 @@
 
 #include <string.h>
 
-enum { ENTRY_BYTES = 40, CURSOR_BYTES_MAX = EK_ROW_KEY_BYTES_MAX + 1 };
+enum {
+    ENTRY_BYTES = 40,
+    CURSOR_BYTES_MAX = EK_ROW_KEY_BYTES_MAX + 1,
+    LIST_ROWS = 32 /* to look into another list takes as long as to look at so many rows */
+};
 
 /* Where a scan begins and ends, and how it got on. */
 struct walk {
@@ -17,7 +21,7 @@ struct walk {
     uint32_t count;
     bool moved;                         /* past a row */
     bool stopped;                       /* before the end of the range */
-    uint8_t last[EK_ROW_KEY_BYTES_MAX]; /* where it stopped: the last row that is done with */
+    uint8_t last[EK_ROW_KEY_BYTES_MAX]; /* where it stopped: the last row that is done with, or what lies behind it */
     size_t last_bytes;
 };
 
@@ -78,12 +82,29 @@ static enum taken take(const struct ek_scan *scan, const struct ek_operation *op
     return TAKEN;
 }
 
+/* The next row, whatever of the range is empty before it; false when the scan has to stop there first. */
+static bool find_row(struct ek_scan *scan, struct walk *walk, struct ek_store_cursor *cursor)
+{
+    uint32_t lists = scan->rows_left / LIST_ROWS, left = lists;
+    bool found = ek_store_cursor_find(cursor, &left);
+    scan->rows_left -= (lists - left) * LIST_ROWS;
+    if (found)
+        return true;
+    walk->stopped = true;
+    if (left == lists)
+        return false;
+    walk->moved = true;
+    ek_store_cursor_place(cursor, walk->last);
+    walk->last_bytes = EK_ROW_PREFIX_BYTES;
+    return false;
+}
+
 static enum ek_status step_through(struct ek_scan *scan, const struct ek_operation *operation, struct walk *walk,
                                    struct ek_store_cursor *cursor, struct ek_buffer *entries, struct ek_error *error)
 {
     struct ek_slice key;
     struct ek_slice value;
-    for (; ek_store_cursor_entry(cursor, &key, &value); scan->rows_left--) {
+    for (; find_row(scan, walk, cursor) && ek_store_cursor_entry(cursor, &key, &value); scan->rows_left--) {
         walk->stopped = scan->rows_left == 0 || walk->count == operation->limit;
         if (walk->stopped)
             break;

@@ -17,7 +17,7 @@ struct ek_scan {
     uint64_t now_unix_ms; /* the job's stamp first, then the time at which rows that had expired are left out */
     bool alone;           /* the job's only operation: its first row is given however large it is */
     size_t room_bytes;    /* for entries */
-    uint32_t rows_left;   /* that may be looked at; counted down */
+    uint32_t rows_left;   /* that may be looked at, empty lists of rows likewise for what they take; counted down */
 };
 
 /* Appends the result to `out`; `entries` is memory to work in. A scan beside others that has no room says ALONE. When

@@ -70,7 +70,13 @@ struct ek_store_cursor *ek_store_walk(struct ek_store *store, enum ek_store_spac
 /* Likewise for a walk through much that is read once: it leaves the cache to others. */
 struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store_space space, struct ek_slice first,
                                            struct ek_slice end);
-/* The entry that the cursor stands at, or false at the end; slices are valid until the next step. */
+/* Rows lie in lists of hash prefixes, of which many may be empty, or full of what was deleted. Looks for the next entry in up to
+ * `*lists_left` further lists and counts them down: false when these are used up before it is found, or the end is. Whoever has
+ * others waiting asks this first: to open, and to step, does not search. */
+bool ek_store_cursor_find(struct ek_store_cursor *cursor, uint32_t *lists_left);
+/* Where a search stopped that found nothing: writes two bytes, behind all keys that it passed and before those that are left. */
+void ek_store_cursor_place(const struct ek_store_cursor *cursor, uint8_t out[2]);
+/* The entry that the cursor stands at, found wherever it is, or false at the end; slices are valid until the next step. */
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value);
 void ek_store_cursor_step(struct ek_store_cursor *cursor);
 /* Tells whether the walk ended for another reason than the end. */

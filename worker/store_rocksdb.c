@@ -34,10 +34,15 @@ struct ek_store {
 
 /* Rows are walked through list by list (see store_rocksdb_options.h), book-keeping as a whole. */
 struct ek_store_cursor {
+    rocksdb_t *db;
+    rocksdb_column_family_handle_t *space;
     rocksdb_iterator_t *iterator;
     rocksdb_readoptions_t *read;
     uint32_t list; /* the present one; of book-keeping there is one */
     uint32_t last_list;
+    struct ek_slice end; /* of the walk; the caller's */
+    uint8_t list_end[EK_ROW_PREFIX_BYTES];
+    uint8_t behind_all[EK_ROW_KEY_BYTES_MAX + 1]; /* above every row */
 };
 
 /*
@@ -364,33 +369,66 @@ static bool has_failed(const struct ek_store_cursor *cursor)
     return text != NULL;
 }
 
-/* At the end of a list the iterator stops, so that what was deleted behind it is passed over once, not again for each list. */
-static void find_list(struct ek_store_cursor *cursor)
+void ek_store_cursor_place(const struct ek_store_cursor *cursor, uint8_t out[EK_ROW_PREFIX_BYTES])
+{
+    ek_put_u16(out, (uint16_t)((cursor->list + 1) * EK_ROCKSDB_PREFIXES_A_LIST));
+}
+
+/* The smallest key that is in the next list: {1} comes before {1, 0}. */
+static struct ek_slice next_list(const struct ek_store_cursor *cursor, uint8_t out[EK_ROW_PREFIX_BYTES])
+{
+    ek_store_cursor_place(cursor, out);
+    return ek_slice_of(out, out[1] ? EK_ROW_PREFIX_BYTES : 1);
+}
+
+/*
+ * At the end of a list the iterator stops, so that what was deleted behind it is passed over once, not again for each list: rows
+ * that were deleted one by one by `prefix_same_as_start`, and those that marks delete, which RocksDB follows from mark to mark
+ * before it looks at prefixes, by a bound for each list. An iterator reads its bound anew whenever it seeks.
+ */
+static void seek(struct ek_store_cursor *cursor, struct ek_slice from)
+{
+    struct ek_slice bound = cursor->end;
+    if (cursor->list < cursor->last_list)
+        bound = next_list(cursor, cursor->list_end);
+    else if (cursor->last_list && !bound.size)
+        bound = ek_slice_of(cursor->behind_all, sizeof cursor->behind_all);
+    if (bound.size)
+        rocksdb_readoptions_set_iterate_upper_bound(cursor->read, (const char *)bound.data, bound.size);
+    if (!cursor->iterator)
+        cursor->iterator = rocksdb_create_iterator_cf(cursor->db, cursor->read, cursor->space);
+    rocksdb_iter_seek(cursor->iterator, (const char *)from.data, from.size);
+}
+
+bool ek_store_cursor_find(struct ek_store_cursor *cursor, uint32_t *lists_left)
 {
     while (cursor->list < cursor->last_list && !rocksdb_iter_valid(cursor->iterator) && !has_failed(cursor)) {
+        if (*lists_left == 0)
+            return false;
+        --*lists_left;
         uint8_t from[EK_ROW_PREFIX_BYTES];
-        ek_put_u16(from, (uint16_t)(++cursor->list * EK_ROCKSDB_PREFIXES_A_LIST));
-        rocksdb_iter_seek(cursor->iterator, (const char *)from, from[1] ? sizeof from : 1); /* {1} comes before {1, 0} */
+        struct ek_slice first = next_list(cursor, from);
+        cursor->list++;
+        seek(cursor, first);
     }
+    return true;
 }
 
 static struct ek_store_cursor *walk(struct ek_store *store, enum ek_store_space space, struct ek_slice first, struct ek_slice end,
                                     bool fills_cache)
 {
     struct ek_store_cursor *cursor = ek_alloc_zero(1, sizeof *cursor);
-    cursor->read = rocksdb_readoptions_create();
+    *cursor =
+        (struct ek_store_cursor){.db = store->db, .space = store->spaces[space], .read = rocksdb_readoptions_create(), .end = end};
+    memset(cursor->behind_all, UINT8_MAX, sizeof cursor->behind_all);
     rocksdb_readoptions_set_fill_cache(cursor->read, fills_cache);
     rocksdb_readoptions_set_prefix_same_as_start(cursor->read, space == EK_STORE_ROWS);
-    if (end.size)
-        rocksdb_readoptions_set_iterate_upper_bound(cursor->read, (const char *)end.data, end.size);
-    cursor->iterator = rocksdb_create_iterator_cf(store->db, cursor->read, store->spaces[space]);
     struct ek_slice from = first.size ? first : ek_slice_of(first_key, sizeof first_key);
-    rocksdb_iter_seek(cursor->iterator, (const char *)from.data, from.size);
     if (space == EK_STORE_ROWS) {
         cursor->list = ek_rocksdb_list_of(from);
         cursor->last_list = end.size ? ek_rocksdb_list_of(end) : EK_ROCKSDB_LISTS - 1;
     }
-    find_list(cursor);
+    seek(cursor, from);
     return cursor;
 }
 
@@ -407,6 +445,8 @@ struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store
 
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value)
 {
+    uint32_t all = EK_ROCKSDB_LISTS;
+    (void)ek_store_cursor_find(cursor, &all);
     if (!rocksdb_iter_valid(cursor->iterator))
         return false;
     ret_key->data = (const uint8_t *)rocksdb_iter_key(cursor->iterator, &ret_key->size);
@@ -417,7 +457,6 @@ bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_
 void ek_store_cursor_step(struct ek_store_cursor *cursor)
 {
     rocksdb_iter_next(cursor->iterator);
-    find_list(cursor);
 }
 
 enum ek_status ek_store_cursor_close(struct ek_store_cursor **reference, struct ek_error *error)

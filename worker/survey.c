@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { PART_ENTRIES = 2048, PART_BYTES = 512 * 1024 };
+enum { PART_ENTRIES = 2048, PART_BYTES = 512 * 1024, PART_LISTS = 64 };
 
 /* What is walked through, in this order: a shard is told once its rows are done, which come last. */
 enum walk { ROLES, LETTERS, ROWS, WALKS };
@@ -182,7 +182,9 @@ enum ek_status ek_survey_run(struct ek_survey *survey, struct ek_buffer *out, bo
                                         const struct ek_copy_entry *entry) = {look_at_role, look_at_letter, look_at_row};
     size_t entries = 0;
     size_t bytes = 0;
-    while (survey->walk != WALKS && entries < PART_ENTRIES && bytes < PART_BYTES) {
+    uint32_t lists_left = PART_LISTS;
+    while (survey->walk != WALKS && entries < PART_ENTRIES && bytes < PART_BYTES &&
+           ek_store_cursor_find(survey->cursors[survey->walk], &lists_left)) {
         struct ek_store_cursor **cursor = &survey->cursors[survey->walk];
         struct ek_copy_entry entry = {.space = survey->walk == ROWS ? EK_STORE_ROWS : EK_STORE_BOOK};
         if (!ek_store_cursor_entry(*cursor, &entry.key, &entry.value)) {

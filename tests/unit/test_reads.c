@@ -324,6 +324,31 @@ START_TEST(a_whole_store_is_walked_without_loss_or_repetition)
 }
 END_TEST
 
+START_TEST(a_scan_of_much_that_is_empty_stops_on_the_way)
+{
+    enum { ROWS = 64, LISTS_A_SCAN = EK_SCAN_ROWS_MAX / 32, LISTS_A_SHARD = 16384 / EK_RIG_SHARDS };
+    for (int rows = 0; rows <= ROWS; rows += ROWS) {
+        for (int i = 0; i < rows; i++) {
+            char key[32];
+            (void)snprintf(key, sizeof key, "user%03d", i);
+            put_text(key, "v");
+        }
+        struct seen seen = {0};
+        struct found at = {0};
+        int scans = 0;
+        do {
+            scan("", &at, 1000, false, see, &seen);
+            scans++;
+        } while (at.cursor.size);
+        ck_assert_int_eq(seen.total, rows);
+        for (int i = 0; i < rows; i++)
+            ck_assert_int_eq(seen.counts[i], 1);
+        ck_assert_int_eq(scans, EK_RIG_SHARDS * ((LISTS_A_SHARD + LISTS_A_SCAN - 1) / LISTS_A_SCAN));
+        ek_buffer_done(&at.cursor);
+    }
+}
+END_TEST
+
 START_TEST(keys_of_one_tag_come_in_order_and_end_the_scan)
 {
     for (int i = 0; i < 50; i++) {
@@ -468,6 +493,7 @@ static Suite *suite(void)
     tcase_add_test(tests, large_replies_are_handed_over_before_more_is_read);
     tcase_add_test(tests, reads_that_make_no_sense_fail);
     tcase_add_test(tests, a_whole_store_is_walked_without_loss_or_repetition);
+    tcase_add_test(tests, a_scan_of_much_that_is_empty_stops_on_the_way);
     tcase_add_test(tests, keys_of_one_tag_come_in_order_and_end_the_scan);
     tcase_add_test(tests, a_cursor_skips_nothing_that_sorts_right_behind_it);
     tcase_add_test(tests, a_scan_stops_when_its_reply_is_full);

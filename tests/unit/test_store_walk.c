@@ -168,6 +168,70 @@ START_TEST(what_was_deleted_is_passed_over_once)
 }
 END_TEST
 
+START_TEST(what_marks_delete_is_passed_over_once)
+{
+    enum { ROWS = 16384, MARKS = 256, COMPARISONS_A_LIST = 40 };
+    for (uint32_t i = 0; i < ROWS; i++) {
+        uint8_t row[KEY_BYTES] = {0};
+        ek_put_u16(row, (uint16_t)(i * (EK_PREFIXES / ROWS)));
+        ek_store_put(store, EK_STORE_ROWS, ek_slice_of(row, sizeof row), ek_slice_of("a", 1), ek_slice_of(NULL, 0));
+    }
+    ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
+    ek_store_close(&store); /* the next start brings them into files */
+    open_store();
+    for (uint32_t i = 0; i < MARKS; i++) {
+        uint8_t edges[2][EK_ROW_PREFIX_BYTES];
+        ek_put_u16(edges[0], (uint16_t)(i * (EK_PREFIXES / MARKS)));
+        ek_put_u16(edges[1], (uint16_t)((i + 1) * (EK_PREFIXES / MARKS)));
+        bool last = i == MARKS - 1; /* one row stays */
+        ek_store_delete_range(store, EK_STORE_ROWS, ek_slice_of(edges[0], 2),
+                              last ? ek_slice_of("\xff\xfb", 2) : ek_slice_of(edges[1], 2));
+    }
+    ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
+    rocksdb_perfcontext_t *counted = rocksdb_perfcontext_create();
+    rocksdb_set_perf_level(rocksdb_enable_count);
+    rocksdb_perfcontext_reset(counted);
+    struct ek_slice key, value;
+    struct ek_store_cursor *cursor = ek_store_walk(store, EK_STORE_ROWS, ek_slice_of("", 0), ek_slice_of(NULL, 0));
+    ck_assert(ek_store_cursor_entry(cursor, &key, &value));
+    ck_assert_uint_eq(ek_get_u16(key.data), 0xfffc);
+    ek_store_cursor_step(cursor);
+    ck_assert(!ek_store_cursor_entry(cursor, &key, &value));
+    ck_assert_int_eq(ek_store_cursor_close(&cursor, NULL), EK_OK);
+    ck_assert_uint_le(rocksdb_perfcontext_metric(counted, rocksdb_user_key_comparison_count), COMPARISONS_A_LIST * ROWS);
+    rocksdb_perfcontext_destroy(counted);
+}
+END_TEST
+
+START_TEST(a_search_ends_when_its_lists_are_used_up)
+{
+    enum { LISTS = 100, PREFIXES_A_LIST = 4, PREFIX = 0x8000 };
+    uint8_t row[KEY_BYTES], place[EK_ROW_PREFIX_BYTES];
+    ek_put_u16(row, PREFIX);
+    ek_put_u16(row + EK_ROW_PREFIX_BYTES, 7);
+    ek_store_put(store, EK_STORE_ROWS, ek_slice_of(row, sizeof row), ek_slice_of("a", 1), ek_slice_of(NULL, 0));
+    ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
+    struct ek_store_cursor *cursor = ek_store_walk(store, EK_STORE_ROWS, ek_slice_of("", 0), ek_slice_of(NULL, 0));
+    uint32_t left = LISTS, searches = 1;
+    for (; !ek_store_cursor_find(cursor, &left); left = LISTS, searches++) {
+        ck_assert_uint_eq(left, 0);
+        ek_store_cursor_place(cursor, place);
+        ck_assert_uint_eq(ek_get_u16(place), (searches * LISTS + 1) * PREFIXES_A_LIST); /* the first list is where it begins */
+    }
+    ck_assert_uint_eq(searches * LISTS - left, PREFIX / PREFIXES_A_LIST);
+    struct ek_slice key, value;
+    ck_assert(ek_store_cursor_entry(cursor, &key, &value));
+    ck_assert(ek_slice_equal(key, ek_slice_of(row, sizeof row)));
+    ek_store_cursor_step(cursor);
+    left = 0;
+    ck_assert(!ek_store_cursor_find(cursor, &left));
+    left = EK_PREFIXES;
+    ck_assert(ek_store_cursor_find(cursor, &left)); /* the end */
+    ck_assert(!ek_store_cursor_entry(cursor, &key, &value));
+    ck_assert_int_eq(ek_store_cursor_close(&cursor, NULL), EK_OK);
+}
+END_TEST
+
 START_TEST(a_walk_sees_what_was_there_when_it_began)
 {
     struct ek_slice key, value;
@@ -218,6 +282,8 @@ static Suite *suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, rows_come_in_order_whatever_part_of_them_lies_in_memory);
     tcase_add_test(tests, what_was_deleted_is_passed_over_once);
+    tcase_add_test(tests, what_marks_delete_is_passed_over_once);
+    tcase_add_test(tests, a_search_ends_when_its_lists_are_used_up);
     tcase_add_test(tests, a_walk_sees_what_was_there_when_it_began);
     tcase_add_test(tests, a_row_that_is_no_workers_is_seen_too);
     suite_add_tcase(suite, tests);
