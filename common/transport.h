@@ -22,7 +22,8 @@ enum ek_socket_kind { EK_SOCKET_ROUTER, EK_SOCKET_DEALER, EK_SOCKET_PUB, EK_SOCK
  */
 typedef uint64_t ek_peer;
 
-/* A received frame; its bytes are valid until ek_frame_done. */
+/* A received frame; its bytes are valid until ek_frame_done, and those of a small one lie inside it: whoever copies the struct to
+ * keep it asks for them anew. */
 struct ek_frame {
     alignas(8) unsigned char storage[64];
 };

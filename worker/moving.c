@@ -91,13 +91,38 @@ static bool same(struct ek_attempt a, struct ek_attempt b)
     return a.shard == b.shard && a.number == b.number;
 }
 
-static void push(struct ek_moving *moving, const struct ek_learn_step *step)
+/* Takes the step. */
+static void push_whole(struct ek_moving *moving, struct ek_learn_step *step)
 {
     struct ek_commit_item *item = ek_alloc_zero(1, sizeof *item);
     item->kind = EK_COMMIT_LEARN;
-    item->step = ek_alloc(sizeof *item->step);
-    *item->step = *step;
+    item->step = step;
     ek_commit_push(moving->commit, item);
+}
+
+/* Of a step without a frame. */
+static void push(struct ek_moving *moving, const struct ek_learn_step *step)
+{
+    struct ek_learn_step *copy = ek_alloc(sizeof *copy);
+    *copy = *step;
+    push_whole(moving, copy);
+}
+
+/* Takes the frame. The step stays where it is from now on: a small message lies inside its frame, and what is read of it
+ * points there. */
+static struct ek_learn_step *step_of(enum ek_learn_kind kind, const struct ek_frame *frame)
+{
+    struct ek_learn_step *step = ek_alloc_zero(1, sizeof *step);
+    step->kind = kind;
+    step->frame = *frame;
+    step->has_frame = true;
+    return step;
+}
+
+static void discard(struct ek_learn_step *step)
+{
+    ek_learn_step_done(step);
+    free(step);
 }
 
 static void report(struct ek_answers *answers, const struct ek_move_report *report)
@@ -275,15 +300,15 @@ static enum ek_status decode_feed(struct ek_slice message, struct ek_learn_step 
 
 enum ek_status ek_moving_feed(struct ek_moving *moving, struct ek_frame *frame, struct ek_answers *answers)
 {
-    struct ek_learn_step step = {.kind = EK_LEARN_FEED, .frame = *frame, .has_frame = true};
-    enum ek_status status = decode_feed(ek_frame_bytes(&step.frame), &step);
-    bool counts = status == EK_OK && step.fed_count && is_current(moving, step.link);
+    struct ek_learn_step *step = step_of(EK_LEARN_FEED, frame);
+    enum ek_status status = decode_feed(ek_frame_bytes(&step->frame), step);
+    bool counts = status == EK_OK && step->fed_count && is_current(moving, step->link);
     if (counts && moving->full)
-        fail_for_room(answers, step.link, step.attempt);
+        fail_for_room(answers, step->link, step->attempt);
     if (counts && !moving->full)
-        push(moving, &step);
+        push_whole(moving, step);
     else
-        ek_learn_step_done(&step);
+        discard(step);
     return status;
 }
 
@@ -399,27 +424,26 @@ static void take_chunk(struct ek_moving *moving, struct fetch *fetch, struct ek_
 {
     enum ek_message_type type;
     struct ek_reader fields;
-    struct ek_learn_step step = {.kind = EK_LEARN_CHUNK,
-                                 .link = fetch->link,
-                                 .attempt = fetch->attempt,
-                                 .position = fetch->position,
-                                 .frame = *frame,
-                                 .has_frame = true};
-    struct ek_slice message = ek_frame_bytes(&step.frame);
+    struct ek_learn_step *step = step_of(EK_LEARN_CHUNK, frame);
+    struct ek_copy_chunk *chunk = &step->chunk;
+    step->link = fetch->link;
+    step->attempt = fetch->attempt;
+    step->position = fetch->position;
+    struct ek_slice message = ek_frame_bytes(&step->frame);
     bool wanted = ek_decode_type(message, &type, &fields) == EK_OK && type == EK_MESSAGE_COPY_CHUNK &&
-                  ek_decode_copy_chunk(&fields, &step.chunk) == EK_OK && same(step.chunk.attempt, fetch->attempt) &&
-                  step.chunk.generation == fetch->link.generation && step.chunk.chunk == fetch->chunk && fetch->asked;
+                  ek_decode_copy_chunk(&fields, chunk) == EK_OK && same(chunk->attempt, fetch->attempt) &&
+                  chunk->generation == fetch->link.generation && chunk->chunk == fetch->chunk && fetch->asked;
     if (!wanted) {
-        ek_learn_step_done(&step);
+        discard(step);
         return;
     }
     fetch->asked = false;
     fetch->chunk++;
     fetch->storing++;
-    fetch->all_here = step.chunk.last;
+    fetch->all_here = chunk->last;
     uint64_t from_us = fetch->not_before_us > now_us ? fetch->not_before_us : now_us;
-    fetch->not_before_us = from_us + step.chunk.body.size * US_A_SECOND / fetch->bytes_per_second;
-    push(moving, &step);
+    fetch->not_before_us = from_us + chunk->body.size * US_A_SECOND / fetch->bytes_per_second;
+    push_whole(moving, step);
 }
 
 static void ask(struct fetch *fetch, uint64_t now_us)

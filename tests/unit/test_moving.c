@@ -6,6 +6,7 @@
 #include "tests/support/engine_rig.h"
 #include "tests/support/learn_rig.h"
 #include "tests/support/run_suite.h"
+#include "worker/book.h"
 
 #include <check.h>
 #include <poll.h>
@@ -71,14 +72,25 @@ static void set_up(void)
     now_us = 1000000;
 }
 
+/* What was read of a message points to where its frame is now, also when it lies inside. */
+static void check_borrowed(struct ek_learn_step *step)
+{
+    if (!step->has_frame || step->kind != EK_LEARN_CHUNK || step->chunk.memory.size == 0)
+        return;
+    struct ek_slice message = ek_frame_bytes(&step->frame), memory = step->chunk.memory;
+    ck_assert(memory.data > message.data && memory.data + memory.size < message.data + message.size);
+}
+
 /* What the storage thread has done by now. True when there was something. */
 static bool take_done(void)
 {
     bool found = false;
     for (struct ek_commit_done *done; (done = ek_commit_take(commit)); found = true) {
         ck_assert(!done->failed);
-        if (done->items->kind == EK_COMMIT_LEARN)
+        if (done->items->kind == EK_COMMIT_LEARN) {
+            check_borrowed(done->items->step);
             ek_moving_done(moving, done->items->step, &answers);
+        }
         ek_commit_done_destroy(done);
     }
     return found;
@@ -299,6 +311,32 @@ START_TEST(a_chunk_that_comes_twice_counts_once)
 }
 END_TEST
 
+START_TEST(a_chunk_so_small_that_it_lies_inside_its_frame_is_kept)
+{
+    enum { INSIDE_BYTES_MAX = 33 };
+    begin_fetch();
+    struct ek_producers nobody = {.position = ek_copy_position(learn.copy)};
+    struct ek_buffer memory = {0};
+    ek_book_encode_snapshot(&memory, &nobody);
+    struct ek_copy_chunk empty = {.generation = learn.chunk.generation,
+                                  .attempt = learn.chunk.attempt,
+                                  .last = true,
+                                  .memory = ek_buffer_slice(&memory),
+                                  .checksum = ek_hash(ek_slice_of("", 0))};
+    struct ek_buffer out = {0};
+    ek_encode_copy_chunk(&out, &empty);
+    ck_assert_uint_le(out.size, INSIDE_BYTES_MAX);
+    ek_socket_answer(source, ek_buffer_slice(&out)); /* sends a copy, as TCP makes one */
+    ek_moving_run(moving, now_us);
+    ek_buffer_done(&out);
+    ck_assert_int_eq(next_report().step, EK_MOVED_FETCHED);
+    struct ek_move_report report = next_report();
+    ck_assert_msg(report.step == EK_MOVED_COMPLETE, "%s", report.text);
+    ck_assert_uint_eq(report.position, nobody.position);
+    ek_buffer_done(&memory);
+}
+END_TEST
+
 START_TEST(a_source_that_lies_ends_the_attempt)
 {
     begin_fetch();
@@ -492,6 +530,7 @@ static Suite *suite(void)
     tcase_add_test(tests, a_copy_is_fetched_chunk_by_chunk);
     tcase_add_loop_test(tests, what_was_not_asked_for_is_nothing, 0, NONSENSES);
     tcase_add_test(tests, a_chunk_that_comes_twice_counts_once);
+    tcase_add_test(tests, a_chunk_so_small_that_it_lies_inside_its_frame_is_kept);
     tcase_add_loop_test(tests, a_source_that_lies_ends_the_attempt, 0, 3);
     tcase_add_test(tests, a_copy_that_does_not_end_ends_with_the_disk);
     tcase_add_test(tests, the_storage_thread_has_two_chunks_at_most);
