@@ -287,7 +287,8 @@ bench: deps ## everything measured side by side, written to docs/BENCHMARKS.md: 
 SANITIZED = OPTIMIZE="-O1 -g -fno-omit-frame-pointer" EXTRA_CFLAGS=-DEK_POOL_BYTES_MAX=0
 
 .PHONY: test-asan
-test-asan: export ASAN_OPTIONS = detect_stack_use_after_return=1:strict_string_checks=1
+# What is freed is kept for a while to find uses of it: little, as tests measure memory. Some load a library before the runtime.
+test-asan: export ASAN_OPTIONS = detect_stack_use_after_return=1:strict_string_checks=1:quarantine_size_mb=16:verify_asan_link_order=0
 test-asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0
 test-asan: export UBSAN_OPTIONS = print_stacktrace=1
 test-asan: export CK_TIMEOUT_MULTIPLIER = 5
