@@ -43,7 +43,7 @@ _Static_assert(EK_BATCH_BYTES_MAX <= EK_JOB_BODY_BYTES_MAX, "the broker takes ev
 
 /* Scans */
 #define EK_SCAN_ENTRIES_MAX 1000u
-#define EK_SCAN_ROWS_MAX    20000u /* rows looked at by one scan operation; 32 for another list of hash prefixes */
+#define EK_SCAN_ROWS_MAX    20000u /* rows looked at by the scans of one job; 32 for another list of hash prefixes */
 
 /* Producers */
 #define EK_UNSETTLED_MAX 64u /* numbers of one producer on one shard */

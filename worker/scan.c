@@ -82,10 +82,11 @@ static enum taken take(const struct ek_scan *scan, const struct ek_operation *op
     return TAKEN;
 }
 
-/* The next row, whatever of the range is empty before it; false when the scan has to stop there first. */
+/* The next row, whatever of the range is empty before it; false when the scan has to stop there first. A row that is found can be
+ * looked at: one is kept back for it, or the scan could stop before it time and again. */
 static bool find_row(struct ek_scan *scan, struct walk *walk, struct ek_store_cursor *cursor)
 {
-    uint32_t lists = scan->rows_left / LIST_ROWS, left = lists;
+    uint32_t lists = scan->rows_left ? (scan->rows_left - 1) / LIST_ROWS : 0, left = lists;
     bool found = ek_store_cursor_find(cursor, &left);
     scan->rows_left -= (lists - left) * LIST_ROWS;
     if (found)

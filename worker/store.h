@@ -74,7 +74,8 @@ struct ek_store_cursor *ek_store_walk_once(struct ek_store *store, enum ek_store
  * `*lists_left` further lists and counts them down: false when these are used up before it is found, or the end is. Whoever has
  * others waiting asks this first: to open, and to step, does not search. */
 bool ek_store_cursor_find(struct ek_store_cursor *cursor, uint32_t *lists_left);
-/* Where a search stopped that found nothing: writes two bytes, behind all keys that it passed and before those that are left. */
+/* Where a search stopped that found nothing: writes two bytes, behind all keys that it passed and before those of whole prefixes
+ * that are left. */
 void ek_store_cursor_place(const struct ek_store_cursor *cursor, uint8_t out[2]);
 /* The entry that the cursor stands at, found wherever it is, or false at the end; slices are valid until the next step. */
 bool ek_store_cursor_entry(struct ek_store_cursor *cursor, struct ek_slice *ret_key, struct ek_slice *ret_value);

@@ -384,7 +384,8 @@ static struct ek_slice next_list(const struct ek_store_cursor *cursor, uint8_t o
 /*
  * At the end of a list the iterator stops, so that what was deleted behind it is passed over once, not again for each list: rows
  * that were deleted one by one by `prefix_same_as_start`, and those that marks delete, which RocksDB follows from mark to mark
- * before it looks at prefixes, by a bound for each list. An iterator reads its bound anew whenever it seeks.
+ * before it looks at prefixes, by a bound for each list. An iterator that was created with a bound follows it when it changes
+ * before a seek (7.8: the read options keep the bound, and each part of an iterator a pointer to it).
  */
 static void seek(struct ek_store_cursor *cursor, struct ek_slice from)
 {

@@ -1,4 +1,5 @@
 #include "worker/reads.h"
+#include "worker/rows.h"
 #include "common/codec.h"
 #include "common/hash.h"
 #include "common/operations.h"
@@ -326,7 +327,7 @@ END_TEST
 
 START_TEST(a_scan_of_much_that_is_empty_stops_on_the_way)
 {
-    enum { ROWS = 64, LISTS_A_SCAN = EK_SCAN_ROWS_MAX / 32, LISTS_A_SHARD = 16384 / EK_RIG_SHARDS };
+    enum { ROWS = 64, LISTS_A_SCAN = (EK_SCAN_ROWS_MAX - 1) / 32, LISTS_A_SHARD = 16384 / EK_RIG_SHARDS };
     for (int rows = 0; rows <= ROWS; rows += ROWS) {
         for (int i = 0; i < rows; i++) {
             char key[32];
@@ -346,6 +347,26 @@ START_TEST(a_scan_of_much_that_is_empty_stops_on_the_way)
         ck_assert_int_eq(scans, EK_RIG_SHARDS * ((LISTS_A_SHARD + LISTS_A_SCAN - 1) / LISTS_A_SCAN));
         ek_buffer_done(&at.cursor);
     }
+}
+END_TEST
+
+/* Where the lists that a scan may look into end exactly before a row, with it and behind it. */
+START_TEST(a_row_at_the_end_of_what_a_scan_may_look_into_is_found)
+{
+    enum { PREFIXES_A_LIST = 4 };
+    uint8_t row[] = {0, 0, 'u', 's', 'e', 'r', (uint8_t)('0' + _i % 10)};
+    uint8_t head[EK_ROW_HEAD_BYTES_MAX];
+    ek_put_u16(row, (uint16_t)((EK_SCAN_ROWS_MAX / 32 - 2 + (uint32_t)_i) * PREFIXES_A_LIST));
+    ek_store_put(rig.store, EK_STORE_ROWS, ek_slice_of(row, sizeof row), ek_slice_of(head, ek_row_head(head, 1, 0)),
+                 ek_slice_text("v"));
+    ck_assert_int_eq(ek_store_commit(rig.store, NULL), EK_OK);
+    struct seen seen = {0};
+    struct found at = {0};
+    do {
+        scan("", &at, 1000, false, see, &seen);
+    } while (at.cursor.size);
+    ck_assert_int_eq(seen.total, 1);
+    ek_buffer_done(&at.cursor);
 }
 END_TEST
 
@@ -494,6 +515,7 @@ static Suite *suite(void)
     tcase_add_test(tests, reads_that_make_no_sense_fail);
     tcase_add_test(tests, a_whole_store_is_walked_without_loss_or_repetition);
     tcase_add_test(tests, a_scan_of_much_that_is_empty_stops_on_the_way);
+    tcase_add_loop_test(tests, a_row_at_the_end_of_what_a_scan_may_look_into_is_found, 0, 4);
     tcase_add_test(tests, keys_of_one_tag_come_in_order_and_end_the_scan);
     tcase_add_test(tests, a_cursor_skips_nothing_that_sorts_right_behind_it);
     tcase_add_test(tests, a_scan_stops_when_its_reply_is_full);

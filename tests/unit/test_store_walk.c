@@ -17,6 +17,7 @@ enum {
     WALKS = 100,
     NEAR = 300,
     NAMES = 3000,
+    MARKS = 20,
     KEY_BYTES = EK_ROW_PREFIX_BYTES + 2,
     LIST_ROWS = 1000 /* more than a short list has */
 };
@@ -85,9 +86,22 @@ static struct ek_slice key_of(const struct name *name)
     return ek_slice_of(name->key, KEY_BYTES);
 }
 
+/* A mark within a list or across some. */
+static void delete_some(void)
+{
+    size_t first = ek_random_below(&chance, NAMES), end = first + ek_random_below(&chance, NEAR / 10);
+    if (end >= NAMES)
+        return;
+    ek_store_delete_range(store, EK_STORE_ROWS, key_of(&names[first]), key_of(&names[end]));
+    for (size_t i = first; i < end; i++)
+        names[i].value = 0;
+}
+
 /* Puts or deletes some of them. */
 static void change(uint8_t value)
 {
+    for (int i = 0; i < MARKS; i++)
+        delete_some();
     for (size_t i = 0; i < NAMES; i++) {
         uint64_t what = ek_random_below(&chance, 4);
         if (what == 0)
@@ -97,6 +111,8 @@ static void change(uint8_t value)
         if (what < 2)
             names[i].value = what == 0 ? value : 0;
     }
+    for (int i = 0; i < MARKS; i++)
+        delete_some();
     ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
 }
 
@@ -170,7 +186,7 @@ END_TEST
 
 START_TEST(what_marks_delete_is_passed_over_once)
 {
-    enum { ROWS = 16384, MARKS = 256, COMPARISONS_A_LIST = 40 };
+    enum { ROWS = 16384, SHARDS = 256, COMPARISONS_A_LIST = 40 };
     for (uint32_t i = 0; i < ROWS; i++) {
         uint8_t row[KEY_BYTES] = {0};
         ek_put_u16(row, (uint16_t)(i * (EK_PREFIXES / ROWS)));
@@ -179,11 +195,11 @@ START_TEST(what_marks_delete_is_passed_over_once)
     ck_assert_int_eq(ek_store_commit(store, NULL), EK_OK);
     ek_store_close(&store); /* the next start brings them into files */
     open_store();
-    for (uint32_t i = 0; i < MARKS; i++) {
+    for (uint32_t i = 0; i < SHARDS; i++) {
         uint8_t edges[2][EK_ROW_PREFIX_BYTES];
-        ek_put_u16(edges[0], (uint16_t)(i * (EK_PREFIXES / MARKS)));
-        ek_put_u16(edges[1], (uint16_t)((i + 1) * (EK_PREFIXES / MARKS)));
-        bool last = i == MARKS - 1; /* one row stays */
+        ek_put_u16(edges[0], (uint16_t)(i * (EK_PREFIXES / SHARDS)));
+        ek_put_u16(edges[1], (uint16_t)((i + 1) * (EK_PREFIXES / SHARDS)));
+        bool last = i == SHARDS - 1; /* one row stays */
         ek_store_delete_range(store, EK_STORE_ROWS, ek_slice_of(edges[0], 2),
                               last ? ek_slice_of("\xff\xfb", 2) : ek_slice_of(edges[1], 2));
     }

@@ -246,7 +246,7 @@ START_TEST(it_goes_in_parts)
     static char large[LARGE_BYTES + 1];
     struct ek_operation operations[ROWS_A_JOB];
     survey(&learn.source);
-    ck_assert_uint_eq(parts, LISTS_PARTS); /* of at most 64 lists that are empty */
+    ck_assert_uint_eq(parts, LISTS_PARTS); /* of at most 64 lists, which are empty */
     for (int job = 0; job < JOBS; job++) {
         for (int i = 0; i < ROWS_A_JOB; i++) {
             (void)snprintf(keys[i], sizeof keys[i], LEARN_KEY("%d-%d"), job, i);
